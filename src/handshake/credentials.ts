@@ -1,0 +1,48 @@
+// From a request to a session id. Nothing but a string that this server signed, or that the application's own reader
+// gave, ever leaves here as an id.
+import type { IncomingMessage } from "node:http";
+import { parse } from "cookie";
+import { unsign } from "cookie-signature";
+
+/** The id that was found, or why none was. */
+export type Found = { readonly id: string } | { readonly code: "SESSION_MISSING" | "SESSION_INVALID" };
+
+/** Finds the session id of a request. */
+export type FindId = (request: IncomingMessage) => Found;
+
+const missing: Found = { code: "SESSION_MISSING" };
+const invalid: Found = { code: "SESSION_INVALID" };
+
+/**
+ * The id from express-session's signed cookie, read as express-session reads it: of repeated cookies the first
+ * counts; a raw id and a JSON cookie (`j:`) are not signed, so they are invalid.
+ */
+export function fromCookie(name: string, secrets: readonly (string | Buffer)[]): FindId {
+  return (request) => {
+    const raw = cookieValue(request, name);
+    if (raw === undefined) return missing;
+    if (!raw.startsWith("s:")) return invalid;
+    const signed = raw.slice(2);
+    for (const secret of secrets) {
+      const id = unsign(signed, secret as string);
+      if (typeof id === "string" && id !== "") return { id };
+    }
+    return invalid;
+  };
+}
+
+/** The id from the application's `sessionId` option; where that gives none, from the cookie. */
+export function fromReader(read: (request: IncomingMessage) => string | undefined, otherwise: FindId): FindId {
+  return (request) => {
+    const id: unknown = read(request);
+    if (id === undefined || id === null || id === "") return otherwise(request);
+    return typeof id === "string" ? { id } : invalid;
+  };
+}
+
+/** The cookie's value, decoded; `undefined` where the request has none of this name. */
+export function cookieValue(request: IncomingMessage, name: string): string | undefined {
+  const header: unknown = request.headers.cookie;
+  if (typeof header !== "string" || !header.includes(name)) return undefined;
+  return parse(header)[name] || undefined;
+}

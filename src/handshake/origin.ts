@@ -1,0 +1,81 @@
+// May a page of this origin open sockets here? Browsers do not stop a foreign page from opening a WebSocket with the
+// user's cookies (cross-site WebSocket hijacking), so the server must.
+import type { IncomingMessage } from "node:http";
+import { warnOnce } from "../warnings.js";
+import { normalize, type ProxyTrust } from "./proxy.js";
+
+/** Origins that may connect besides the server's own: a list, or a function that decides. */
+export type AllowedOrigins =
+  | readonly (string | RegExp)[]
+  | ((origin: string, request: IncomingMessage) => boolean | Promise<boolean>);
+
+/** The `cors` option of a Socket.IO or Engine.IO server, as far as it counts here. */
+export interface CorsOptions {
+  origin?: unknown;
+  credentials?: boolean | undefined;
+}
+
+export interface OriginRules {
+  readonly origins: AllowedOrigins;
+  /** True refuses requests that do not say where they come from (native clients). */
+  readonly requireOrigin: boolean;
+}
+
+/** The origin that is refused, or undefined where the request may go on. */
+export async function refusedOrigin(
+  request: IncomingMessage,
+  rules: OriginRules,
+  trust: ProxyTrust,
+  cors: CorsOptions | undefined,
+): Promise<string | undefined> {
+  const { origin } = request.headers;
+  if (typeof origin !== "string" || origin === "") return refusedWithoutOrigin(request, rules);
+  const own = normalize(origin);
+  if (own !== undefined && own === trust.originOf(request)) return undefined;
+  if (await isAllowed(rules.origins, origin, request)) return undefined;
+  if (await isAllowedByCors(cors, origin)) return undefined;
+  if (own !== undefined && own === trust.originOf(request, true)) warnOnce("PROXY_UNTRUSTED");
+  return origin;
+}
+
+/**
+ * Browsers leave Origin out of same-origin GET requests (the first request of a polling client), but say the same in
+ * Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/); without either it is not a browser of today.
+ */
+function refusedWithoutOrigin(request: IncomingMessage, rules: OriginRules): string | undefined {
+  const site = request.headers["sec-fetch-site"];
+  if (site === "same-origin") return undefined;
+  if (site === "cross-site" || site === "same-site") return `(${site})`;
+  return rules.requireOrigin ? "(none)" : undefined;
+}
+
+async function isAllowed(origins: AllowedOrigins, origin: string, request: IncomingMessage): Promise<boolean> {
+  if (typeof origins === "function") return (await origins(origin, request)) === true;
+  return origins.some((allowed) => matches(allowed, origin));
+}
+
+/**
+ * What the server's own cors option allows counts, but for the wildcard: CORS never lets it go with cookies, and
+ * neither does this. `origin: true` counts where `credentials: true` says that it is meant so.
+ */
+async function isAllowedByCors(cors: CorsOptions | undefined, origin: string): Promise<boolean> {
+  const allowed = cors?.origin;
+  if (Array.isArray(allowed)) return allowed.some((one) => matches(one, origin));
+  if (allowed === true) return cors?.credentials === true;
+  if (typeof allowed !== "function") return matches(allowed, origin);
+  return new Promise((resolve) => {
+    (allowed as CorsFunction)(origin, (error, result) => {
+      if (error) return resolve(false);
+      const answer = result === true ? { origin: [origin] } : { origin: result };
+      isAllowedByCors(answer, origin).then(resolve, () => resolve(false));
+    });
+  });
+}
+
+type CorsFunction = (origin: string, done: (error: unknown, allowed?: unknown) => void) => void;
+
+function matches(allowed: unknown, origin: string): boolean {
+  if (allowed instanceof RegExp) return new RegExp(allowed.source, allowed.flags.replace(/[gy]/g, "")).test(origin);
+  if (typeof allowed !== "string" || allowed === "*") return false;
+  return allowed === origin || (normalize(allowed) !== undefined && normalize(allowed) === normalize(origin));
+}

@@ -1,0 +1,62 @@
+// Which scheme and host the browser used: the connection's own, or what a trusted proxy says in X-Forwarded headers.
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+
+/** The part of an Express application that says whom it trusts. */
+export interface TrustingApp {
+  get(setting: "trust proxy fn"): unknown;
+}
+
+/** Tells whether a request's X-Forwarded headers count. */
+export class ProxyTrust {
+  readonly #proxy: boolean | undefined;
+  #app: TrustingApp | undefined;
+
+  /** `proxy` as in express-session: true trusts, false does not, undefined follows Express's "trust proxy". */
+  constructor(proxy: boolean | undefined) {
+    this.#proxy = proxy;
+  }
+
+  /** Remembers the application whose "trust proxy" setting counts: handshakes do not pass through it. */
+  learn(app: TrustingApp | undefined): void {
+    this.#app ??= app;
+  }
+
+  trusts(request: IncomingMessage): boolean {
+    if (this.#proxy !== undefined) return this.#proxy;
+    const trust = this.#app?.get("trust proxy fn");
+    return typeof trust === "function" && Boolean(trust(request.socket?.remoteAddress, 0));
+  }
+
+  isSecure(request: IncomingMessage): boolean {
+    return isEncrypted(request) || (this.trusts(request) && first(request.headers["x-forwarded-proto"]) === "https");
+  }
+
+  /** The origin of the server as the browser sees it, or undefined without a usable Host header. */
+  originOf(request: IncomingMessage, trusts = this.trusts(request)): string | undefined {
+    const forwarded = trusts ? first(request.headers["x-forwarded-host"]) : undefined;
+    const proto = trusts ? first(request.headers["x-forwarded-proto"]) : undefined;
+    const scheme = proto ?? (isEncrypted(request) ? "https" : "http");
+    return normalize(`${scheme}://${forwarded ?? request.headers.host ?? ""}`);
+  }
+}
+
+/** Scheme, host and port of a URL, with default ports left out; undefined for what is none. */
+export function normalize(url: string): string | undefined {
+  try {
+    const { origin } = new URL(url);
+    return origin === "null" ? undefined : origin;
+  } catch {
+    return undefined;
+  }
+}
+
+export function isEncrypted(request: IncomingMessage): boolean {
+  return (request.socket as (Socket & { encrypted?: boolean }) | undefined)?.encrypted === true;
+}
+
+/** The first of a list of values, as Express takes it. */
+export function first(header: string | string[] | undefined): string | undefined {
+  const value = Array.isArray(header) ? header[0] : header;
+  return value?.split(",", 1)[0]?.trim().toLowerCase() || undefined;
+}

@@ -1,0 +1,23 @@
+// The public face.
+import "./servers/socket.io-types.js";
+
+export { type EndCode, type ErrorCode, type SessionCode, SessionError, type UsageCode, type Verdict } from "./errors.js";
+export type { AllowedOrigins } from "./handshake/origin.js";
+export type { Middleware } from "./http/middleware.js";
+export type { LiveSession } from "./live/live-session.js";
+export type { SessionCallback, SocketSession, SocketSessionMethods } from "./live/session-object.js";
+export type { Missing, Refusal } from "./servers/admission.js";
+export {
+  type AttachOptions,
+  type CreateOptions,
+  createSessions,
+  type ExistingMiddlewareOptions,
+  type LiveOptions,
+  type Sessions,
+  type SessionsEvents,
+  type Target,
+} from "./sessions.js";
+export { liveStore } from "./store/foreign.js";
+export { LiveStore, type LiveStoreOptions } from "./store/live-store.js";
+export { memoryStore } from "./store/memory.js";
+export type { WarningCode } from "./warnings.js";

@@ -1,0 +1,121 @@
+// What a handler gets as `socket.session`: express-session's Session, with promises. The methods live on a prototype,
+// the data on the object, so that JSON, spread and Object.keys see the data alone.
+import { inspect } from "node:util";
+import session, { type SessionData } from "express-session";
+import { SessionError } from "../errors.js";
+
+/** Called when an operation is done, with its error if there was one. */
+export type SessionCallback = (error?: unknown) => void;
+
+/**
+ * The session on a socket: your fields (typed by augmenting express-session's `SessionData`) and express-session's
+ * methods, each with a promise, or with a callback as in express-session.
+ *
+ * @example
+ * ```ts
+ * socket.session.cart.push("apple"); // saved by itself
+ * await socket.session.save();       // when you want to know that it is durable
+ * ```
+ */
+export interface SocketSessionMethods {
+  /** The session id. Keep it out of logs and payloads. `undefined` for an anonymous socket. */
+  readonly id: string;
+  /** As in express-session; a change of `maxAge` is saved like any other. */
+  cookie: session.Cookie;
+  /** Resolves when every change made so far is durable. Rejects with the end's code, or `STORE_UNAVAILABLE`. */
+  save(): Promise<void>;
+  save(callback: SessionCallback): this;
+  /** Saves what is pending, then reads the store. Seldom needed: handlers already see the newest data. */
+  reload(): Promise<void>;
+  reload(callback: SessionCallback): this;
+  /** Counts as activity: moves the expiry to a full `cookie.maxAge` (ms) from now. Messages from the client do that already. */
+  touch(): Promise<void>;
+  touch(callback: SessionCallback): this;
+  /** Sets `cookie.maxAge` (ms) back to what it was originally. */
+  resetMaxAge(): this;
+  /** Ends the session everywhere: every socket of it is told `SESSION_DESTROYED` and closed. */
+  destroy(): Promise<void>;
+  destroy(callback: SessionCallback): this;
+  /** Rejects with `REGENERATE_NEEDS_HTTP`: an open socket cannot give the browser its new cookie. */
+  regenerate(): Promise<void>;
+  regenerate(callback: SessionCallback): this;
+}
+
+/** {@link SocketSessionMethods} with the fields of express-session's `SessionData`. */
+export type SocketSession = SocketSessionMethods & SessionData;
+
+/** What stands behind a session object: a live session, or nothing for an anonymous one. */
+export interface SessionOperations {
+  readonly id: string | undefined;
+  save(): Promise<void>;
+  reload(): Promise<void>;
+  touch(): Promise<void>;
+  destroy(): Promise<void>;
+}
+
+const operationsOf = new WeakMap<object, SessionOperations>();
+
+/** Makes the object that data is put on; `expose` must be called with what handlers get. */
+export function createRoot(): object {
+  return Object.create(prototype) as object;
+}
+
+/** Ties what handlers get (the tracked root) to what its methods do. */
+export function expose(face: object, operations: SessionOperations): SocketSession {
+  operationsOf.set(face, operations);
+  return face as SocketSession;
+}
+
+/** The operations behind a session object, for `sessions.get(socket.session)`. */
+export function operations(face: object): SessionOperations | undefined {
+  return operationsOf.get(face);
+}
+
+function method(run: (operations: SessionOperations) => Promise<void>): PropertyDescriptor {
+  return {
+    configurable: true,
+    writable: true,
+    value(this: object, callback?: SessionCallback): unknown {
+      const result = run(operationsOf.get(this) as SessionOperations);
+      if (typeof callback !== "function") {
+        // A save that nobody waits for must not end the process when it fails.
+        result.catch(() => undefined);
+        return result;
+      }
+      result.then(
+        () => process.nextTick(callback, null),
+        (error: unknown) => process.nextTick(callback, error),
+      );
+      return this;
+    },
+  };
+}
+
+const prototype = Object.create(Object.prototype, {
+  id: {
+    configurable: true,
+    get(this: object): string | undefined {
+      return operationsOf.get(this)?.id;
+    },
+  },
+  save: method((live) => live.save()),
+  reload: method((live) => live.reload()),
+  touch: method((live) => live.touch()),
+  destroy: method((live) => live.destroy()),
+  regenerate: method(() => Promise.reject(new SessionError("REGENERATE_NEEDS_HTTP"))),
+  resetMaxAge: {
+    configurable: true,
+    writable: true,
+    value(this: SocketSession): SocketSession {
+      const { cookie } = this;
+      if (cookie.originalMaxAge !== null) cookie.maxAge = cookie.originalMaxAge;
+      return this;
+    },
+  },
+  // console.log() looks behind the proxy, where data may not have been filled in yet.
+  [inspect.custom]: {
+    value(this: object): object {
+      return { ...this };
+    },
+  },
+}) as object;

@@ -1,0 +1,149 @@
+// What every kind of server needs: who may come in, with which session. Knows requests and live sessions, no server.
+import type { IncomingMessage } from "node:http";
+import createDebug from "debug";
+import { type SessionCode, SessionError } from "../errors.js";
+import type { FindId, Found } from "../handshake/credentials.js";
+import { type CorsOptions, type OriginRules, refusedOrigin } from "../handshake/origin.js";
+import type { ProxyTrust } from "../handshake/proxy.js";
+import type { ActiveSession, Connection } from "../live/live-session.js";
+import type { Registry } from "../live/registry.js";
+import { warnOnce } from "../warnings.js";
+
+const debug = createDebug("socket-session:admission");
+
+/** What happens with a socket that has no session. */
+export type Missing = "reject" | "anonymous" | "create";
+
+/** Why a handshake was refused, for `sessions.on("refused")`. */
+export interface Refusal {
+  readonly code: SessionCode;
+  /** The page's origin where that was the reason. */
+  readonly origin: string | undefined;
+  /** The handshake request; undefined for WebTransport. */
+  readonly request: IncomingMessage | undefined;
+}
+
+export interface AdmissionRules extends OriginRules {
+  readonly missing: Missing;
+  readonly findId: FindId;
+}
+
+/** What the sessions provide for admission. */
+export interface Host {
+  readonly registry: Registry;
+  readonly trust: ProxyTrust;
+  /** Whether this id is in the store. */
+  exists(id: string): Promise<boolean>;
+  issue(request: IncomingMessage): Promise<{ readonly id: string; readonly setCookie: string } | undefined>;
+  refused(refusal: Refusal): void;
+  failed(error: unknown): void;
+}
+
+/** Decides for each handshake of one `attach()` call. */
+export class Admission {
+  readonly #host: Host;
+  readonly #rules: AdmissionRules;
+  /** Sessions that were issued for handshakes under way. */
+  readonly #issued = new WeakMap<IncomingMessage, { readonly id: string; readonly setCookie: string }>();
+
+  constructor(host: Host, rules: AdmissionRules) {
+    this.#host = host;
+    this.#rules = rules;
+  }
+
+  /** True where handshakes must be prepared before they are answered. */
+  get issues(): boolean {
+    return this.#rules.missing === "create";
+  }
+
+  /** `missing: "create"`: issues a session, before the handshake is answered, where it brings none. Never rejects. */
+  async prepare(request: IncomingMessage, cors: CorsOptions | undefined): Promise<void> {
+    try {
+      if ((await this.#refusedOrigin(request, cors)) !== undefined) return;
+      const found = this.#find(request);
+      if ("id" in found && (await this.#host.exists(found.id))) return;
+      const issued = await this.#host.issue(request);
+      if (issued) this.#issued.set(request, issued);
+    } catch (error) {
+      // The handshake goes on and is refused with the reason where the client can read it.
+      this.#host.failed(error);
+    }
+  }
+
+  /** The Set-Cookie header for the response to this handshake. */
+  setCookie(request: IncomingMessage): string | undefined {
+    return this.#issued.get(request)?.setCookie;
+  }
+
+  /**
+   * Lets a connection in: resolves with its live session, or with undefined for an anonymous one; rejects with the
+   * SessionError that the client is to be told.
+   */
+  async admit(
+    request: IncomingMessage | null | undefined,
+    connection: Connection,
+    cors: CorsOptions | undefined,
+  ): Promise<ActiveSession | undefined> {
+    try {
+      return await this.#admit(request ?? undefined, connection, cors);
+    } catch (error) {
+      const refusal = error instanceof SessionError ? error : new SessionError("STORE_UNAVAILABLE", { cause: error });
+      debug("handshake refused: %s", refusal.code);
+      if (refusal !== error) this.#host.failed(error);
+      const isOrigin = refusal.code === "ORIGIN_REFUSED";
+      this.#host.refused({
+        code: refusal.code as SessionCode,
+        origin: isOrigin ? request?.headers.origin : undefined,
+        request: request ?? undefined,
+      });
+      throw refusal;
+    }
+  }
+
+  async #admit(
+    request: IncomingMessage | undefined,
+    connection: Connection,
+    cors: CorsOptions | undefined,
+  ): Promise<ActiveSession | undefined> {
+    const { missing } = this.#rules;
+    if (request) {
+      const refused = await this.#refusedOrigin(request, cors);
+      if (refused !== undefined) {
+        warnOnce("ORIGIN_REFUSED", refused.slice(0, 200), `Origin: ${JSON.stringify(refused.slice(0, 200))}.`);
+        throw new SessionError("ORIGIN_REFUSED");
+      }
+    }
+    const issued = request && this.#issued.get(request);
+    // WebTransport has no request that could carry a cookie.
+    const found: Found = issued ?? (request ? this.#find(request) : { code: "SESSION_MISSING" });
+    if ("code" in found) {
+      if (request) this.#noteMissing(request, cors);
+      if (missing === "anonymous") return undefined;
+      throw new SessionError(found.code);
+    }
+    try {
+      return await this.#host.registry.acquire(found.id, connection);
+    } catch (error) {
+      if (missing === "anonymous" && (error as SessionError).code === "SESSION_UNKNOWN") return undefined;
+      throw error;
+    }
+  }
+
+  #find(request: IncomingMessage): Found {
+    try {
+      return this.#rules.findId(request);
+    } catch (error) {
+      this.#host.failed(error);
+      return { code: "SESSION_INVALID" };
+    }
+  }
+
+  #refusedOrigin(request: IncomingMessage, cors: CorsOptions | undefined): Promise<string | undefined> {
+    return refusedOrigin(request, this.#rules, this.#host.trust, cors);
+  }
+
+  #noteMissing(request: IncomingMessage, cors: CorsOptions | undefined): void {
+    const isCrossOrigin = request.headers.origin !== undefined && request.headers.cookie === undefined;
+    if (isCrossOrigin && cors?.origin !== undefined && cors.credentials !== true) warnOnce("CORS_WITHOUT_CREDENTIALS");
+  }
+}

@@ -1,0 +1,382 @@
+// Sessions for a Socket.IO server: admits connections, gives each socket its session, gates its events, closes it at
+// the end. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
+import type { IncomingMessage } from "node:http";
+import { SessionError, type SessionCode, help, type Verdict, verdict } from "../errors.js";
+import type { CorsOptions } from "../handshake/origin.js";
+import type { ActiveSession, Connection } from "../live/live-session.js";
+import type { SocketSession } from "../live/session-object.js";
+import type { Admission } from "./admission.js";
+
+// The parts of Socket.IO 4 that are used. Those with an underscore are not documented, but have been the same since
+// 4.6; attach() checks that they are there.
+
+interface EngineSocket {
+  readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
+  readonly server: { readonly opts: { readonly cors?: CorsOptions | false } };
+  readonly readyState: string;
+  readonly protocol: number;
+  once(event: "close", listener: () => void): unknown;
+  close(): void;
+}
+
+interface Client {
+  readonly conn: EngineSocket;
+  readonly sockets: Map<string, Socket>;
+  _packet(packet: object): void;
+}
+
+interface Socket {
+  readonly conn: EngineSocket;
+  readonly client: Client;
+  readonly handshake: object;
+  readonly nsp: Namespace;
+  onevent(packet: unknown): void;
+  emit(event: string, ...values: unknown[]): unknown;
+  join(room: string): unknown;
+  disconnect(close?: boolean): unknown;
+  _cleanup(): void;
+  _error(error: object): void;
+}
+
+interface Auth {
+  readonly pid?: unknown;
+  readonly offset?: unknown;
+}
+
+type Restored = { readonly rooms?: Iterable<string> } | null | undefined;
+
+interface Adapter {
+  restoreSession?(pid: string, offset: string): Promise<Restored> | null;
+}
+
+/** A Socket.IO namespace, as far as it is used here. */
+export interface Namespace {
+  readonly name: string;
+  readonly server: Server;
+  readonly adapter: Adapter;
+  _add(client: Client, auth: Auth, done: unknown): Promise<void>;
+  _createSocket(client: Client, auth: Auth): Promise<Socket>;
+  _doConnect(socket: Socket, done: unknown): void;
+}
+
+interface Engine {
+  readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
+  prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
+  on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
+}
+
+type AllowRequest = (request: IncomingMessage, done: (message: unknown, success: boolean) => void) => void;
+type Headers = Record<string, string | string[] | undefined>;
+
+/** A Socket.IO server, as far as it is used here. */
+export interface Server {
+  readonly _nsps: Map<string, Namespace>;
+  readonly engine?: Engine;
+  bind(engine: Engine): unknown;
+  path(): string;
+  on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;
+}
+
+/** What one `attach()` call works with. */
+export interface SocketIoParts {
+  readonly admission: Admission;
+  /** What a socket without a session gets. */
+  readonly anonymous: SocketSession;
+  /** The room of a session: a hash of its id. */
+  roomOf(id: string): string;
+  /** Called with the handshake request when a socket gets its session. */
+  bound(request: { readonly sessionStore?: unknown }): void;
+}
+
+/** True for a Socket.IO Server. */
+export function isServer(value: unknown): value is Server {
+  const server = value as Partial<Server> | null | undefined;
+  return server?._nsps instanceof Map && typeof server.bind === "function" && typeof server.path === "function";
+}
+
+/** True for a namespace of a Socket.IO server. */
+export function isNamespace(value: unknown): value is Namespace {
+  const namespace = value as Partial<Namespace> | null | undefined;
+  return isServer(namespace?.server) && typeof namespace?.name === "string" && typeof namespace._add === "function";
+}
+
+/** Attaches to all namespaces of a server, present and future, or to one namespace. */
+export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts): void {
+  const isWhole = isServer(target);
+  const server = isWhole ? target : target.server;
+  const connections = new Connections(parts, isWhole);
+  const namespaces = isWhole ? [...server._nsps.values()] : [target];
+  for (const namespace of namespaces) guard(namespace, connections);
+  if (isWhole) server.on("new_namespace", (namespace) => guards.has(namespace) || guard(namespace, connections));
+  if (server.engine) listen(server.engine, connections, parts.admission);
+  // The server may be bound to a port later, or to another one.
+  const bind = server.bind;
+  server.bind = (engine) => {
+    listen(engine, connections, parts.admission);
+    return bind.call(server, engine);
+  };
+}
+
+function listen(engine: Engine, connections: Connections, admission: Admission): void {
+  // First of all listeners: a later one may drop the request to save memory. The session is read while the client's
+  // CONNECT packet is on its way.
+  engine.prependListener("connection", (conn) => void connections.of(conn));
+  if (!admission.issues) return;
+  const { allowRequest } = engine.opts;
+  // Asked once per handshake, not per polling request; WebTransport stays possible, as it would not with engine.use().
+  engine.opts.allowRequest = (request, done) => {
+    const prepare = (): void => {
+      admission.prepare(request, engine.opts.cors || undefined).then(() => done(null, true));
+    };
+    if (!allowRequest) return prepare();
+    allowRequest(request, (message, success) => (success ? prepare() : done(message, false)));
+  };
+  engine.on("initial_headers", (headers, request) => {
+    const cookie = admission.setCookie(request);
+    if (cookie !== undefined) addCookie(headers, request, cookie);
+  });
+}
+
+/** Adds a cookie beside those that others set, in the form that both polling and WebSocket responses write. */
+function addCookie(headers: Headers, request: IncomingMessage, cookie: string): void {
+  const response = (request as { res?: { getHeader?(name: string): unknown } }).res;
+  const there = headers["Set-Cookie"] ?? (response?.getHeader?.("Set-Cookie") as string | string[] | undefined);
+  const isUpgrade = request.headers.upgrade !== undefined;
+  if (there === undefined) headers["Set-Cookie"] = isUpgrade ? cookie : [cookie];
+  // A WebSocket response writes one line per name: another spelling is another line.
+  else if (isUpgrade) headers["set-cookie"] = cookie;
+  else headers["Set-Cookie"] = [...(Array.isArray(there) ? there : [there]), cookie];
+}
+
+/** The connections of one attachment. */
+class Connections {
+  readonly parts: SocketIoParts;
+  /** Whether all namespaces of a connection are ours, so that the transport can be closed with them. */
+  readonly isWhole: boolean;
+  readonly #byConn = new WeakMap<EngineSocket, SocketIoConnection>();
+
+  constructor(parts: SocketIoParts, isWhole: boolean) {
+    this.parts = parts;
+    this.isWhole = isWhole;
+  }
+
+  of(conn: EngineSocket): SocketIoConnection {
+    let connection = this.#byConn.get(conn);
+    if (!connection) this.#byConn.set(conn, (connection = new SocketIoConnection(conn, this)));
+    return connection;
+  }
+}
+
+/** One transport connection, shared by all its namespaces. */
+class SocketIoConnection implements Connection {
+  readonly #conn: EngineSocket;
+  readonly #owner: Connections;
+  /** Resolves when it is decided; `refusal` then says why not. */
+  decided: Promise<void> | undefined;
+  refusal: SessionError | undefined;
+  live: ActiveSession | undefined;
+  /** Set when the session ended: no namespace may connect any more. */
+  ended: Verdict | undefined;
+  #client: Client | undefined;
+  /** Events that wait for the session to be checked, in order. */
+  #waiting: { socket: Socket; packet: unknown }[] | undefined;
+
+  constructor(conn: EngineSocket, owner: Connections) {
+    this.#conn = conn;
+    this.#owner = owner;
+    this.decided = this.#decide();
+    conn.once("close", () => this.#release());
+  }
+
+  get parts(): SocketIoParts {
+    return this.#owner.parts;
+  }
+
+  get session(): SocketSession {
+    return this.live?.data ?? this.parts.anonymous;
+  }
+
+  get room(): string | undefined {
+    return this.live && this.parts.roomOf(this.live.id);
+  }
+
+  async #decide(): Promise<void> {
+    const conn = this.#conn;
+    try {
+      const live = await this.parts.admission.admit(conn.request, this, conn.server.opts.cors || undefined);
+      this.live = live;
+      if (live && conn.readyState !== "open" && conn.readyState !== "opening") this.#release();
+    } catch (error) {
+      this.refusal = error as SessionError;
+    }
+    this.decided = undefined;
+  }
+
+  #release(): void {
+    this.live?.remove(this);
+    this.#waiting = undefined;
+  }
+
+  /** Gives a socket its session, before any middleware sees it. */
+  bind(socket: Socket): void {
+    this.#client = socket.client;
+    const { session } = this;
+    define(socket, session);
+    define(socket.handshake, session);
+    const { request } = this.#conn;
+    if (request) {
+      this.parts.bound(request);
+      define(request, session);
+    }
+    socket.onevent = gated;
+    connectionOf.set(socket, this);
+    const { room } = this;
+    if (room !== undefined) socket.join(room);
+  }
+
+  /** Lets an event through to its handlers, or holds it until the session was checked. */
+  enter(socket: Socket, packet: unknown): void {
+    if (this.#waiting) {
+      this.#waiting.push({ socket, packet });
+      return;
+    }
+    const mayEnter = this.live ? this.live.enter() : true;
+    if (mayEnter === true) deliver(socket, packet);
+    else if (mayEnter !== false) {
+      this.#waiting = [{ socket, packet }];
+      mayEnter.then((isChecked) => this.#flush(isChecked));
+    }
+  }
+
+  #flush(isChecked: boolean): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (isChecked) for (const { socket, packet } of waiting ?? []) deliver(socket, packet);
+  }
+
+  // --- Connection ---
+
+  end(said: Verdict): void {
+    this.ended = said;
+    this.#waiting = undefined;
+    const sockets = [...(this.#client?.sockets.values() ?? [])].filter((socket) => connectionOf.get(socket) === this);
+    for (const socket of sockets) socket.emit("session:end", said);
+    // A client whose transport closes comes back by itself; one that is disconnected by the server stays away.
+    if (said.retry) {
+      if (sockets.length > 0 || this.#owner.isWhole) this.#conn.close();
+      return;
+    }
+    for (const socket of sockets) socket.disconnect();
+    if (this.#owner.isWhole && sockets.length > 0) this.#conn.close();
+  }
+}
+
+/** The connection of a socket that has its session from here. */
+const connectionOf = new WeakMap<Socket, SocketIoConnection>();
+
+function gated(this: Socket, packet: unknown): void {
+  (connectionOf.get(this) as SocketIoConnection).enter(this, packet);
+}
+
+function deliver(socket: Socket, packet: unknown): void {
+  (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
+}
+
+function define(holder: object, session: SocketSession): void {
+  (holder as { session?: SocketSession }).session = session;
+}
+
+/** The connections that guard a namespace: those of the latest attach() that named it. */
+const guards = new WeakMap<Namespace, Connections>();
+
+function guard(namespace: Namespace, connections: Connections): void {
+  const isGuarded = guards.has(namespace);
+  guards.set(namespace, connections);
+  if (isGuarded) return;
+  const { _add: add, _createSocket: createSocket, _doConnect: doConnect } = namespace;
+  if (typeof add !== "function" || typeof createSocket !== "function" || typeof doConnect !== "function") {
+    throw new SessionError("SERVER_UNSUPPORTED", { detail: "Socket.IO before 4.6 lacks what this needs." });
+  }
+  const connectionFor = (client: Client): SocketIoConnection =>
+    (guards.get(namespace) as Connections).of(client.conn);
+
+  // The door: before Socket.IO makes a socket or restores a state.
+  namespace._add = async (client, auth, done) => {
+    const connection = connectionFor(client);
+    if (connection.decided) await connection.decided;
+    if (client.conn.readyState !== "open") return;
+    const code = connection.refusal?.code ?? connection.ended?.code;
+    if (code === undefined) return add.call(namespace, client, auth, done);
+    turnDown(client, namespace, code as SessionCode);
+  };
+
+  // The socket gets its session as soon as it exists, on the recovered path too.
+  namespace._createSocket = async (client, auth) => {
+    const connection = connectionFor(client);
+    const socket = await restoreOnly(namespace, connection.room, () => createSocket.call(namespace, client, auth));
+    connection.bind(socket);
+    return socket;
+  };
+
+  // The last moment before handlers hear of it: the session may have ended while middlewares ran.
+  namespace._doConnect = (socket, done) => {
+    const code = connectionFor(socket.client).ended?.code;
+    if (code === undefined) return doConnect.call(namespace, socket, done);
+    socket._cleanup();
+    turnDown(socket.client, namespace, code);
+  };
+}
+
+function turnDown(client: Client, namespace: Namespace, code: SessionCode): void {
+  // A browser that comes back before the login response has set its new cookie must try again: a client that gets
+  // a CONNECT_ERROR never does by itself, one whose transport closes does.
+  if (code === "SESSION_ROTATED") {
+    client.conn.close();
+    return;
+  }
+  const data = verdict(code);
+  const isOldProtocol = client.conn.protocol === 3;
+  const connectError = 4;
+  client._packet({
+    type: connectError,
+    nsp: namespace.name,
+    data: isOldProtocol ? data : { message: help[code].what, data },
+  });
+}
+
+/**
+ * Socket.IO's connection state recovery gives a state to whoever knows its pid, and sends the missed packets before
+ * any middleware runs. Here it is given only to a connection of the very session that the state was kept for: its
+ * rooms name that session.
+ */
+let restoring: { readonly namespace: Namespace; readonly room: string | undefined } | undefined;
+
+const restricted = new WeakSet<Adapter>();
+
+function restoreOnly(namespace: Namespace, room: string | undefined, create: () => Promise<Socket>): Promise<Socket> {
+  restrict(namespace.adapter);
+  // Socket.IO asks the adapter within this synchronous call; asked at any other time, the adapter has nothing.
+  restoring = { namespace, room };
+  try {
+    return create();
+  } finally {
+    restoring = undefined;
+  }
+}
+
+function restrict(adapter: Adapter): void {
+  const restore = adapter.restoreSession;
+  if (restricted.has(adapter) || typeof restore !== "function") return;
+  restricted.add(adapter);
+  adapter.restoreSession = async (pid, offset) => {
+    const asked = restoring;
+    if (!asked) return null;
+    const state = await restore.call(adapter, pid, offset);
+    const rooms = [...(state?.rooms ?? [])].filter((room) => room.startsWith(roomPrefix));
+    const isSame = asked.room === undefined ? rooms.length === 0 : rooms.length === 1 && rooms[0] === asked.room;
+    return isSame ? state : null;
+  };
+}
+
+/** What the rooms of sessions start with. */
+export const roomPrefix = "session:";

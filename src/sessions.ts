@@ -1,0 +1,383 @@
+// createSessions(): ties a store, the live sessions, HTTP and the servers together. The only place that knows them all.
+import { createHash } from "node:crypto";
+import { EventEmitter } from "node:events";
+import type { IncomingMessage } from "node:http";
+import createDebug from "debug";
+import type { SessionData, SessionOptions, Store } from "express-session";
+import { type EndCode, SessionError } from "./errors.js";
+import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
+import type { AllowedOrigins } from "./handshake/origin.js";
+import { ProxyTrust } from "./handshake/proxy.js";
+import { createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
+import { createAnonymousSession } from "./live/anonymous.js";
+import { ActiveSession, type LiveSession } from "./live/live-session.js";
+import { Registry } from "./live/registry.js";
+import { operations } from "./live/session-object.js";
+import { Admission, type Missing, type Refusal } from "./servers/admission.js";
+import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
+import { liveStore } from "./store/foreign.js";
+import { LiveStore } from "./store/live-store.js";
+import { memoryStore } from "./store/memory.js";
+import { warnOnce } from "./warnings.js";
+
+const debug = createDebug("socket-session:sessions");
+
+/** Options of {@link createSessions} beside express-session's own. */
+export interface LiveOptions {
+  /** How long a live session may be trusted before a shared store is read again, in ms. Default 30,000. */
+  lease?: number | undefined;
+  /** How long handlers may go on with the last known session while the store does not answer, in ms. Default 300,000. */
+  maxStale?: number | undefined;
+  /** How long a session may live since it was created, whatever its activity, in ms. Default: no limit. */
+  absoluteTimeout?: number | undefined;
+}
+
+/** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
+export interface CreateOptions extends Omit<SessionOptions, "store">, LiveOptions {
+  /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default: `memoryStore()`. */
+  store?: Store | undefined;
+  middleware?: undefined;
+}
+
+/** For an application that configures express-session elsewhere: the middleware, whose store is a live store. */
+export interface ExistingMiddlewareOptions extends LiveOptions {
+  /** What `session({ store: liveStore(…), … })` gave. */
+  middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
+  /** As express-session's: whether X-Forwarded headers are trusted. Default: as Express's "trust proxy". */
+  proxy?: boolean | undefined;
+}
+
+/** Options of {@link Sessions.attach}. */
+export interface AttachOptions {
+  /**
+   * What happens with a socket that has no session: `"reject"` it (default), let it in `"anonymous"`, or `"create"`
+   * a session, stored, its cookie set by the handshake response.
+   */
+  missing?: Missing | undefined;
+  /** Origins that may connect besides the server's own. Default: none but those in the server's `cors.origin`. */
+  origins?: AllowedOrigins | undefined;
+  /** True also refuses requests without an Origin header (native clients). Default false. */
+  requireOrigin?: boolean | undefined;
+  /** Another way than the cookie to find the id; where it gives none, the cookie counts. */
+  sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
+}
+
+/** A socket, a request, a session object, or a session id. */
+export type Target = string | { readonly session?: unknown } | { readonly id: string; readonly save: unknown };
+
+/** The events of {@link Sessions.on}. */
+export interface SessionsEvents {
+  /** The data of a live session changed, wherever that was done. */
+  change: [live: LiveSession];
+  /** A live session ended. */
+  end: [live: LiveSession, code: EndCode];
+  /** A handshake was refused. */
+  refused: [refusal: Refusal];
+  /** A background save failed (it is tried again), or a callback of the application threw. */
+  error: [error: unknown];
+}
+
+/**
+ * One live session for HTTP and sockets. Make it with {@link createSessions}.
+ *
+ * @example
+ * ```ts
+ * const sessions = createSessions({ secret });
+ * app.use(sessions.middleware);
+ * sessions.attach(io);
+ * ```
+ */
+export class Sessions {
+  /** The Express/Connect middleware: express-session itself. */
+  readonly middleware: Middleware;
+  /** The store that HTTP and sockets share. */
+  readonly store: LiveStore;
+
+  readonly #registry: Registry;
+  readonly #trust: ProxyTrust;
+  readonly #findId: FindId;
+  readonly #cookiePath: string | undefined;
+  readonly #ownsStore: boolean;
+  readonly #anonymous = createAnonymousSession();
+  readonly #emitter = new EventEmitter();
+  readonly #attached = new WeakSet<object>();
+  /** Rooms by id, for the sessions that were asked for last. */
+
+  /** @internal Use {@link createSessions}. */
+  constructor(options: CreateOptions | ExistingMiddlewareOptions) {
+    const { lease = 30_000, maxStale = 300_000, absoluteTimeout } = options;
+    positive({ lease, maxStale });
+    if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
+    this.#trust = new ProxyTrust(options.proxy);
+    if (options.middleware) {
+      const known = inspectMiddleware(options.middleware as Middleware);
+      this.middleware = options.middleware as Middleware;
+      this.store = known.store;
+      this.#findId = known.findId;
+      this.#cookiePath = undefined;
+      this.#ownsStore = false;
+    } else {
+      const { store, lease: _l, maxStale: _m, absoluteTimeout: _a, middleware: _mw, ...sessionOptions } = options;
+      const secrets = secretsOf(sessionOptions.secret);
+      this.store = store ? liveStore(store) : memoryStore();
+      this.#ownsStore = this.store !== store;
+      this.middleware = createMiddleware({ ...sessionOptions, store: this.store }, this.#trust);
+      this.#findId = fromCookie(sessionOptions.name ?? "connect.sid", secrets);
+      this.#cookiePath = typeof sessionOptions.cookie === "object" ? sessionOptions.cookie.path : undefined;
+    }
+    if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
+    this.#registry = new Registry(
+      this.store,
+      { lease, maxStale },
+      {
+        change: (live) => this.#emit("change", live),
+        end: (live, code) => this.#emit("end", live, code),
+        error: (error) => this.#fail(error),
+        wantsChanges: () => this.#emitter.listenerCount("change") > 0,
+      },
+    );
+  }
+
+  /**
+   * Gives the sockets of a server their sessions: a Socket.IO `Server` (all namespaces, present and future) or one
+   * `Namespace`. Before or after the server is bound to a port. Attach before your own `io.use()` or after, as you like.
+   *
+   * @throws SessionError `SERVER_UNSUPPORTED`, `OPTION_INVALID`
+   * @example
+   * ```ts
+   * sessions.attach(io, { missing: "anonymous", origins: ["https://app.example.com"] });
+   * ```
+   */
+  attach(server: object, options: AttachOptions = {}): this {
+    const { missing = "reject", origins = [], requireOrigin = false, sessionId } = options;
+    if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
+      throw new SessionError("OPTION_INVALID", { detail: 'missing is "reject", "anonymous" or "create".' });
+    }
+    if (!Array.isArray(origins) && typeof origins !== "function") {
+      throw new SessionError("OPTION_INVALID", { detail: "origins is a list or a function." });
+    }
+    if (sessionId !== undefined && typeof sessionId !== "function") {
+      throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
+    }
+    if (!isServer(server) && !isNamespace(server)) throw new SessionError("SERVER_UNSUPPORTED");
+    if (this.#attached.has(server)) {
+      throw new SessionError("OPTION_INVALID", { detail: "These sessions are attached to this server already." });
+    }
+    this.#attached.add(server);
+    const path = isServer(server) ? server.path() : server.server.path();
+    if (this.#cookiePath !== undefined && !`${path}/`.startsWith(this.#cookiePath)) {
+      warnOnce("COOKIE_PATH_EXCLUDES_SOCKETS", path, `cookie.path is ${this.#cookiePath}, Socket.IO's is ${path}.`);
+    }
+    const findId = sessionId ? fromReader(sessionId, this.#findId) : this.#findId;
+    const admission = new Admission(
+      {
+        registry: this.#registry,
+        trust: this.#trust,
+        exists: (id) => this.store.read(id, (text) => text !== undefined),
+        issue: (request) => issueSession(this.middleware, this.store, request, this.#trust.isSecure(request)),
+        refused: (refusal) => this.#emit("refused", refusal),
+        failed: (error) => this.#fail(error),
+      },
+      { missing, origins, requireOrigin, findId },
+    );
+    attachSocketIo(server, {
+      admission,
+      anonymous: this.#anonymous,
+      roomOf,
+      bound: ({ sessionStore }) => {
+        if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
+      },
+    });
+    return this;
+  }
+
+  /**
+   * The live session of a socket, a request or an id; undefined where this node has no connection of it. That of a
+   * socket is found after its end, too.
+   *
+   * @example
+   * ```ts
+   * const live = sessions.get(socket);
+   * await fetch(url, { signal: live?.signal }); // stops when the user logs out
+   * ```
+   */
+  get(target: Target): LiveSession | undefined {
+    const behind = this.#liveBehind(target);
+    if (behind) return behind;
+    const id = idOf(target);
+    return id === undefined ? undefined : this.#registry.get(id);
+  }
+
+  /**
+   * Changes a session atomically: increments are never lost. `change` gets the data as stored now, must be
+   * synchronous, and may run again on newer data. Resolves with what it returned, when that is durable.
+   *
+   * @throws SessionError `TARGET_INVALID`, `SESSION_MISSING`, `SESSION_UNKNOWN` or the end's code,
+   * `STORE_UNAVAILABLE`, `UPDATE_ASYNC`
+   * @example
+   * ```ts
+   * const count = await sessions.update(socket, (session) => ++session.count);
+   * ```
+   */
+  async update<T>(target: Target, change: (session: SessionData) => T): Promise<T> {
+    if (typeof change !== "function") throw new SessionError("OPTION_INVALID", { detail: "change is a function." });
+    const live = this.#liveBehind(target);
+    if (live?.ended) throw new SessionError(live.ended);
+    const id = this.#requireId(target);
+    const held = heldSession(target);
+    // A request's own session object is updated with it.
+    return held ? this.store.updateObject(id, held, change) : this.store.update(id, change);
+  }
+
+  /**
+   * Ends a session everywhere (logout): removed from the store, its sockets told `SESSION_DESTROYED` and closed.
+   * Resolves when it is removed; also where it was not there any more.
+   *
+   * @throws SessionError `TARGET_INVALID`, `SESSION_MISSING`, `STORE_UNAVAILABLE`
+   * @example
+   * ```ts
+   * app.post("/logout", async (req, res) => {
+   *   await sessions.destroy(req);
+   *   res.redirect("/");
+   * });
+   * ```
+   */
+  async destroy(target: Target): Promise<void> {
+    const id = this.#requireId(target);
+    await this.store.end(id, "SESSION_DESTROYED");
+    // As req.session.destroy() does: nothing is left for the end of the request to save.
+    if (heldSession(target)) delete (target as { session?: unknown }).session;
+  }
+
+  /**
+   * The room that holds every socket of this session, on all nodes: `io.to(sessions.room(req)).emit(…)`. Its name is
+   * a hash of the id, which tells nothing about it.
+   *
+   * @throws SessionError `TARGET_INVALID`, `SESSION_MISSING`
+   */
+  room(target: Target): string {
+    return roomOf(this.#requireId(target));
+  }
+
+  /**
+   * Listens: `"change"`, `"end"`, `"refused"`, `"error"`. Without a listener an error is only logged
+   * (`DEBUG=socket-session:*`), it never ends the process.
+   *
+   * @example
+   * ```ts
+   * sessions.on("refused", ({ code, origin }) => metrics.count("refused", { code, origin }));
+   * ```
+   */
+  on<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
+    this.#emitter.on(event, listener as never);
+    return this;
+  }
+
+  /** Stops listening. */
+  off<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
+    this.#emitter.off(event, listener as never);
+    return this;
+  }
+
+  /**
+   * Saves what is pending, then stops timers and listening. Close the servers first. A store that was passed in stays
+   * open. Rejects with `STORE_UNAVAILABLE` if something could not be saved.
+   */
+  async close(): Promise<void> {
+    try {
+      await this.#registry.close();
+    } finally {
+      if (this.#ownsStore) this.store.close();
+    }
+  }
+
+  #liveBehind(target: Target): ActiveSession | undefined {
+    if (typeof target === "string") return undefined;
+    const live = behindOf(target);
+    return live instanceof ActiveSession ? live : undefined;
+  }
+
+  #requireId(target: Target): string {
+    if (typeof target !== "string" && behindOf(target) && !this.#liveBehind(target)) {
+      throw new SessionError("SESSION_MISSING");
+    }
+    const id = idOf(target);
+    if (id === undefined) throw new SessionError("TARGET_INVALID");
+    return id;
+  }
+
+  #fail(error: unknown): void {
+    debug("%s", error);
+    this.#emit("error", error);
+  }
+
+  #emit<Event extends keyof SessionsEvents>(event: Event, ...values: SessionsEvents[Event]): void {
+    if (this.#emitter.listenerCount(event) > 0) this.#emitter.emit(event, ...values);
+  }
+}
+
+/**
+ * Makes one live session for HTTP and sockets.
+ *
+ * @example
+ * ```ts
+ * const sessions = createSessions({ secret: process.env.SESSION_SECRET });
+ * app.use(sessions.middleware);
+ * sessions.attach(io);
+ * io.on("connection", (socket) => {
+ *   socket.on("add", (item) => socket.session.cart.push(item));
+ * });
+ * ```
+ * @throws SessionError `OPTION_INVALID`, `STORE_UNSUPPORTED`, `STORE_NOT_LIVE`
+ */
+export function createSessions(options: CreateOptions | ExistingMiddlewareOptions): Sessions {
+  return new Sessions(options);
+}
+
+function roomOf(id: string): string {
+  return roomPrefix + createHash("sha256").update(id).digest("base64url").slice(0, 22);
+}
+
+/** The session object in a target, where it is one that this library gave. */
+function behindOf(target: object): ReturnType<typeof operations> {
+  const { session } = target as { session?: unknown };
+  return operations(target) ?? (typeof session === "object" && session !== null ? operations(session) : undefined);
+}
+
+function idOf(target: Target): string | undefined {
+  if (typeof target === "string") return target || undefined;
+  if (typeof target !== "object" || target === null) return undefined;
+  const behind = behindOf(target);
+  if (behind) return behind.id;
+  const { sessionID, session } = target as { sessionID?: unknown; session?: { id?: unknown } };
+  const id = sessionID ?? session?.id;
+  return typeof id === "string" && id !== "" ? id : undefined;
+}
+
+/** The express-session object that a request holds. */
+function heldSession(target: Target): SessionData | undefined {
+  if (typeof target === "string" || behindOf(target)) return undefined;
+  const { session, sessionID } = target as { session?: unknown; sessionID?: unknown };
+  return typeof session === "object" && session !== null && typeof sessionID === "string"
+    ? (session as SessionData)
+    : undefined;
+}
+
+function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buffer)[] {
+  const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
+  const isUsable = (one: unknown): boolean => (typeof one === "string" ? one !== "" : Buffer.isBuffer(one));
+  if (secrets.length === 0 || !secrets.every(isUsable)) {
+    throw new SessionError("OPTION_INVALID", {
+      detail: "secret is a string, or a list of strings of which the first signs.",
+    });
+  }
+  return secrets as (string | Buffer)[];
+}
+
+function positive(numbers: Record<string, unknown>): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (typeof value !== "number" || !(value > 0)) {
+      throw new SessionError("OPTION_INVALID", { detail: `${name} is a number of ms above 0.` });
+    }
+  }
+}

@@ -1,0 +1,120 @@
+// The driver for any other express-session store. Has no compare-and-set, so that it is safe within one process only.
+import session, { type SessionData, type Store } from "express-session";
+import { SessionError } from "../errors.js";
+import { warnOnce } from "../warnings.js";
+import type { Driver } from "./driver.js";
+import { LiveStore, type LiveStoreOptions } from "./live-store.js";
+import { inflate, parse } from "./record.js";
+
+/**
+ * Makes a live store of any express-session store. A live store is given back as it is.
+ *
+ * An express-session store has no compare-and-set and tells nobody of changes, so the promises hold **within one
+ * process**: nothing written through this object is lost or brought back. Another process that writes the same
+ * sessions can still overwrite a change made in the same few milliseconds, and its changes reach the sockets here
+ * within the lease (default 30 s) instead of at once.
+ *
+ * @throws SessionError `STORE_UNSUPPORTED` for something that is not an express-session store.
+ * @example
+ * ```ts
+ * const sessions = createSessions({ secret, store: liveStore(new FileStore({ path: "./sessions" })) });
+ * ```
+ */
+export function liveStore(store: Store, options?: LiveStoreOptions): LiveStore {
+  if (store instanceof LiveStore) return store;
+  const candidate = store as Partial<Store> | null | undefined;
+  for (const method of ["get", "set", "destroy"] as const) {
+    if (typeof candidate?.[method] !== "function") {
+      throw new SessionError("STORE_UNSUPPORTED", { detail: `It has no ${method}().` });
+    }
+  }
+  if (store instanceof session.MemoryStore && process.env["NODE_ENV"] === "production") {
+    warnOnce("MEMORY_STORE_IN_PRODUCTION");
+  }
+  const live = new LiveStore(new ForeignDriver(store), options);
+  // express-session passes requests by without a session while a store says that it is disconnected.
+  for (const event of ["connect", "disconnect"]) store.on?.(event, () => live.emit(event));
+  return live;
+}
+
+class ForeignDriver implements Driver {
+  readonly name: string;
+  readonly isShared = true;
+  readonly isAtomic = false;
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.name = store.constructor.name;
+  }
+
+  async read(id: string): Promise<string | undefined> {
+    try {
+      const data = await call<SessionData | null | undefined>((done) => this.#store.get(id, done));
+      return data ? JSON.stringify(data) : undefined;
+    } catch (error) {
+      // express-session takes ENOENT for "no such session": file stores answer so.
+      if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  async create(id: string, text: string): Promise<boolean> {
+    return this.#write(id, text);
+  }
+
+  async replace(id: string, text: string): Promise<boolean> {
+    return this.#write(id, text);
+  }
+
+  async touch(id: string, text: string): Promise<boolean> {
+    const { touch } = this.#store;
+    if (typeof touch !== "function") return this.#write(id, text);
+    await call<void>((done) => touch.call(this.#store, id, inflate(parse(text)), done));
+    return true;
+  }
+
+  async remove(id: string): Promise<void> {
+    try {
+      await call<void>((done) => this.#store.destroy(id, done));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") throw error;
+    }
+  }
+
+  all(): Promise<unknown> {
+    return this.#optional("all");
+  }
+
+  count(): Promise<number> {
+    return this.#optional("length") as Promise<number>;
+  }
+
+  async clear(): Promise<void> {
+    await this.#optional("clear");
+  }
+
+  close(): void {}
+
+  async #write(id: string, text: string): Promise<boolean> {
+    // With express-session's own cookie object: stores read maxAge and expires from it.
+    await call<void>((done) => this.#store.set(id, inflate(parse(text)), done));
+    return true;
+  }
+
+  async #optional(method: "all" | "length" | "clear"): Promise<unknown> {
+    const operation = this.#store[method] as ((done: Done<unknown>) => void) | undefined;
+    if (typeof operation !== "function") {
+      throw new SessionError("STORE_UNSUPPORTED", { detail: `${this.name} has no ${method}().` });
+    }
+    return call((done) => operation.call(this.#store, done));
+  }
+}
+
+type Done<T> = (error?: unknown, value?: T) => void;
+
+function call<T>(operation: (done: Done<T>) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    operation((error, value) => (error ? reject(error as Error) : resolve(value as T)));
+  });
+}

@@ -1,0 +1,470 @@
+// The express-session Store that merges what is written, never brings a destroyed session back, and tells who
+// listens. Works over a driver; knows nothing of sockets.
+import { inspect } from "node:util";
+import createDebug from "debug";
+import session, { type SessionData } from "express-session";
+import { type EndCode, SessionError } from "../errors.js";
+import type { Driver } from "./driver.js";
+import { reconcile } from "./merge.js";
+import { KeyedQueue } from "./queue.js";
+import {
+  createdAt,
+  expiryOf,
+  inflate,
+  mergeInto,
+  parse,
+  prolong,
+  type SessionRecord,
+  stamp,
+  stringify,
+  strip,
+} from "./record.js";
+
+const debug = createDebug("socket-session:live-store");
+
+/** What a live store tells: a session has other data now, has ended, or all have. */
+export type Notice =
+  | { readonly kind: "changed"; readonly id: string; readonly text: string; readonly source: object | undefined }
+  | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
+  | { readonly kind: "cleared" };
+
+/** Who wants to hear of changes, and may hold changes that the store has not seen yet. */
+export interface Subscriber {
+  /** Called within the session's queue, right after the commit. Must not throw. */
+  onNotice(notice: Notice): void;
+  /** Saves what is held back for this session; `undefined` when nothing is. */
+  flush(id: string): Promise<void> | undefined;
+}
+
+/** Options of `memoryStore()` and `liveStore()`. */
+export interface LiveStoreOptions {
+  /** How long the storage may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
+  timeout?: number;
+}
+
+/** What is known of a session object in the application's hands. */
+interface Origin {
+  readonly id: string;
+  /** The text it was read from; `undefined` for a session that is new and not stored yet. */
+  base: string | undefined;
+}
+
+interface Draft {
+  readonly text: string;
+  readonly expires: number;
+}
+
+type Callback<T = void> = (error?: unknown, value?: T) => void;
+
+/** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
+const endMemory = 60_000;
+const attempts = 100;
+const emptyBase = `{"cookie":{}}`;
+
+/**
+ * An express-session `Store` without its two holes: concurrent writers no longer overwrite each other (what changed is
+ * merged with what is there), and a session that was destroyed or expired is never written again. Make one with
+ * `memoryStore()` or `liveStore(store)`; use it with `createSessions({ store })`, or alone:
+ *
+ * @example
+ * ```ts
+ * app.use(session({ secret, resave: false, saveUninitialized: false, store: liveStore(new FileStore()) }));
+ * ```
+ *
+ * A write to a session that has ended is dropped without an error, because express-session would report that error
+ * after the response was sent. Promise-returning methods (`update`, and the sessions on sockets) do fail with a code.
+ */
+export class LiveStore extends session.Store {
+  /** Milliseconds a session may live since it was created, whatever its activity. Set by `createSessions`. */
+  absoluteTimeout: number | undefined;
+
+  /** True while the storage fails: what it was last asked, it did not answer. */
+  isDown = false;
+
+  readonly #driver: Driver;
+  readonly #timeout: number;
+  readonly #queue = new KeyedQueue();
+  readonly #origins = new WeakMap<object, Origin>();
+  readonly #subscribers = new Set<Subscriber>();
+  readonly #ended = new Map<string, { code: EndCode; at: number }>();
+
+  constructor(driver: Driver, options: LiveStoreOptions = {}) {
+    super();
+    const { timeout = 5000 } = options;
+    if (!(timeout > 0)) throw new SessionError("OPTION_INVALID", { detail: "timeout is a number of ms above 0." });
+    this.#driver = driver;
+    this.#timeout = timeout;
+    // express-session puts its generator here; what it generates is new, and only what is new may be created.
+    let generate: ((request: GeneratingRequest) => void) | undefined;
+    Object.defineProperty(this, "generate", {
+      configurable: true,
+      get: () => generate,
+      set: (original: (request: GeneratingRequest) => void) => {
+        generate = (request) => {
+          original(request);
+          this.#origins.set(request.session, { id: request.sessionID, base: undefined });
+        };
+      },
+    });
+  }
+
+  /** True where other processes can write the same sessions without this one hearing of it. */
+  get isShared(): boolean {
+    return this.#driver.isShared;
+  }
+
+  /** The storage's name, for messages. */
+  get driverName(): string {
+    return this.#driver.name;
+  }
+
+  // --- express-session's Store ---
+
+  override get(id: string, callback: (error: unknown, session?: SessionData | null) => void): void {
+    settle(this.#get(id), callback as Callback<SessionData | undefined>);
+  }
+
+  override set(id: string, data: SessionData, callback?: Callback): void {
+    settle(this.#set(id, data), callback);
+  }
+
+  override touch(id: string, data: SessionData, callback?: () => void): void {
+    settle(this.#touch(id, data), callback);
+  }
+
+  override destroy(id: string, callback?: Callback): void {
+    settle(this.end(id, "SESSION_DESTROYED"), callback);
+  }
+
+  override regenerate(request: GeneratingRequest, callback: Callback): void {
+    const next = (error?: unknown): void => {
+      (this as unknown as { generate(request: GeneratingRequest): void }).generate(request);
+      callback(error);
+    };
+    settle(this.end(request.sessionID, "SESSION_ROTATED"), next);
+  }
+
+  override createSession(request: never, data: SessionData): session.Session & SessionData {
+    const { sessionID } = request as GeneratingRequest;
+    // Data that did not come from get() is taken as read from the store now: it can update, never create.
+    const origin = this.#origins.get(data) ?? { id: sessionID, base: stringify(data) };
+    const created = super.createSession(request, data);
+    this.#origins.set(created, { ...origin });
+    return created;
+  }
+
+  override all(callback: (error: unknown, sessions?: never) => void): void {
+    settle(
+      this.#ask("", () => this.#driver.all()),
+      callback as Callback<unknown>,
+    );
+  }
+
+  override length(callback: (error: unknown, length?: number) => void): void {
+    settle(
+      this.#ask("", () => this.#driver.count()),
+      callback as Callback<number>,
+    );
+  }
+
+  override clear(callback?: Callback): void {
+    const clearing = this.#queue.runAlone(async () => {
+      await this.#ask("", () => this.#driver.clear());
+      this.#notify({ kind: "cleared" });
+    });
+    settle(clearing, callback);
+  }
+
+  // --- for the live sessions ---
+
+  /** Hears of every change made through this store, until the returned function is called. */
+  subscribe(subscriber: Subscriber): () => void {
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  /**
+   * Reads what is stored now. `use` runs within the session's queue, so that it sees the state before any later
+   * notice and after all earlier ones.
+   */
+  read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
+    return this.#queue.run(id, async () => use(await this.#current(id)));
+  }
+
+  /** Applies what changed from `base` to `next`; rejects with the end's code where there is nothing to update. */
+  commit(id: string, base: string, next: string, source?: object): Promise<void> {
+    return this.#queue.run(id, async () => {
+      await this.#rewrite(id, (text) => this.#merged(text, base, next), source);
+    });
+  }
+
+  /** Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. */
+  prolong(id: string, at: number): Promise<void> {
+    return this.#queue.run(id, async () => {
+      await this.#rewrite(id, (text) => this.#prolonged(text, at), undefined, true);
+    });
+  }
+
+  /**
+   * Changes a session atomically: `change` gets the data as stored now and may run again on newer data. Resolves with
+   * what `change` returned, when it is durable.
+   */
+  async update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
+    await this.#flush(id);
+    return this.#queue.run(id, async () => {
+      let result: T | undefined;
+      await this.#rewrite(id, (text) => {
+        const record = parse(text);
+        const stampedAt = createdAt(record);
+        const data = inflate(strip(record));
+        result = change(data);
+        if (isPromise(result)) throw new SessionError("UPDATE_ASYNC");
+        const next = parse(stringify(data));
+        if (stampedAt !== undefined) stamp(next, stampedAt);
+        return this.#draft(next);
+      });
+      return result as T;
+    });
+  }
+
+  /** Creates a session from an object that `generate` made: resolves when it is stored. */
+  create(id: string, data: SessionData): Promise<void> {
+    return this.#set(id, data);
+  }
+
+  /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
+  end(id: string, code: EndCode): Promise<void> {
+    return this.#queue.run(id, async () => {
+      await this.#ask(id, () => this.#driver.remove(id));
+      this.#remember(id, code);
+    });
+  }
+
+  /** Why this session ended, and when (ms since 1970), if it ended through this store within the last minute. */
+  endOf(id: string): { readonly code: EndCode; readonly at: number } | undefined {
+    return this.#ended.get(id);
+  }
+
+  /**
+   * As {@link LiveStore.update}, for a request's session object: its own changes are saved first, and it reflects
+   * the update afterwards.
+   */
+  async updateObject<T>(id: string, data: SessionData, change: (data: SessionData) => T): Promise<T> {
+    await this.#set(id, data);
+    const result = await this.update(id, change);
+    const origin = this.#origins.get(data);
+    await this.read(id, (text) => {
+      if (text === undefined || !origin) return;
+      const record = parse(text);
+      mergeInto(record, parse(origin.base ?? text), parse(stringify(data)));
+      const { cookie } = data;
+      reconcile(data as never, { ...strip(record), cookie: {} });
+      data.cookie = cookie;
+      origin.base = text;
+    });
+    return result;
+  }
+
+  /** Stops timers. The wrapped store or client stays open: it belongs to who made it. */
+  close(): void {
+    this.#driver.close();
+  }
+
+  // --- inside ---
+
+  async #get(id: string): Promise<SessionData | undefined> {
+    // What a socket of this process changed a moment ago is part of what HTTP reads.
+    await this.#flush(id)?.catch(() => undefined);
+    const text = await this.#ask(id, () => this.#driver.read(id));
+    if (text === undefined) return undefined;
+    const record = parse(text);
+    if (this.#isTooOld(record)) {
+      await this.end(id, "SESSION_EXPIRED");
+      return undefined;
+    }
+    const data = strip(record) as unknown as SessionData;
+    this.#origins.set(data, { id, base: text });
+    return data;
+  }
+
+  async #set(id: string, data: SessionData): Promise<void> {
+    // The text is taken now: the object may change before its turn comes.
+    const next = stringify(data);
+    const known = this.#origins.get(data);
+    const origin = known?.id === id ? known : undefined;
+    return this.#queue.run(id, async () => {
+      const isNew = origin !== undefined && origin.base === undefined;
+      if (!(isNew && (await this.#create(id, next)))) {
+        try {
+          // What an object of unknown origin lacks is no deletion: its base is empty.
+          await this.#rewrite(id, (text) => this.#merged(text, origin?.base ?? emptyBase, next));
+        } catch (error) {
+          if (!isEnd(error)) throw error;
+          if (origin || this.#ended.has(id)) debug("write to an ended session dropped");
+          else await this.#create(id, next);
+        }
+      }
+      if (origin) origin.base = next;
+    });
+  }
+
+  async #touch(id: string, data: SessionData): Promise<void> {
+    const next = stringify({ cookie: data.cookie });
+    const origin = this.#origins.get(data);
+    // Only the cookie of `data` counts here: other changes are written by set.
+    const base = origin?.base ? stringify({ cookie: parse(origin.base).cookie }) : next;
+    return this.#queue.run(id, async () => {
+      try {
+        await this.#rewrite(id, (text) => this.#merged(text, base, next), undefined, true);
+      } catch (error) {
+        if (!isEnd(error)) throw error;
+      }
+    });
+  }
+
+  /** Creates; false where the id is taken. */
+  async #create(id: string, text: string): Promise<boolean> {
+    const draft = this.#draft(parse(text));
+    if (!(await this.#ask(id, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
+    this.#ended.delete(id);
+    return true;
+  }
+
+  /** Compare-and-set until it holds: `change` makes the new text from the current one. */
+  async #rewrite(id: string, change: (text: string) => Draft, source?: object, isTouch = false): Promise<void> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const text = await this.#current(id);
+      if (text === undefined) throw this.#gone(id);
+      const next = change(text);
+      const isChanged = next.text !== text;
+      if (isChanged) {
+        const written = await this.#ask(id, () =>
+          isTouch
+            ? this.#driver.touch(id, next.text, next.expires, text)
+            : this.#driver.replace(id, next.text, next.expires, text),
+        );
+        if (!written) continue;
+      }
+      if (isChanged || source) this.#notify({ kind: "changed", id, text: next.text, source });
+      return;
+    }
+    throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
+  }
+
+  #merged(text: string, base: string, next: string): Draft {
+    const wanted = parse(next);
+    // Nobody else wrote: what the writer has is what is stored.
+    if (text === base && this.absoluteTimeout === undefined) return { text: next, expires: expiryOf(wanted) };
+    const current = parse(text);
+    mergeInto(current, parse(base), wanted);
+    return this.#draft(current);
+  }
+
+  #prolonged(text: string, at: number): Draft {
+    const record = parse(text);
+    prolong(record, at);
+    return this.#draft(record);
+  }
+
+  /** What is to be stored for this record. */
+  #draft(record: SessionRecord): Draft {
+    if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
+    return { text: stringify(record), expires: expiryOf(record) };
+  }
+
+  /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
+  async #current(id: string): Promise<string | undefined> {
+    const text = await this.#ask(id, () => this.#driver.read(id));
+    if (text === undefined || this.absoluteTimeout === undefined || !this.#isTooOld(parse(text))) return text;
+    await this.#ask(id, () => this.#driver.remove(id));
+    this.#remember(id, "SESSION_EXPIRED");
+    return undefined;
+  }
+
+  #isTooOld(record: SessionRecord): boolean {
+    const since = createdAt(record);
+    return this.absoluteTimeout !== undefined && since !== undefined && since + this.absoluteTimeout <= Date.now();
+  }
+
+  #gone(id: string): SessionError {
+    return new SessionError(this.#ended.get(id)?.code ?? "SESSION_UNKNOWN");
+  }
+
+  #remember(id: string, code: EndCode): void {
+    const now = Date.now();
+    for (const [old, end] of this.#ended) {
+      if (end.at > now - endMemory) break;
+      this.#ended.delete(old);
+    }
+    // The first reason stands: an id that was rotated and is destroyed again was rotated.
+    if (!this.#ended.has(id)) this.#ended.set(id, { code, at: now });
+    this.#notify({ kind: "ended", id, code });
+  }
+
+  #notify(notice: Notice): void {
+    for (const subscriber of this.#subscribers) subscriber.onNotice(notice);
+  }
+
+  #flush(id: string): Promise<void> | undefined {
+    let pending: Promise<void>[] | undefined;
+    for (const subscriber of this.#subscribers) {
+      const flushing = subscriber.flush(id);
+      if (flushing) (pending ??= []).push(flushing);
+    }
+    return pending && Promise.all(pending).then(() => undefined);
+  }
+
+  /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
+  async #ask<T>(id: string, command: () => Promise<T>): Promise<T> {
+    if (!this.#driver.isShared) return command();
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeout} ms`)), this.#timeout);
+      });
+      const answer = await Promise.race([command(), late]);
+      this.isDown = false;
+      return answer;
+    } catch (cause) {
+      if (cause instanceof SessionError) throw cause;
+      this.isDown = true;
+      throw new SessionError("STORE_UNAVAILABLE", { cause: redact(cause, id) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+interface GeneratingRequest {
+  sessionID: string;
+  session: object;
+}
+
+function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): void {
+  // On the next tick, outside of the promise: what the callback throws is the application's, as with any store.
+  promise.then(
+    (value) => callback && process.nextTick(callback, null, value),
+    (error: unknown) => callback && process.nextTick(callback, error),
+  );
+}
+
+
+function isEnd(error: unknown): boolean {
+  const code = error instanceof SessionError ? error.code : undefined;
+  return (
+    code === "SESSION_UNKNOWN" ||
+    code === "SESSION_DESTROYED" ||
+    code === "SESSION_EXPIRED" ||
+    code === "SESSION_ROTATED"
+  );
+}
+
+function isPromise(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+function redact(error: unknown, id: string): unknown {
+  if (id === "" || !inspect(error).includes(id)) return error;
+  const message = error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
+  return new Error(message);
+}

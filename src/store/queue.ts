@@ -1,0 +1,38 @@
+// Work on one session runs one piece after the other, work on different sessions side by side.
+// Knows only keys and promises.
+
+/** A queue per key, kept only while there is work. */
+export class KeyedQueue {
+  readonly #tails = new Map<string, Promise<void>>();
+  #barrier: Promise<void> | undefined;
+
+  /** Number of keys with work under way. */
+  get size(): number {
+    return this.#tails.size;
+  }
+
+  /** Runs `task` when all earlier work on this key is done. */
+  run<T>(key: string, task: () => Promise<T>): Promise<T> {
+    const before = this.#tails.get(key) ?? this.#barrier;
+    const result = before ? before.then(task) : task();
+    const tail = result.then(ignore, ignore).then(() => {
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    });
+    this.#tails.set(key, tail);
+    return result;
+  }
+
+  /** Runs `task` when all earlier work is done, and before all later work, whatever its key. */
+  runAlone<T>(task: () => Promise<T>): Promise<T> {
+    const before = [...this.#tails.values(), this.#barrier];
+    this.#tails.clear();
+    const result = Promise.all(before).then(task);
+    const barrier = result.then(ignore, ignore).then(() => {
+      if (this.#barrier === barrier) this.#barrier = undefined;
+    });
+    this.#barrier = barrier;
+    return result;
+  }
+}
+
+function ignore(): void {}

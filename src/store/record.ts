@@ -1,0 +1,109 @@
+// A session as it is stored: one JSON text with the fields, the cookie and, for absolute lifetimes,
+// the moment of its creation. The only place that knows this form.
+import session, { type SessionData } from "express-session";
+import { SessionError } from "../errors.js";
+import { apply, diff, isPlainObject, type Json, type JsonObject } from "./merge.js";
+
+/** The stored cookie, as express-session's Cookie#toJSON writes it. */
+export interface CookieRecord extends JsonObject {
+  originalMaxAge: number | null;
+  expires: string | null;
+}
+
+/** A stored session, parsed. */
+export interface SessionRecord extends JsonObject {
+  cookie: CookieRecord;
+}
+
+/** The field that holds when a session was created (ms since 1970). Never shown to the application. */
+const created = "__created";
+
+/** Parses a stored text. */
+export function parse(text: string): SessionRecord {
+  const record = JSON.parse(text) as JsonObject;
+  if (!isPlainObject(record)) throw new TypeError("a stored session is not a JSON object");
+  if (!isPlainObject(record["cookie"])) record["cookie"] = { originalMaxAge: null, expires: null };
+  return record as SessionRecord;
+}
+
+/** Writes session data as the text that is stored; what JSON cannot hold is `DATA_INVALID`. */
+export function stringify(data: object): string {
+  try {
+    return JSON.stringify(data);
+  } catch (cause) {
+    throw new SessionError("DATA_INVALID", { cause });
+  }
+}
+
+/** When the cookie ends (ms since 1970), or Infinity. */
+export function expiryOf(record: SessionRecord): number {
+  const { expires } = record.cookie;
+  const at = typeof expires === "string" ? Date.parse(expires) : Number.NaN;
+  return Number.isNaN(at) ? Number.POSITIVE_INFINITY : at;
+}
+
+/** When the session was created (ms since 1970), where that was noted. */
+export function createdAt(record: SessionRecord): number | undefined {
+  const at = record[created];
+  return typeof at === "number" ? at : undefined;
+}
+
+/** Notes when the session was created, once. */
+export function stamp(record: SessionRecord, now: number): void {
+  record[created] ??= now;
+}
+
+/** Takes out what the application must not see. */
+export function strip(record: SessionRecord): SessionRecord {
+  delete record[created];
+  return record;
+}
+
+/** Applies to `current` what a writer changed who read `base` and wants `next`. */
+export function mergeInto(current: SessionRecord, base: SessionRecord, next: SessionRecord): void {
+  const cookie = mergeCookie(current.cookie, base.cookie, next.cookie);
+  const patch = diff(strip({ ...base, cookie }), strip({ ...next, cookie }));
+  if (patch) apply(current, patch);
+  current.cookie = cookie;
+}
+
+/**
+ * Every request moves `expires`, so "the later commit wins" would let a slow request take back what a newer one
+ * gave: without a new maxAge the later expiry stays, with a new maxAge the writer's own expiry goes with it.
+ */
+function mergeCookie(current: CookieRecord, base: CookieRecord, next: CookieRecord): CookieRecord {
+  const patch = diff(base, next);
+  if (!patch) return current;
+  const merged = apply({ ...current }, patch) as CookieRecord;
+  if (isSameMaxAge(base, next)) {
+    merged.originalMaxAge = current.originalMaxAge;
+    merged.expires = isSameMaxAge(current, next) ? later(current.expires, next.expires) : current.expires;
+  }
+  return merged;
+}
+
+/** express-session computes maxAge from two readings of the clock, so that a mere touch may lose a few ms. */
+function isSameMaxAge(a: CookieRecord, b: CookieRecord): boolean {
+  if (typeof a.originalMaxAge !== "number" || typeof b.originalMaxAge !== "number") {
+    return typeof a.originalMaxAge === typeof b.originalMaxAge || (a.originalMaxAge ?? null) === (b.originalMaxAge ?? null);
+  }
+  return Math.abs(a.originalMaxAge - b.originalMaxAge) < 50;
+}
+
+/** Moves the expiry to a full maxAge from `now`, never backwards. */
+export function prolong(record: SessionRecord, now: number): void {
+  const { cookie } = record;
+  if (typeof cookie.originalMaxAge !== "number") return;
+  cookie.expires = later(cookie.expires, new Date(now + cookie.originalMaxAge).toISOString());
+}
+
+function later(a: Json | undefined, b: Json | undefined): string | null {
+  if (typeof a !== "string" || typeof b !== "string") return typeof b === "string" ? b : null;
+  return Date.parse(a) >= Date.parse(b) ? a : b;
+}
+
+/** Gives a parsed record the cookie object that express-session works with. */
+export function inflate(record: SessionRecord): SessionData {
+  session.Store.prototype.createSession({ sessionID: "" } as never, record as never);
+  return record as unknown as SessionData;
+}
