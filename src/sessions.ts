@@ -101,8 +101,6 @@ export class Sessions {
   readonly #anonymous = createAnonymousSession();
   readonly #emitter = new EventEmitter();
   readonly #attached = new WeakSet<object>();
-  /** Rooms by id, for the sessions that were asked for last. */
-
   /** @internal Use {@link createSessions}. */
   constructor(options: CreateOptions | ExistingMiddlewareOptions) {
     const { lease = 30_000, maxStale = 300_000, absoluteTimeout } = options;
@@ -136,6 +134,11 @@ export class Sessions {
         wantsChanges: () => this.#emitter.listenerCount("change") > 0,
       },
     );
+  }
+
+  /** Number of live sessions on this node. */
+  get size(): number {
+    return this.#registry.size;
   }
 
   /**

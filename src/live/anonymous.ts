@@ -14,6 +14,7 @@ export function createAnonymousSession(): SocketSession {
       throw new SessionError("SESSION_MISSING");
     },
     changed() {},
+    escaped() {},
   });
   return expose(face, { id: undefined, save: fail, reload: fail, touch: fail, destroy: fail });
 }

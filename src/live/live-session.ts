@@ -3,7 +3,7 @@
 import createDebug from "debug";
 import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
-import { type JsonObject, reconcile } from "../store/merge.js";
+import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { createdAt, expiryOf, inflate, mergeInto, parse, type SessionRecord, stringify, strip } from "../store/record.js";
 import { createRoot, expose, type SessionOperations, type SocketSession } from "./session-object.js";
 import { type Owner, track } from "./tracked.js";
@@ -51,6 +51,8 @@ const never = Number.POSITIVE_INFINITY;
 const longestTouchInterval = 60_000;
 const shortestRetry = 100;
 const longestRetry = 5_000;
+const firstLook = 100;
+const lastLook = 60_000;
 
 export class ActiveSession implements LiveSession, SessionOperations, Owner {
   readonly id: string;
@@ -77,6 +79,9 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   #queued: Promise<void> | undefined;
   /** What the save under way asked for. */
   #sent: string | undefined;
+  /** Since when the application holds an object of the data that is not tracked (ms since 1970); 0: it does not. */
+  #escapedAt = 0;
+  #lookAt = never;
   #failures = 0;
   #retryAt = never;
 
@@ -114,6 +119,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
 
   /** True where the store has every change made here. */
   get isSaved(): boolean {
+    this.look();
     return !this.#isDirty && !this.#saving;
   }
 
@@ -157,7 +163,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   #rebase(text: string, localBase: string): void {
     if (!this.#isFilled || text === localBase) return;
     const wanted = parse(text);
-    if (this.#isDirty || this.#saving) {
+    if (this.#isDirty || this.#saving || this.#escapedAt > 0) {
       try {
         mergeInto(wanted, parse(localBase), parse(stringify(this.#root)));
       } catch (error) {
@@ -207,6 +213,28 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     setImmediate(saveScheduled, this);
   }
 
+  /**
+   * `session.cart ??= []` gives the application the very array, whose later changes no proxy sees. They are found by
+   * comparing: after events, before reads, and at growing distances for a minute.
+   */
+  escaped(): void {
+    this.#escapedAt = Date.now();
+    this.#lookAt = this.#escapedAt + firstLook;
+    this.#context.wakeAt(this.#lookAt);
+  }
+
+  /** Looks for changes that were made behind the proxy. */
+  look(): void {
+    if (this.#escapedAt === 0 || this.#isDirty || this.#saving || this.ended) return;
+    try {
+      const stored = strip(parse(this.#base));
+      if (diff(stored, parse(stringify(this.#root)))) this.changed();
+    } catch {
+      // What cannot be written is told where it is saved.
+      this.changed();
+    }
+  }
+
   // --- saving ---
 
   saveScheduled(): void {
@@ -217,6 +245,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   /** Resolves when every change made so far is durable. */
   save(): Promise<void> {
     if (this.ended) return Promise.reject(new SessionError(this.ended));
+    this.look();
     if (this.#saving) {
       if (!this.#isDirty) return this.#saving;
       // The save under way has taken its text: what changed since goes with the next, once for all who wait.
@@ -304,8 +333,13 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     if (this.ended) return false;
     const now = Date.now();
     this.#noteActivity(now);
+    if (this.#escapedAt > 0) setImmediate(lookAgain, this);
     if (this.#isFresh(now)) return true;
-    if (now < this.#checkAgainAt && !this.#checking) return this.#mayGoOn(now);
+    // Nobody waits for a store that is known not to answer: it is asked again in the background.
+    if (this.#context.store.isDown && now < this.#deadline) {
+      if (now >= this.#checkAgainAt) void this.#check();
+      return this.#mayGoOn(now);
+    }
     return this.#check();
   }
 
@@ -408,7 +442,13 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
       this.#retryAt = never;
       this.save().catch(ignore);
     }
-    return Math.min(Math.max(this.#deadline, this.#checkAgainAt), touchAt, this.#retryAt);
+    if (now >= this.#lookAt) {
+      this.look();
+      const since = now - this.#escapedAt;
+      this.#lookAt = since > lastLook ? never : now + since;
+      if (since > lastLook) this.#escapedAt = 0;
+    }
+    return Math.min(Math.max(this.#deadline, this.#checkAgainAt), touchAt, this.#retryAt, this.#lookAt);
   }
 
   #expire(now: number): void {
@@ -451,6 +491,10 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     for (const connection of connections) connection.end(said);
     this.#context.settled(this);
   }
+}
+
+function lookAgain(live: ActiveSession): void {
+  live.look();
 }
 
 function saveScheduled(live: ActiveSession): void {

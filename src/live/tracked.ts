@@ -9,6 +9,8 @@ export interface Owner {
   allowsChange(): boolean;
   /** Called after a change. */
   changed(): void;
+  /** Called when an object was put in that the application still holds itself: `const cart = (session.cart ??= [])`. */
+  escaped(): void;
 }
 
 const raws = new WeakMap<object, object>();
@@ -59,6 +61,7 @@ class Tracker implements ProxyHandler<object> {
     if (Object.hasOwn(target, key) && Object.is((target as Record<PropertyKey, unknown>)[key], raw)) return true;
     const isSet = Reflect.set(target, key, raw);
     if (isSet) this.#owner.changed();
+    if (typeof value === "object" && value !== null && raw === value) this.#owner.escaped();
     return isSet;
   }
 

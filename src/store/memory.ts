@@ -25,7 +25,7 @@ interface Entry {
   expires: number;
 }
 
-class MemoryDriver implements Driver {
+export class MemoryDriver implements Driver {
   readonly name = "memory";
   readonly isShared = false;
   readonly isAtomic = true;

@@ -28,6 +28,8 @@ export class Browser {
     if (this.cookies.size > 0 && !headers.has("cookie")) headers.set("cookie", this.cookie);
     const response = await fetch(this.url + path, { redirect: "manual", ...init, headers });
     for (const line of response.headers.getSetCookie()) this.take(line);
+    // express-session sends the headers before it has saved, and the last byte after.
+    await response.clone().text();
     return response;
   }
 

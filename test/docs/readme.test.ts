@@ -1,0 +1,173 @@
+// The README's code is code: every block compiles, those marked `run` run, and the quickstart serves a logged-in client.
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Browser } from "../support/browser.js";
+import type { Block } from "../support/markdown.js";
+import { manifest, Project } from "../support/project.js";
+import { blocks, hasReadme, noReadme } from "./page.js";
+
+const kinds: Record<string, "ts" | "js"> = {
+  ts: "ts",
+  typescript: "ts",
+  mts: "ts",
+  cts: "ts",
+  js: "js",
+  javascript: "js",
+  mjs: "js",
+  cjs: "js",
+};
+const programs = blocks.filter((block) => block.language in kinds);
+const quickstart = programs.find((block) => kinds[block.language] === "js" && block.headings.includes("Quickstart"));
+const isBrowserCode = (block: Block): boolean => /from "socket\.io-client"|\b(document|window)\./.test(block.code);
+
+let project: Project;
+let dir: string;
+beforeAll(() => {
+  // Recipes may use what the repository has installed for its own tests, too.
+  const packages = Object.keys(manifest.devDependencies).filter((name) => !name.startsWith("@vitest"));
+  project = new Project({ packages });
+  dir = project.dir;
+});
+afterAll(() => project.remove());
+
+describe("the README", () => {
+  it("has a quickstart", (context) => {
+    if (!hasReadme) return context.skip(noReadme);
+    expect(quickstart?.code).toContain("socket-session");
+  });
+
+  it.each(programs.map((block) => [nameOf(block), block] as const))("compiles: %s", async (_, block) => {
+    const file = fileOf(block);
+    project.write({ [file]: block.code, "prelude.d.ts": prelude(block), "foreign.d.ts": foreignModules(block) });
+    const { text } = await project.tsc([file, "prelude.d.ts", "foreign.d.ts"], {
+      lib: isBrowserCode(block) ? ["es2023", "dom"] : ["es2023"],
+      // JavaScript is checked as far as it can be without annotations.
+      ...(kinds[block.language] === "js" && { allowJs: true, checkJs: true, noImplicitAny: false }),
+      skipLibCheck: true,
+    });
+    expect(text).toBe("");
+  });
+
+  const running = programs.filter((block) => block.words.includes("run") && block !== quickstart);
+  it.each(running.map((block) => [nameOf(block), block] as const))("runs: %s", async (_, block) => {
+    const program = start(block);
+    await program.ready;
+    program.stop();
+  });
+
+  it("has a quickstart that serves a client over HTTP and, when logged in, its socket", async (context) => {
+    if (!hasReadme) return context.skip(noReadme);
+    const block = quickstart as Block;
+    const program = start(block);
+    let browser: Browser | undefined;
+    try {
+      const port = await program.ready;
+      expect(port, "the quickstart starts a server").toBeDefined();
+      const url = `http://127.0.0.1:${port}`;
+      if (!block.code.includes("missing:")) {
+        expect(await new Browser(url).refused()).toEqual({ code: "SESSION_MISSING", retry: false });
+      }
+      browser = new Browser(url);
+      await logIn(browser, block.code);
+      const socket = await browser.connect();
+      expect(socket.connected).toBe(true);
+    } finally {
+      browser?.close();
+      program.stop();
+    }
+  });
+});
+
+function nameOf({ headings, line, language }: Block): string {
+  return `${headings.at(-1) ?? "the top"} (${language}, line ${line})`;
+}
+
+function fileOf({ language, code, line }: Block): string {
+  const isCommonJs = language === "cjs" || language === "cts" || /\brequire\(/.test(code);
+  return `line-${line}.${isCommonJs ? "c" : "m"}${kinds[language] ?? "js"}`;
+}
+
+/** What a snippet may rely on: these names, and session fields where it does not declare its own. */
+function prelude({ code }: Block): string {
+  const lines = [
+    `import type {} from "socket-session";`,
+    `declare global {`,
+    `  const app: import("express").Express;`,
+    `  const express: typeof import("express").default;`,
+    `  const server: import("node:http").Server;`,
+    `  const io: import("socket.io").Server;`,
+    `  const socket: import("socket.io").Socket;`,
+    `  const session: typeof import("express-session").default;`,
+    `  const sessions: import("socket-session").Sessions;`,
+    `  const store: import("socket-session").LiveStore;`,
+    `  const secret: string;`,
+    `}`,
+  ];
+  if (!/declare module "express-session"/.test(code)) {
+    lines.push(`declare module "express-session" { interface SessionData { [field: string]: any } }`);
+  }
+  return lines.join("\n");
+}
+
+/** Packages that the repository does not install: their types are not ours to check. */
+function foreignModules({ code }: Block): string {
+  const lines: string[] = [];
+  for (const [, , name = ""] of code.matchAll(/(from|import|require\()\s*"([^".][^"]*)"/g)) {
+    const [scope = "", rest] = name.split("/");
+    const folder = scope.startsWith("@") ? `${scope}/${rest}` : scope;
+    if (folder === "socket-session" || isBuiltin(name) || isTyped(folder)) continue;
+    lines.push(`declare module "${name}";`);
+  }
+  return lines.join("\n");
+}
+
+function isTyped(name: string): boolean {
+  const types = `node_modules/@types/${name.replace("@", "").replace("/", "__")}`;
+  const own = join(dir, "node_modules", name, "package.json");
+  if (existsSync(join(dir, types))) return true;
+  return existsSync(own) && /"types"|"typings"|\.d\.[mc]?ts"/.test(readFileSync(own, "utf8"));
+}
+
+/** Runs a block. `ready` resolves when it has ended well, or with the port that it listens on. */
+function start(block: Block): { ready: Promise<number | undefined>; stop(): void } {
+  if (kinds[block.language] === "ts") throw new Error("Only JavaScript can be run.");
+  const file = fileOf(block);
+  const preload = join(import.meta.dirname, "listen.js");
+  project.write({ [file]: block.code });
+  const child = project.fork(file, ["--import", preload], { PORT: "0", SESSION_SECRET: "a secret for tests" });
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+  const listening = once(child, "message").then(([message]) => (message as { port: number }).port);
+  const ended = once(child, "exit").then(([status, signal]) => {
+    if (status !== 0) throw new Error(`It ended with ${status ?? signal}: ${printed}`);
+    return undefined;
+  });
+  const slow = new Promise<never>((_, reject) => {
+    setTimeout(() => reject(new Error(`It neither ends nor listens: ${printed}`)), 15_000).unref();
+  });
+  ended.catch(() => undefined);
+  slow.catch(() => undefined);
+  return { ready: Promise.race([listening, ended, slow]), stop: () => child.kill() };
+}
+
+/** Tries the routes that a quickstart has, those that log in first, until one has set the session cookie. */
+async function logIn(browser: Browser, code: string): Promise<void> {
+  const routes = [...code.matchAll(/\.(get|post)\(\s*["'](\/[^"':*]*)["']/g)].map(([, method = "", path = ""]) => ({
+    method,
+    path,
+  }));
+  const ranked = routes.toSorted((a, b) => Number(b.path.includes("login")) - Number(a.path.includes("login")));
+  const name = "ada";
+  for (const { method, path } of ranked) {
+    const response = await (method === "get"
+      ? browser.fetch(`${path}?name=${name}&user=${name}&username=${name}`)
+      : browser.post(path, { name, user: name, username: name, password: name }));
+    expect(response.status, `${method} ${path}`).toBeLessThan(500);
+    if (browser.cookies.size > 0) return;
+  }
+  throw new Error(`No route of the quickstart sets a cookie: ${JSON.stringify(ranked)}`);
+}

@@ -1,0 +1,357 @@
+// The demo as its users meet it: a real server process, a real Chromium, tabs and browsers.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { launchChromium } from "../support/chromium.js";
+
+interface Demo {
+  readonly url: string;
+  /** Asks it to stop, as Ctrl+C does. Resolves with its exit code. */
+  stop(): Promise<number | null>;
+}
+
+let browser: Browser;
+let demo: Demo;
+/** What no page may report: scripts that throw, refused by the content security policy. */
+const faults: string[] = [];
+
+beforeAll(async () => {
+  if (!existsSync("dist/esm/index.js")) execFileSync(process.execPath, ["scripts/build.js"], { stdio: "inherit" });
+  [browser, demo] = await Promise.all([launchChromium(), startDemo()]);
+});
+
+afterAll(async () => {
+  await browser?.close();
+  expect(await demo?.stop()).toBe(0);
+});
+
+afterEach(() => {
+  expect(faults.splice(0)).toEqual([]);
+});
+
+describe("log in", () => {
+  test("shows the form, without a reason, to whoever comes first", async () => {
+    const page = await openTab(await openBrowser());
+    await page.getByRole("heading", { name: "Join the chat" }).waitFor();
+    expect(await page.locator("#reason").isVisible()).toBe(false);
+    expect(await page.getByRole("textbox", { name: "Message" }).isVisible()).toBe(false);
+  });
+
+  test.each(["", "x", "<b>Ada</b>", "-".repeat(20)])("refuses the name %j, and makes no session", async (name) => {
+    const context = await openBrowser();
+    const page = await openTab(context);
+    await page.getByLabel("Your name").fill(name);
+    await page.getByRole("button", { name: "Join" }).click();
+    await page.getByRole("alert").filter({ hasText: "A name has 2 to 20" }).waitFor();
+    expect(await page.getByLabel("Your name").getAttribute("aria-invalid")).toBe("true");
+    expect(await context.cookies()).toEqual([]);
+  });
+
+  test("takes no name that the form would not send, and no form of another site", async () => {
+    const { request } = await openBrowser();
+    const logInWith = (name: string, headers = {}) => request.post(`${demo.url}/login`, { form: { name }, headers });
+    expect((await logInWith("x".repeat(21))).status()).toBe(400);
+    expect((await request.post(`${demo.url}/login`, { data: { name: ["Ada"] } })).status()).toBe(400);
+    expect((await logInWith("Ada", { "sec-fetch-site": "cross-site" })).status()).toBe(403);
+    expect((await request.get(`${demo.url}/session`)).status()).toBe(401);
+  });
+
+  test("in one tab is a login in all: their sockets have one live session", async () => {
+    const context = await openBrowser();
+    const early = await openTab(context);
+    await early.getByLabel("Your name").waitFor();
+    const first = await logIn(context, "Ada");
+    const late = await openTab(context);
+    for (const tab of [first, early, late]) {
+      await shows(tab, "name", "Ada");
+      await shows(tab, "tabs", "3");
+    }
+    await late.close();
+    await shows(first, "tabs", "2");
+  });
+
+  test("lasts over a reload, with all that the session holds", async () => {
+    const page = await logIn(await openBrowser(), "Reloader");
+    await say(page, "said before");
+    await page.getByRole("listitem").filter({ hasText: "said before" }).waitFor();
+    await page.getByLabel("Message", { exact: true }).fill("half a sentence");
+    await shows(page, "draft", "half a sentence");
+    await page.reload();
+    await shows(page, "name", "Reloader");
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: /You.*said before/ })
+      .waitFor();
+    await shows(page, "tabs", "1");
+    await boxHolds(page, "half a sentence");
+  });
+
+  test("never tells the page its session id", async () => {
+    const context = await openBrowser();
+    const page = await openTab(context);
+    const seen: string[] = [];
+    page.on("websocket", (socket) => {
+      socket.on("framereceived", ({ payload }) => seen.push(payload.toString()));
+    });
+    await enterName(page, "Secretive");
+    await page.getByRole("button", { name: "Show what HTTP sees" }).click();
+    seen.push((await page.locator("#http-view").textContent()) ?? "");
+    await shows(page, "name", "Secretive");
+    const [cookie] = await context.cookies();
+    const id = decodeURIComponent(cookie?.value ?? "")
+      .slice(2)
+      .split(".", 1)[0] as string;
+    expect(id.length).toBeGreaterThan(20);
+    expect(seen.length).toBeGreaterThan(2);
+    expect(seen.filter((text) => text.includes(id))).toEqual([]);
+    expect(cookie?.httpOnly).toBe(true);
+  });
+});
+
+describe("one session", () => {
+  test("what a socket changes, the other tab and HTTP see", async () => {
+    const { first, second } = await twoTabs("Writer");
+    await first.getByLabel("Message", { exact: true }).pressSequentially("typed in tab one");
+    await shows(second, "draft", "typed in tab one");
+    await boxHolds(second, "typed in tab one");
+    expect(await overHttp(first)).toEqual({ name: "Writer", unread: 0, draft: "typed in tab one", tabs: 2 });
+    await second.getByLabel("Message", { exact: true }).press("End");
+    await second.getByLabel("Message", { exact: true }).pressSequentially(", finished in tab two");
+    await boxHolds(first, "typed in tab one, finished in tab two");
+  });
+
+  test("what an HTTP form changes, all tabs see", async () => {
+    const { first, second } = await twoTabs("Former");
+    await first.getByRole("button", { name: "On my way." }).click();
+    for (const tab of [first, second]) {
+      await shows(tab, "draft", "On my way.");
+      await boxHolds(tab, "On my way.");
+    }
+    const response = await first.request.post(`${demo.url}/draft`, { form: { text: "from a request" } });
+    expect(response.status()).toBe(204);
+    for (const tab of [first, second]) await boxHolds(tab, "from a request");
+    await second.getByRole("button", { name: "Clear the draft" }).click();
+    for (const tab of [first, second]) await boxHolds(tab, "");
+  });
+
+  test("of another browser is another one", async () => {
+    const ada = await logIn(await openBrowser(), "Ada One");
+    const bob = await logIn(await openBrowser(), "Bob One");
+    await ada.getByLabel("Message", { exact: true }).fill("for Ada's eyes");
+    await shows(ada, "draft", "for Ada's eyes");
+    await bob.getByLabel("Message", { exact: true }).fill("for Bob's eyes");
+    await shows(bob, "draft", "for Bob's eyes");
+    expect(await overHttp(ada)).toMatchObject({ name: "Ada One", draft: "for Ada's eyes", tabs: 1 });
+    expect(await overHttp(bob)).toMatchObject({ name: "Bob One", draft: "for Bob's eyes", tabs: 1 });
+  });
+
+  test("keeps its data and its tabs when it gets a new id", async () => {
+    const { context, first, second } = await twoTabs("Renewed");
+    await first.getByLabel("Message", { exact: true }).fill("kept");
+    await shows(second, "draft", "kept");
+    const before = await context.cookies();
+    await first.getByRole("button", { name: "New session id" }).click();
+    for (const tab of [first, second]) {
+      await tab.locator("#log").getByText("session:end SESSION_ROTATED").waitFor();
+      await shows(tab, "tabs", "2");
+      await statusIs(tab, "Live");
+      await boxHolds(tab, "kept");
+    }
+    expect((await context.cookies())[0]?.value).not.toBe(before[0]?.value);
+    await second.getByLabel("Message", { exact: true }).fill("still one session");
+    await boxHolds(first, "still one session");
+  });
+});
+
+describe("messages", () => {
+  test("reach the other browser, as text", async () => {
+    const ada = await logIn(await openBrowser(), "Ada Two");
+    const bob = await logIn(await openBrowser(), "Bob Two");
+    const text = `<img src="x" onerror="document.title = 'broken into'"> hello`;
+    await say(ada, text);
+    await bob.getByRole("log").getByText(text, { exact: true }).waitFor();
+    expect(await bob.locator("#messages img").count()).toBe(0);
+    await say(bob, "hello Ada Two");
+    await ada.getByRole("log").getByText("hello Ada Two", { exact: true }).waitFor();
+    await boxHolds(bob, "");
+  });
+
+  test("are counted as unread, once per session, until they are read in one tab", async () => {
+    const { first, second } = await twoTabs("Counter");
+    const bob = await logIn(await openBrowser(), "Bob Three");
+    const eve = await logIn(await openBrowser(), "Eve Three");
+    await Promise.all([say(bob, "one"), say(eve, "two")]);
+    await say(bob, "three");
+    for (const tab of [first, second]) {
+      await shows(tab, "unread", "3");
+      await tab.getByRole("button", { name: "3 unread" }).waitFor();
+      expect(await tab.title()).toBe("(3) Chat");
+    }
+    expect(await overHttp(first)).toMatchObject({ unread: 3 });
+    await second.getByRole("button", { name: "mark as read" }).click();
+    await shows(first, "unread", "0");
+    await first.getByRole("button", { name: "mark as read" }).waitFor({ state: "hidden" });
+    expect(await first.title()).toBe("Chat");
+  });
+
+  test("that are empty or of another type are refused", async () => {
+    const page = await logIn(await openBrowser(), "Typist");
+    const answers = await page.evaluate<unknown[]>(`(async () => {
+      const ask = (...values) => new Promise((resolve) => socket.emit(...values, resolve));
+      socket.emit("message"); // no answer wanted, none given
+      return [
+        await ask("message", "   "),
+        await ask("message", { text: "an object" }),
+        await ask("message", "x".repeat(501)),
+        await ask("message"),
+        await ask("draft", ["a list"]),
+        await ask("draft", null),
+      ];
+    })()`);
+    const message = { error: "A message has 1 to 500 characters." };
+    const draft = { error: "A draft has at most 500 characters." };
+    expect(answers).toEqual([message, message, message, message, draft, draft]);
+    expect(await overHttp(page)).toMatchObject({ draft: "" });
+  });
+});
+
+describe("the end", () => {
+  test("comes to all tabs when one logs out; a new login brings all back", async () => {
+    const { context, first, second } = await twoTabs("Leaver");
+    const bob = await logIn(await openBrowser(), "Bob Four");
+    await second.getByRole("button", { name: "Log out", exact: true }).click();
+    for (const tab of [first, second]) await isSignedOut(tab, "SESSION_DESTROYED");
+    await shows(bob, "tabs", "1");
+    expect(await context.cookies()).toEqual([]);
+    expect((await first.request.get(`${demo.url}/session`)).status()).toBe(401);
+    await enterName(first, "Leaver");
+    for (const tab of [first, second]) await shows(tab, "tabs", "2");
+  });
+
+  test("comes to every browser of a user who logs out everywhere, and to nobody else", async () => {
+    const desk = await logIn(await openBrowser(), "Everywhere");
+    const phone = await logIn(await openBrowser(), "Everywhere");
+    const bob = await logIn(await openBrowser(), "Bob Five");
+    await shows(desk, "tabs", "1");
+    await desk.getByRole("button", { name: "Log out everywhere" }).click();
+    for (const page of [desk, phone]) await isSignedOut(page, "SESSION_DESTROYED");
+    await phone.reload();
+    await isSignedOut(phone, "SESSION_UNKNOWN");
+    await say(bob, "still here");
+    await bob.getByRole("log").getByText("still here", { exact: true }).waitFor();
+  });
+
+  test("comes by itself to a session that nobody uses", async () => {
+    const brief = await startDemo({ SESSION_MAX_AGE: "2" });
+    onTestFinished(async () => void (await brief.stop()));
+    const page = await openTab(await openBrowser(), brief.url);
+    await enterName(page, "Sleeper");
+    await isSignedOut(page, "SESSION_EXPIRED");
+  });
+
+  test("is found out when the server comes back and knows nobody", async () => {
+    const before = await startDemo();
+    const page = await openTab(await openBrowser(), before.url);
+    await enterName(page, "Survivor");
+    expect(await before.stop()).toBe(0);
+    await statusIs(page, "Reconnecting");
+    const after = await startDemo({ PORT: new URL(before.url).port });
+    onTestFinished(async () => void (await after.stop()));
+    await isSignedOut(page, "SESSION_INVALID");
+  });
+});
+
+// --- the demo and its pages ---
+
+async function startDemo(env: Record<string, string> = {}): Promise<Demo> {
+  const { SESSION_SECRET: _s, SESSION_MAX_AGE: _m, ...inherited } = process.env;
+  const child: ChildProcess = spawn(process.execPath, ["examples/chat/server.js"], {
+    env: { ...inherited, PORT: "0", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit") as Promise<[number | null]>;
+  const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> });
+  const [url] = (await Promise.race([
+    once(lines, "line"),
+    exited.then(([code]) => Promise.reject(new Error(`the demo ended with ${code} before it listened`))),
+  ])) as [string];
+  expect(url).toMatch(/^http:\/\/localhost:\d+$/);
+  return {
+    url,
+    async stop() {
+      child.kill("SIGTERM");
+      return (await exited)[0];
+    },
+  };
+}
+
+/** A browser of its own: its own cookies. Closed at the end of the test. */
+async function openBrowser(): Promise<BrowserContext> {
+  const context = await browser.newContext();
+  context.setDefaultTimeout(10_000);
+  onTestFinished(() => context.close());
+  return context;
+}
+
+async function openTab(context: BrowserContext, url = demo.url): Promise<Page> {
+  const page = await context.newPage();
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => {
+    if (message.text().includes("Content Security Policy")) faults.push(message.text());
+  });
+  await page.goto(url);
+  return page;
+}
+
+async function enterName(page: Page, name: string): Promise<void> {
+  await page.getByLabel("Your name").fill(name);
+  await page.getByRole("button", { name: "Join" }).click();
+  await page.getByRole("heading", { name: "Your session" }).waitFor();
+}
+
+async function logIn(context: BrowserContext, name: string): Promise<Page> {
+  const page = await openTab(context);
+  await enterName(page, name);
+  return page;
+}
+
+async function twoTabs(name: string): Promise<{ context: BrowserContext; first: Page; second: Page }> {
+  const context = await openBrowser();
+  const first = await logIn(context, name);
+  const second = await openTab(context);
+  for (const tab of [first, second]) await shows(tab, "tabs", "2");
+  return { context, first, second };
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByLabel("Message", { exact: true }).fill(text);
+  await page.getByLabel("Message", { exact: true }).press("Enter");
+}
+
+/** The session's field, as the page shows it. */
+async function shows(page: Page, field: "name" | "unread" | "tabs" | "draft", value: string): Promise<void> {
+  await expect.poll(() => page.locator(`#field-${field}`).textContent(), { timeout: 10_000 }).toBe(value);
+}
+
+async function statusIs(page: Page, text: "Live" | "Reconnecting"): Promise<void> {
+  await expect.poll(() => page.getByRole("status").textContent(), { timeout: 10_000 }).toBe(text);
+}
+
+/** The text in the box for messages. */
+async function boxHolds(page: Page, text: string): Promise<void> {
+  await expect.poll(() => page.getByLabel("Message", { exact: true }).inputValue(), { timeout: 10_000 }).toBe(text);
+}
+
+/** The session, as an HTTP request of this browser sees it. */
+async function overHttp(page: Page): Promise<unknown> {
+  return (await page.request.get(`${demo.url}/session`)).json();
+}
+
+async function isSignedOut(page: Page, code: string): Promise<void> {
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  expect(await page.locator("#reason-code").textContent()).toBe(code);
+  expect(await page.locator("#chat").isVisible()).toBe(false);
+}

@@ -1,0 +1,227 @@
+// Promises 5 and 6: never resurrected; ended means ended. Real clients over real ports.
+import { setTimeout as delay } from "node:timers/promises";
+import type { Socket } from "socket.io";
+import { describe, expect, test } from "vitest";
+import type { EndCode, Sessions } from "../../src/index.js";
+import { LiveStore } from "../../src/store/live-store.js";
+import { MemoryDriver } from "../../src/store/memory.js";
+import { type App, startApp } from "../support/app.js";
+import { type Browser, closed, transports } from "../support/browser.js";
+import { late } from "../support/stores.js";
+
+interface Ending {
+  readonly code: EndCode;
+  /** How long after the moment sockets may still be open, in ms. */
+  readonly within: number;
+  run(app: App, ada: Browser, id: string): Promise<unknown>;
+}
+
+const endings: Record<string, Ending> = {
+  "req.session.destroy()": { code: "SESSION_DESTROYED", within: 50, run: (_, ada) => ada.post("/logout") },
+  "sessions.destroy(id)": { code: "SESSION_DESTROYED", within: 50, run: ({ sessions }, _, id) => sessions.destroy(id) },
+  "sessions.destroy(req)": { code: "SESSION_DESTROYED", within: 50, run: (_, ada) => ada.post("/destroy") },
+  "store.destroy()": {
+    code: "SESSION_DESTROYED",
+    within: 50,
+    run: ({ sessions }, _, id) => new Promise((resolve) => sessions.store.destroy(id, resolve)),
+  },
+  "store.clear()": {
+    code: "SESSION_DESTROYED",
+    within: 50,
+    run: ({ sessions }) => new Promise((resolve) => sessions.store.clear(resolve)),
+  },
+  "socket.session.destroy()": {
+    code: "SESSION_DESTROYED",
+    within: 50,
+    run: ({ sessions }, _, id) => sessions.get(id)?.data.destroy() as Promise<void>,
+  },
+  "expiry": { code: "SESSION_EXPIRED", within: 1000, run: () => delay(400) },
+};
+
+describe.each(Object.entries(endings))("%s", (name, { code, within, run }) => {
+  test.each(transports)("closes every socket of the session in all namespaces, with its code, over %s", async (via) => {
+    const after: Record<string, unknown> = {};
+    let running: Promise<unknown> | undefined;
+    const app = await startApp({
+      sessions: name === "expiry" ? { cookie: { maxAge: 400 } } : {},
+      setup({ app, io, sessions }) {
+        app.post("/destroy", async (req, res) => {
+          await sessions.destroy(req);
+          res.end();
+        });
+        io.of("/other").on("connection", (socket) => {
+          socket.on("disconnect", () => (after["otherUser"] = socket.session.user));
+        });
+        io.on("connection", (socket) => {
+          socket.on("disconnect", () => (after["user"] = socket.session.user));
+          socket.on("id", (done) => done(socket.session.id));
+          socket.on("work", () => {
+            running = work(sessions, socket, after);
+          });
+        });
+      },
+    });
+    const ada = await app.login();
+    const socket = await ada.connect("/", { via });
+    const other = await ada.connect("/other", { via });
+    const tab = await ada.connect("/", { via: "websocket" });
+    const id = (await socket.emitWithAck("id")) as string;
+    socket.emit("work");
+    await socket.emitWithAck("id");
+    const closings = Promise.all([closed(socket), closed(other), closed(tab)]);
+    await run(app, ada, id);
+    const moment = Date.now();
+    for (const { told, reason } of await closings) {
+      expect(told).toEqual([{ code, retry: false }]);
+      expect(reason).toBe("io server disconnect");
+    }
+    expect(Date.now() - moment).toBeLessThan(within);
+    await running;
+    expect(after).toEqual({
+      user: "ada",
+      otherUser: "ada",
+      aborted: true,
+      reason: code,
+      ended: code,
+      kept: "ada",
+      save: code,
+      update: code,
+      destroy: code,
+    });
+    // The client stays away by itself.
+    expect(socket.active).toBe(false);
+    expect(await ada.refused("/", { via })).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+    expect(await ada.get("/session")).toEqual({});
+  });
+});
+
+/** A handler that is under way when the session ends. */
+async function work(sessions: Sessions, socket: Socket, after: Record<string, unknown>): Promise<void> {
+  const live = sessions.get(socket);
+  if (!live) throw new Error("no live session");
+  await new Promise((resolve) => live.signal.addEventListener("abort", resolve, { once: true }));
+  const codeOf = (operation: Promise<unknown>): Promise<unknown> => operation.catch((error: { code: string }) => error.code);
+  after["aborted"] = live.signal.aborted;
+  after["reason"] = (live.signal.reason as { code: string }).code;
+  after["ended"] = sessions.get(socket)?.ended;
+  socket.session.user = "written too late";
+  after["save"] = await codeOf(socket.session.save());
+  after["update"] = await codeOf(sessions.update(socket, (data) => void (data.user = "late")));
+  after["destroy"] = await codeOf(socket.session.destroy());
+  after["kept"] = socket.session.user;
+}
+
+test.each([false, true])(
+  "a logout while a slow request, a long poll and a socket handler are under way (resave: %s): gone for good, the old cookie is anonymous",
+  async (resave) => {
+    const gates: (() => void)[] = [];
+    const gate = (): Promise<void> => new Promise((resolve) => gates.push(resolve));
+    const { login, sessions } = await startApp({
+      sessions: { resave, rolling: true, cookie: { maxAge: 60_000 }, store: new LiveStore(late(new MemoryDriver(), 5)) },
+      setup({ app, io }) {
+        app.get("/slow", async (req, res) => {
+          req.session.count = 1;
+          await gate();
+          req.session.other = "late";
+          res.json({});
+        });
+        app.get("/poll", async (_req, res) => {
+          await gate();
+          res.json({});
+        });
+        io.on("connection", (socket) => {
+          socket.on("work", async () => {
+            socket.session.cart = ["early"];
+            await gate();
+            socket.session.cart.push("late");
+            await socket.session.save().catch(() => undefined);
+          });
+          socket.on("id", (done) => done(socket.session.id));
+        });
+      },
+    });
+    const ada = await login();
+    const cookie = ada.cookie;
+    const socket = await ada.connect();
+    const id = (await socket.emitWithAck("id")) as string;
+    const requests = [ada.fetch("/slow"), ada.fetch("/poll")];
+    socket.emit("work");
+    await expect.poll(() => gates.length).toBe(3);
+    const end = closed(socket);
+    await ada.post("/logout");
+    for (const open of gates) open();
+    for (const response of await Promise.all(requests)) expect(response.status).toBe(200);
+    expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+    expect(await (await fetch(`${ada.url}/session`, { headers: { cookie } })).json()).toEqual({});
+    expect(await sessions.store.read(id, (text) => text)).toBeUndefined();
+    expect(await new Promise((resolve) => sessions.store.length((_, count) => resolve(count)))).toBe(0);
+  },
+);
+
+test("a handshake that races the end is refused: while middlewares run, and while the store is read", async () => {
+  let inMiddleware: (() => void) | undefined;
+  const { login, sessions, io } = await startApp({
+    sessions: { store: new LiveStore(late(new MemoryDriver(), 20)) },
+    setup({ io }) {
+      io.use((_socket, next) => {
+        if (inMiddleware) next();
+        else inMiddleware = next;
+      });
+    },
+  });
+  let connections = 0;
+  io.on("connection", () => connections++);
+  const ada = await login();
+  const refused = ada.refused();
+  await expect.poll(() => inMiddleware).toBeDefined();
+  await ada.post("/logout");
+  inMiddleware?.();
+  expect(await refused).toEqual({ code: "SESSION_DESTROYED", retry: false });
+
+  expect(connections).toBe(0);
+
+  // At whatever moment of the handshake the session ends: the socket is refused, or told and closed.
+  for (let wait = 0; wait <= 80; wait += 10) {
+    const bob = await login("bob");
+    const socket = bob.socket();
+    const over = new Promise<string>((resolve) => {
+      socket.once("connect_error", (error: Error & { data?: { code: string } }) => resolve(error.data?.code ?? ""));
+      socket.once("session:end", ({ code }: { code: string }) => resolve(code));
+    });
+    socket.connect();
+    await delay(wait);
+    await bob.post("/logout");
+    expect(["SESSION_UNKNOWN", "SESSION_DESTROYED"]).toContain(await over);
+  }
+  await expect.poll(() => io.of("/").sockets.size).toBe(0);
+  expect(sessions.get("anything")).toBeUndefined();
+});
+
+test("a late plain assignment ends no process: it is reported and dropped", async () => {
+  const errors: unknown[] = [];
+  let goOn = (): void => {};
+  let finished: (value: unknown) => void;
+  const done = new Promise((resolve) => (finished = resolve));
+  const { login, sessions } = await startApp({
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        socket.on("work", async () => {
+          await new Promise<void>((resolve) => (goOn = resolve));
+          socket.session.count = 99;
+          delete socket.session.user;
+          finished({ ...socket.session, cookie: undefined });
+        });
+        socket.on("ready", (reply) => reply());
+      });
+    },
+  });
+  sessions.on("error", (error) => errors.push(error));
+  const ada = await login();
+  const socket = await ada.connect();
+  socket.emit("work");
+  await socket.emitWithAck("ready");
+  await ada.post("/logout");
+  goOn();
+  expect(await done).toEqual({ user: "ada" });
+  expect(errors).toContainEqual(expect.objectContaining({ code: "SESSION_DESTROYED" }));
+});

@@ -1,0 +1,71 @@
+// Stores that are late, or do not answer: wrapped around the real ones.
+import { setTimeout as delay } from "node:timers/promises";
+import session, { type SessionData } from "express-session";
+import { type Driver } from "../../src/store/driver.js";
+
+type Done = (error?: unknown, value?: unknown) => void;
+
+/** Any driver, `ms` later. */
+export function late(driver: Driver, ms: number): Driver {
+  return new Proxy(driver, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key);
+      if (typeof value !== "function") return value;
+      if (key === "close") return value.bind(target);
+      return async (...values: unknown[]) => {
+        await delay(ms / 2);
+        const result: unknown = await value.apply(target, values);
+        await delay(ms / 2);
+        return result;
+      };
+    },
+  });
+}
+
+/** express-session's own MemoryStore behind a line that can be slow, broken or dead; counts what it is asked. */
+export class LineStore extends session.Store {
+  readonly inner = new session.MemoryStore();
+  /** "fails" answers with an error, "hangs" does not answer at all. */
+  state: "up" | "fails" | "hangs" = "up";
+  latency = 0;
+  readonly asked = { get: 0, set: 0, touch: 0, destroy: 0 };
+
+  #ask(name: keyof LineStore["asked"], run: (done: Done) => void, done: Done): void {
+    this.asked[name]++;
+    if (this.state === "hangs") return;
+    if (this.state === "fails") {
+      setImmediate(done, new Error("connection refused"));
+      return;
+    }
+    if (this.latency > 0) setTimeout(() => run(done), this.latency);
+    else run(done);
+  }
+
+  override get(id: string, done: (error: unknown, data?: SessionData | null) => void): void {
+    this.#ask("get", (reply) => this.inner.get(id, reply as never), done as Done);
+  }
+
+  override set(id: string, data: SessionData, done: Done = () => {}): void {
+    this.#ask("set", (reply) => this.inner.set(id, data, reply), done);
+  }
+
+  override touch(id: string, data: SessionData, done: Done = () => {}): void {
+    this.#ask("touch", (reply) => this.inner.touch(id, data, reply as () => void), done);
+  }
+
+  override destroy(id: string, done: Done = () => {}): void {
+    this.#ask("destroy", (reply) => this.inner.destroy(id, reply), done);
+  }
+
+  override all(done: (error: unknown, sessions?: never) => void): void {
+    this.inner.all(done as never);
+  }
+
+  override length(done: (error: unknown, length?: number) => void): void {
+    this.inner.length(done as never);
+  }
+
+  override clear(done: Done = () => {}): void {
+    this.inner.clear(done);
+  }
+}

@@ -1,0 +1,37 @@
+// TypeScript as users see it: compiles fixtures/app.ts with plain tsc against the shipped package.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Project } from "../support/project.js";
+
+const fixture = readFileSync(join(import.meta.dirname, "fixtures/app.ts"), "utf8");
+
+describe("types", () => {
+  let project: Project;
+  beforeAll(() => {
+    project = new Project();
+  });
+  afterAll(() => project.remove());
+
+  it("need no cast, refuse what is wrong, and leave others' types alone", async () => {
+    project.write({ "app.ts": fixture });
+    expect(await project.tsc(["app.ts"])).toEqual({ status: 0, text: "" });
+  });
+
+  it("are the same to a CommonJS application", async () => {
+    project.write({ "app.cts": fixture });
+    expect(await project.tsc(["app.cts"])).toEqual({ status: 0, text: "" });
+  });
+
+  it("would be caught if they were wrong: the assertions of the fixture are compiled", async () => {
+    project.write({
+      "wrong.ts": `${fixture}
+        holds<Equal<Express.Request["sessionID"], number>>();
+        // @ts-expect-error: nothing is wrong here
+        void sessions.middleware;`,
+    });
+    const { status, text } = await project.tsc(["wrong.ts"]);
+    expect(status).not.toBe(0);
+    expect(text.match(/error TS\d+/g)).toEqual(["error TS2344", "error TS2578"]);
+  });
+});
