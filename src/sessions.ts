@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import createDebug from "debug";
 import type { SessionData, SessionOptions, Store } from "express-session";
-import { type EndCode, SessionError } from "./errors.js";
+import { type EndCode, safely, SessionError } from "./errors.js";
 import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
@@ -315,7 +315,7 @@ export class Sessions {
   }
 
   #emit<Event extends keyof SessionsEvents>(event: Event, ...values: SessionsEvents[Event]): void {
-    if (this.#emitter.listenerCount(event) > 0) this.#emitter.emit(event, ...values);
+    if (this.#emitter.listenerCount(event) > 0) safely(() => this.#emitter.emit(event, ...values));
   }
 }
 

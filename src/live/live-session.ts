@@ -1,7 +1,7 @@
 // The one object on this node for a session that has connections here: its data, its save loop, its end.
 // Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
-import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { type EndCode, safely, SessionError, type Verdict, verdict } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { createdAt, expiryOf, inflate, mergeInto, parse, type SessionRecord, stringify, strip } from "../store/record.js";
@@ -184,6 +184,8 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     const maxAge = record.cookie.originalMaxAge;
     this.#maxAge = typeof maxAge === "number" ? maxAge : undefined;
     this.#expires = expiryOf(record);
+    // When the store was last told of activity, by whomever.
+    if (this.#maxAge !== undefined) this.#prolongedAt = Math.max(this.#prolongedAt, this.#expires - this.#maxAge);
     const since = createdAt(record);
     const { absoluteTimeout } = this.#context.store;
     this.#absoluteEnd = absoluteTimeout === undefined || since === undefined ? never : since + absoluteTimeout;
@@ -488,7 +490,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     if (connections.length === 0) return;
     this.#connections = [];
     const said = verdict(code);
-    for (const connection of connections) connection.end(said);
+    for (const connection of connections) safely(() => connection.end(said));
     this.#context.settled(this);
   }
 }

@@ -1,7 +1,7 @@
 // Sessions for a Socket.IO server: admits connections, gives each socket its session, gates its events, closes it at
 // the end. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
 import type { IncomingMessage } from "node:http";
-import { SessionError, type SessionCode, help, type Verdict, verdict } from "../errors.js";
+import { help, safely, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
@@ -251,7 +251,7 @@ class SocketIoConnection implements Connection {
   #flush(isChecked: boolean): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (isChecked) for (const { socket, packet } of waiting ?? []) deliver(socket, packet);
+    if (isChecked) for (const { socket, packet } of waiting ?? []) safely(() => deliver(socket, packet));
   }
 
   // --- Connection ---
@@ -260,13 +260,13 @@ class SocketIoConnection implements Connection {
     this.ended = said;
     this.#waiting = undefined;
     const sockets = [...(this.#client?.sockets.values() ?? [])].filter((socket) => connectionOf.get(socket) === this);
-    for (const socket of sockets) socket.emit("session:end", said);
+    for (const socket of sockets) safely(() => socket.emit("session:end", said));
     // A client whose transport closes comes back by itself; one that is disconnected by the server stays away.
     if (said.retry) {
       if (sockets.length > 0 || this.#owner.isWhole) this.#conn.close();
       return;
     }
-    for (const socket of sockets) socket.disconnect();
+    for (const socket of sockets) safely(() => socket.disconnect());
     if (this.#owner.isWhole && sockets.length > 0) this.#conn.close();
   }
 }

@@ -245,3 +245,33 @@ test("wrong options and servers are clear errors", () => {
   sessions.attach(io);
   expect(() => sessions.attach(io)).toThrow(code("OPTION_INVALID"));
 });
+
+test("what the application's listeners throw is its own uncaught exception, and stops no end", async () => {
+  const uncaught: unknown[] = [];
+  const others = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", (error) => uncaught.push(error));
+  onTestFinished(() => {
+    process.removeAllListeners("uncaughtException");
+    for (const listener of others) process.on("uncaughtException", listener);
+  });
+  const broken = new Error("broken listener");
+  const { login, sessions, io } = await startApp({
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        socket.on("disconnect", () => {
+          throw broken;
+        });
+      });
+    },
+  });
+  sessions.on("end", () => {
+    throw broken;
+  });
+  const ada = await login();
+  const sockets = [await ada.connect(), await ada.connect(), await ada.connect()];
+  await ada.post("/logout");
+  await expect.poll(() => sockets.some((socket) => socket.connected)).toBe(false);
+  expect(io.of("/").sockets.size).toBe(0);
+  expect(uncaught).toEqual([broken, broken, broken, broken]);
+});
