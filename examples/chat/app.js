@@ -1,0 +1,228 @@
+// A chat whose pages and sockets share one live session. Everything about sessions is in this file.
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import express from "express";
+import { Server } from "socket.io";
+import { createSessions } from "socket-session";
+
+const nameForm = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{1,19}$/u;
+const longestText = 500;
+const longestHistory = 50;
+
+const isText = (value) => typeof value === "string" && value.length <= longestText;
+
+/**
+ * Starts the chat.
+ *
+ * @param {object} [options]
+ * @param {number} [options.port] Where to listen; 0 takes a free port.
+ * @param {string} [options.secret] Signs the session cookies. By default a new one: a restart then logs everyone out.
+ * @param {number} [options.maxAge] How long a session lives without activity, in ms. Default: 8 hours.
+ * @param {import("express-session").Store} [options.store] Where sessions are kept. Default: this process's memory.
+ */
+export async function startChat(options = {}) {
+  const { port = 0, secret = randomBytes(32).toString("base64url"), maxAge = 8 * 60 * 60_000, store } = options;
+  const app = express();
+  const http = createServer(app);
+  const io = new Server(http, { maxHttpBufferSize: 10_000 });
+
+  // 1. One object for HTTP and sockets. The options are express-session's own.
+  const sessions = createSessions({ secret, store, cookie: { sameSite: "lax", maxAge } });
+
+  // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one.
+  app.disable("x-powered-by");
+  app.use(protectPage);
+  app.use(express.static(join(import.meta.dirname, "public")));
+  app.use(sessions.middleware);
+  app.use(express.urlencoded({ extended: false, limit: "10kb" }));
+
+  // 3. Sockets: whoever has no session is refused at the door. Only a login makes one, so that in this application
+  // every socket is a user's.
+  sessions.attach(io);
+
+  /** Who is logged in: session id → name. A bigger application would keep this in its database. */
+  const members = new Map();
+  const history = [];
+  let lastId = 0;
+
+  app.post("/login", async (req, res) => {
+    // A real application checks a password here.
+    const name = typeof req.body?.name === "string" ? req.body.name.normalize("NFC").trim() : "";
+    if (!nameForm.test(name)) {
+      res.status(400).json({
+        error: "A name has 2 to 20 letters, digits, spaces, dots or dashes, and starts with a letter or digit.",
+      });
+      return;
+    }
+    await renew(req, { name, unread: 0, draft: "" });
+    res.sendStatus(204);
+  });
+
+  // Everything below is for users.
+  app.use((req, res, next) => {
+    if (req.session.name) next();
+    else res.status(401).json({ error: "Log in first." });
+  });
+
+  // The session as HTTP sees it: the same as on the sockets.
+  app.get("/session", (req, res) => {
+    res.set("Cache-Control", "no-store").json(viewOf(req.session, sessions.get(req)));
+  });
+
+  // HTTP writes the field that the sockets write, too. Open tabs hear of it through "change" below.
+  app.post("/draft", (req, res) => {
+    const text = req.body?.text;
+    if (!isText(text)) return void res.status(400).json({ error: `A draft has at most ${longestText} characters.` });
+    req.session.draft = text;
+    res.sendStatus(204);
+  });
+
+  // A new id for the same data, as after any change of rights. The tabs are told SESSION_ROTATED and come back.
+  app.post("/renew", async (req, res) => {
+    const { name, unread, draft } = req.session;
+    await renew(req, { name, unread, draft });
+    res.sendStatus(204);
+  });
+
+  // Ends this browser's session: all its tabs are told SESSION_DESTROYED and closed.
+  app.post("/logout", async (req, res) => {
+    await sessions.destroy(req);
+    res.clearCookie("connect.sid").sendStatus(204);
+  });
+
+  // Ends every session of this user, in whichever browser.
+  app.post("/logout-everywhere", async (req, res) => {
+    const ids = [...members].filter(([, name]) => name === req.session.name).map(([id]) => id);
+    await Promise.all(ids.map((id) => sessions.destroy(id)));
+    await sessions.destroy(req);
+    res.clearCookie("connect.sid").sendStatus(204);
+  });
+
+  app.use((error, _req, res, _next) => {
+    const status = error.status ?? 500;
+    if (status >= 500) console.error(error);
+    res.status(status).json({ error: status < 500 ? "This request is not understood." : "Something went wrong." });
+  });
+
+  /** Gives the browser a new session with these fields; the one it had is over. Stops session fixation. */
+  async function renew(req, fields) {
+    await promisify(req.session.regenerate.bind(req.session))();
+    Object.assign(req.session, fields);
+    await promisify(req.session.save.bind(req.session))();
+    members.set(req.sessionID, fields.name);
+  }
+
+  io.on("connection", (socket) => {
+    showSession(sessions.get(socket));
+    showPeople();
+    socket.emit("history", history);
+    socket.on("disconnect", () => {
+      showSession(sessions.get(socket));
+      showPeople();
+    });
+
+    // socket.session is always current, and what is written to it is saved.
+    answer(socket, "draft", async (text) => {
+      if (!isText(text)) return { error: `A draft has at most ${longestText} characters.` };
+      socket.session.draft = text;
+      await socket.session.save(); // only because the answer means "it is kept"
+    });
+
+    answer(socket, "read", () => {
+      socket.session.unread = 0;
+    });
+
+    answer(socket, "message", async (value) => {
+      const text = isText(value) ? value.trim() : "";
+      if (text === "") return { error: `A message has 1 to ${longestText} characters.` };
+      const { name } = socket.session;
+      const message = { id: ++lastId, name, text, at: Date.now() };
+      history.push(message);
+      if (history.length > longestHistory) history.shift();
+      socket.session.draft = "";
+      socket.session.unread = 0;
+      io.emit("message", message);
+      await Promise.all([socket.session.save(), countFor((member) => member !== name)]);
+    });
+  });
+
+  /** Counts one more unread message. update() is atomic: of two messages at once both are counted. */
+  async function countFor(isConcerned) {
+    const ids = [...members].filter(([, name]) => isConcerned(name)).map(([id]) => id);
+    const counting = ids.map((id) =>
+      sessions
+        .update(id, (session) => {
+          session.unread = (session.unread ?? 0) + 1;
+        })
+        .catch((error) => {
+          if (error.code?.startsWith("SESSION_")) members.delete(id); // over: expired while no tab was open
+          else throw error;
+        }),
+    );
+    await Promise.all(counting);
+  }
+
+  // 4. Whoever changed the session, its open tabs see it. The room holds the session's sockets and nobody else's.
+  sessions.on("change", showSession);
+  sessions.on("end", (live) => members.delete(live.id));
+  sessions.on("error", (error) => console.error(error));
+
+  function showSession(live) {
+    if (!live.ended) io.to(sessions.room(live.id)).emit("session", viewOf(live.data, live));
+  }
+
+  function showPeople() {
+    const names = [...io.sockets.sockets.values()].map((socket) => socket.session.name);
+    io.emit("people", [...new Set(names)].sort());
+  }
+
+  http.listen(port);
+  await once(http, "listening");
+  return {
+    url: `http://localhost:${http.address().port}`,
+    io,
+    sessions,
+    /** Closes the sockets and the server, then saves what is not saved yet. */
+    async stop() {
+      await io.close();
+      await sessions.close();
+    },
+  };
+}
+
+/** What a page may know of its session: named fields, never the whole, never the id. */
+function viewOf({ name, unread = 0, draft = "" }, live) {
+  return { name, unread, draft, tabs: live?.connections ?? 0 };
+}
+
+/** Listens, and answers the client: a handler may fail because the session ended or the store is away. */
+function answer(socket, event, handler) {
+  socket.on(event, async (...values) => {
+    const done = values.pop();
+    if (typeof done !== "function") return;
+    try {
+      done((await handler(...values)) ?? {});
+    } catch (error) {
+      if (!error.code) console.error(error);
+      done({ error: error.code ?? "FAILED" });
+    }
+  });
+}
+
+/** No scripts but ours, no frames around us, and no forms of other sites (they cannot use the cookie anyway: "lax"). */
+function protectPage(req, res, next) {
+  const policy = [
+    "default-src 'self'",
+    "img-src data:",
+    "base-uri 'none'",
+    "form-action 'self'",
+    "frame-ancestors 'none'",
+  ];
+  res.set({ "Content-Security-Policy": policy.join("; "), "X-Content-Type-Options": "nosniff" });
+  const site = req.get("sec-fetch-site") ?? "same-origin";
+  if (req.method === "POST" && site !== "same-origin") res.status(403).json({ error: "This form is another site's." });
+  else next();
+}

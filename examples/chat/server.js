@@ -1,0 +1,18 @@
+// Starts the chat: `npm start`, then open the printed address in two tabs and in another browser.
+//
+//   PORT             where to listen (default 3000; 0 takes a free port)
+//   SESSION_SECRET   signs the session cookies (default: a new one at each start, which logs everyone out)
+//   SESSION_MAX_AGE  seconds that a session lives without activity (default: 8 hours)
+import process from "node:process";
+import { startChat } from "./app.js";
+
+const { PORT = "3000", SESSION_SECRET, SESSION_MAX_AGE } = process.env;
+
+const chat = await startChat({
+  port: Number(PORT),
+  secret: SESSION_SECRET || undefined,
+  maxAge: SESSION_MAX_AGE ? Number(SESSION_MAX_AGE) * 1000 : undefined,
+});
+console.log(chat.url);
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void chat.stop());
