@@ -1,11 +1,21 @@
 import { defineConfig } from "vitest/config";
 
+// Those that look at what is shipped: they get the packed tarball from a global setup, which the others need not wait for.
+const shipped = ["test/{package,types,docs}/**/*.test.ts"];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
     hookTimeout: 60_000,
     // Two workers: the tests drive real servers and a real browser, and should not starve each other.
     maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: "library", include: ["test/**/*.test.ts"], exclude: shipped } },
+      // Each compiles a project or more: seconds on an idle machine, many on a busy one.
+      {
+        extends: true,
+        test: { name: "shipped", include: shipped, globalSetup: "test/support/packed.ts", testTimeout: 90_000 },
+      },
+    ],
   },
 });

@@ -1,7 +1,14 @@
 // The public face.
 import "./servers/socket.io-types.js";
 
-export { type EndCode, type ErrorCode, type SessionCode, SessionError, type UsageCode, type Verdict } from "./errors.js";
+export {
+  type EndCode,
+  type ErrorCode,
+  type SessionCode,
+  SessionError,
+  type UsageCode,
+  type Verdict,
+} from "./errors.js";
 export type { AllowedOrigins } from "./handshake/origin.js";
 export type { Middleware } from "./http/middleware.js";
 export type { LiveSession } from "./live/live-session.js";

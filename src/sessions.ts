@@ -16,7 +16,7 @@ import { operations } from "./live/session-object.js";
 import { Admission, type Missing, type Refusal } from "./servers/admission.js";
 import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
 import { liveStore } from "./store/foreign.js";
-import { LiveStore } from "./store/live-store.js";
+import { type LiveStore } from "./store/live-store.js";
 import { memoryStore } from "./store/memory.js";
 import { warnOnce } from "./warnings.js";
 

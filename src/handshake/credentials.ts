@@ -24,7 +24,7 @@ export function fromCookie(name: string, secrets: readonly (string | Buffer)[]):
     if (!raw.startsWith("s:")) return invalid;
     const signed = raw.slice(2);
     for (const secret of secrets) {
-      const id = unsign(signed, secret as string);
+      const id = unsign(signed, secret);
       if (typeof id === "string" && id !== "") return { id };
     }
     return invalid;

@@ -25,7 +25,8 @@ export class ProxyTrust {
   trusts(request: IncomingMessage): boolean {
     if (this.#proxy !== undefined) return this.#proxy;
     const trust = this.#app?.get("trust proxy fn");
-    return typeof trust === "function" && Boolean(trust(request.socket?.remoteAddress, 0));
+    if (typeof trust !== "function") return false;
+    return (trust as (address: string | undefined, hop: number) => boolean)(request.socket?.remoteAddress, 0);
   }
 
   isSecure(request: IncomingMessage): boolean {

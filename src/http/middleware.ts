@@ -81,7 +81,12 @@ export function inspectMiddleware(middleware: Middleware): KnownMiddleware {
 }
 
 /** The id that the middleware itself finds in a request, with its own secrets: it would ask the store for it. */
-function findThrough(middleware: Middleware, store: LiveStore, request: IncomingMessage, name: string): ReturnType<FindId> {
+function findThrough(
+  middleware: Middleware,
+  store: LiveStore,
+  request: IncomingMessage,
+  name: string,
+): ReturnType<FindId> {
   let id: string | undefined;
   // Within one synchronous call: nobody else can come in between.
   store.get = (asked) => {

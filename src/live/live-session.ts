@@ -4,7 +4,16 @@ import createDebug from "debug";
 import { type EndCode, safely, SessionError, type Verdict, verdict } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
-import { createdAt, expiryOf, inflate, mergeInto, parse, type SessionRecord, stringify, strip } from "../store/record.js";
+import {
+  createdAt,
+  expiryOf,
+  inflate,
+  mergeInto,
+  parse,
+  type SessionRecord,
+  stringify,
+  strip,
+} from "../store/record.js";
 import { createRoot, expose, type SessionOperations, type SocketSession } from "./session-object.js";
 import { type Owner, track } from "./tracked.js";
 
@@ -176,7 +185,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     const inflated = inflate({ cookie }).cookie;
     const own = root.cookie;
     delete root.cookie;
-    reconcile(root as JsonObject, fields as JsonObject);
+    reconcile(root as JsonObject, fields);
     root.cookie = typeof own === "object" && own !== null ? Object.assign(own, inflated) : inflated;
   }
 

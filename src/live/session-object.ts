@@ -1,7 +1,8 @@
 // What a handler gets as `socket.session`: express-session's Session, with promises. The methods live on a prototype,
 // the data on the object, so that JSON, spread and Object.keys see the data alone.
 import { inspect } from "node:util";
-import session, { type SessionData } from "express-session";
+import type session from "express-session";
+import { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
 
 /** Called when an operation is done, with its error if there was one. */
@@ -61,8 +62,8 @@ export function createRoot(): object {
 }
 
 /** Ties what handlers get (the tracked root) to what its methods do. */
-export function expose(face: object, operations: SessionOperations): SocketSession {
-  operationsOf.set(face, operations);
+export function expose(face: object, behind: SessionOperations): SocketSession {
+  operationsOf.set(face, behind);
   return face as SocketSession;
 }
 
@@ -71,7 +72,7 @@ export function operations(face: object): SessionOperations | undefined {
   return operationsOf.get(face);
 }
 
-function method(run: (operations: SessionOperations) => Promise<void>): PropertyDescriptor {
+function method(run: (behind: SessionOperations) => Promise<void>): PropertyDescriptor {
   return {
     configurable: true,
     writable: true,

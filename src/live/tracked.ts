@@ -37,7 +37,7 @@ class Tracker implements ProxyHandler<object> {
   }
 
   wrap<T extends object>(target: T): T {
-    const proxy = new Proxy(target, this as ProxyHandler<T>);
+    const proxy = new Proxy<T>(target, this as ProxyHandler<object>);
     raws.set(proxy, target);
     return proxy;
   }
@@ -68,8 +68,8 @@ class Tracker implements ProxyHandler<object> {
   defineProperty(target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
     this.#look(target);
     if (!this.#owner.allowsChange()) return true;
-    if ("value" in descriptor) descriptor.value = rawOf(descriptor.value);
-    const isDefined = Reflect.defineProperty(target, key, { ...descriptor, configurable: true });
+    const plain = "value" in descriptor ? { value: rawOf<unknown>(descriptor.value) } : {};
+    const isDefined = Reflect.defineProperty(target, key, { ...descriptor, ...plain, configurable: true });
     if (isDefined) this.#owner.changed();
     return isDefined;
   }

@@ -126,7 +126,7 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   // Asked once per handshake, not per polling request; WebTransport stays possible, as it would not with engine.use().
   engine.opts.allowRequest = (request, done) => {
     const prepare = (): void => {
-      admission.prepare(request, engine.opts.cors || undefined).then(() => done(null, true));
+      void admission.prepare(request, engine.opts.cors || undefined).then(() => safely(() => done(null, true)));
     };
     if (!allowRequest) return prepare();
     allowRequest(request, (message, success) => (success ? prepare() : done(message, false)));
@@ -244,7 +244,7 @@ class SocketIoConnection implements Connection {
     if (mayEnter === true) deliver(socket, packet);
     else if (mayEnter !== false) {
       this.#waiting = [{ socket, packet }];
-      mayEnter.then((isChecked) => this.#flush(isChecked));
+      void mayEnter.then((isChecked) => this.#flush(isChecked));
     }
   }
 
@@ -297,8 +297,7 @@ function guard(namespace: Namespace, connections: Connections): void {
   if (typeof add !== "function" || typeof createSocket !== "function" || typeof doConnect !== "function") {
     throw new SessionError("SERVER_UNSUPPORTED", { detail: "Socket.IO before 4.6 lacks what this needs." });
   }
-  const connectionFor = (client: Client): SocketIoConnection =>
-    (guards.get(namespace) as Connections).of(client.conn);
+  const connectionFor = (client: Client): SocketIoConnection => (guards.get(namespace) as Connections).of(client.conn);
 
   // The door: before Socket.IO makes a socket or restores a state.
   namespace._add = async (client, auth, done) => {

@@ -115,6 +115,9 @@ type Done<T> = (error?: unknown, value?: T) => void;
 
 function call<T>(operation: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    operation((error, value) => (error ? reject(error as Error) : resolve(value as T)));
+    operation((error, value) => {
+      if (!error) resolve(value as T);
+      else reject(error instanceof Error ? error : new Error(String(error)));
+    });
   });
 }

@@ -448,7 +448,6 @@ function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): void
   );
 }
 
-
 function isEnd(error: unknown): boolean {
   const code = error instanceof SessionError ? error.code : undefined;
   return (
@@ -465,6 +464,7 @@ function isPromise(value: unknown): boolean {
 
 function redact(error: unknown, id: string): unknown {
   if (id === "" || !inspect(error).includes(id)) return error;
-  const message = error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
+  const message =
+    error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
   return new Error(message);
 }

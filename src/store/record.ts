@@ -85,7 +85,9 @@ function mergeCookie(current: CookieRecord, base: CookieRecord, next: CookieReco
 /** express-session computes maxAge from two readings of the clock, so that a mere touch may lose a few ms. */
 function isSameMaxAge(a: CookieRecord, b: CookieRecord): boolean {
   if (typeof a.originalMaxAge !== "number" || typeof b.originalMaxAge !== "number") {
-    return typeof a.originalMaxAge === typeof b.originalMaxAge || (a.originalMaxAge ?? null) === (b.originalMaxAge ?? null);
+    return (
+      typeof a.originalMaxAge === typeof b.originalMaxAge || (a.originalMaxAge ?? null) === (b.originalMaxAge ?? null)
+    );
   }
   return Math.abs(a.originalMaxAge - b.originalMaxAge) < 50;
 }

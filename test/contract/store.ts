@@ -20,7 +20,11 @@ export interface StoreFeatures {
 
 type Loose = session.Session & SessionData & Record<string, any>;
 
-export function storeContract(name: string, make: () => StoreFixture | Promise<StoreFixture>, features: StoreFeatures = {}): void {
+export function storeContract(
+  name: string,
+  make: () => StoreFixture | Promise<StoreFixture>,
+  features: StoreFeatures = {},
+): void {
   const { canList = true } = features;
 
   describe(`store contract: ${name}`, () => {
@@ -33,7 +37,13 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
       fixture = await make();
       store = fixture.store;
       delete cookie.maxAge;
-      middleware = session({ secret: "s", resave: false, saveUninitialized: false, store, cookie: () => ({ ...cookie }) });
+      middleware = session({
+        secret: "s",
+        resave: false,
+        saveUninitialized: false,
+        store,
+        cookie: () => ({ ...cookie }),
+      });
     });
 
     afterEach(async () => {
@@ -63,7 +73,9 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
     }
 
     function write(id: string, data: SessionData): Promise<void> {
-      return new Promise((resolve, reject) => store.set(id, data, (error) => (error ? reject(error as Error) : resolve())));
+      return new Promise((resolve, reject) =>
+        store.set(id, data, (error) => (error ? reject(error as Error) : resolve())),
+      );
     }
 
     function touch(id: string, data: SessionData): Promise<void> {
@@ -71,7 +83,9 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
     }
 
     function destroy(id: string): Promise<void> {
-      return new Promise((resolve, reject) => store.destroy(id, (error) => (error ? reject(error as Error) : resolve())));
+      return new Promise((resolve, reject) =>
+        store.destroy(id, (error) => (error ? reject(error as Error) : resolve())),
+      );
     }
 
     async function create(fields: object = {}): Promise<string> {
@@ -202,7 +216,7 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
       raw["late"] = 1;
       await write(id, held);
       await write(id, raw);
-      await write(id, { ...raw });
+      await write(id, Object.assign({}, raw));
       await touch(id, held);
       await touch(id, raw);
       expect(await read(id)).toBeFalsy();
@@ -223,7 +237,14 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
       const writers = await Promise.all([load(id), load(id), load(id)]);
       writers.forEach((writer, index) => (writer[`late${index}`] = 1));
       const [one, two, three] = writers as [Loose, Loose, Loose];
-      await Promise.all([write(id, one), touch(id, two), destroy(id), write(id, two), touch(id, three), write(id, three)]);
+      await Promise.all([
+        write(id, one),
+        touch(id, two),
+        destroy(id),
+        write(id, two),
+        touch(id, three),
+        write(id, three),
+      ]);
       expect(await read(id)).toBeFalsy();
     });
 
@@ -346,7 +367,9 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
       await store.update(id, (data) => void ((data as Loose)["a"] = 2));
       await destroy(id);
       await write(id, held);
-      const texts: unknown[] = seen.map((notice) => (notice.kind === "changed" ? (JSON.parse(notice.text) as Loose)["a"] : notice.kind));
+      const texts: unknown[] = seen.map((notice) =>
+        notice.kind === "changed" ? (JSON.parse(notice.text) as Loose)["a"] : notice.kind,
+      );
       expect(texts).toEqual([1, 2, "ended"]);
     });
 
@@ -354,16 +377,25 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
       const ids = [await create({ n: 1 }), await create({ n: 2 })];
       const held = await load(ids[0] as string);
       const all = new Promise<object>((resolve, reject) => {
-        store.all((error: unknown, sessions) => (error ? reject(error as Error) : resolve(sessions as unknown as object)));
+        store.all((error: unknown, sessions) =>
+          error ? reject(error as Error) : resolve(sessions as unknown as object),
+        );
       });
-      if (canList) expect(Object.values(await all).map((data) => (data as Loose)["n"]).toSorted()).toEqual([1, 2]);
+      if (canList)
+        expect(
+          Object.values(await all)
+            .map((data) => (data as Loose)["n"])
+            .toSorted(),
+        ).toEqual([1, 2]);
       else await expect(all).rejects.toMatchObject({ code: "STORE_UNSUPPORTED" });
       const length = await new Promise((resolve) => store.length((_, count) => resolve(count)));
       expect(length).toBe(2);
       const seen = notices();
       held["late"] = 1;
       const late = write(ids[0] as string, held);
-      await new Promise<void>((resolve, reject) => store.clear((error) => (error ? reject(error as Error) : resolve())));
+      await new Promise<void>((resolve, reject) =>
+        store.clear((error) => (error ? reject(error as Error) : resolve())),
+      );
       await late;
       await write(ids[0] as string, held);
       expect(seen).toContainEqual({ kind: "cleared" });
@@ -403,8 +435,12 @@ export function storeContract(name: string, make: () => StoreFixture | Promise<S
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
       const first = await fetch(`${url}/set/first`);
       const sent = first.headers.getSetCookie()[0]?.split(";")[0] as string;
-      const id = decodeURIComponent(sent.split("=")[1] as string).slice(2).split(".")[0] as string;
-      await Promise.all(Array.from({ length: 50 }, (_, index) => fetch(`${url}/set/k${index}`, { headers: { cookie: sent } })));
+      const id = decodeURIComponent(sent.split("=")[1] as string)
+        .slice(2)
+        .split(".")[0] as string;
+      await Promise.all(
+        Array.from({ length: 50 }, (_, index) => fetch(`${url}/set/k${index}`, { headers: { cookie: sent } })),
+      );
       expect(Object.keys((await fields(id)) as object)).toHaveLength(51);
     });
   });

@@ -38,7 +38,11 @@ test("a handshake that is foreign only because the proxy is not trusted", async 
   const app = await startApp();
   const ada = await app.login();
   await ada.refused("/", {
-    extraHeaders: { origin: "https://public.example", "x-forwarded-proto": "https", "x-forwarded-host": "public.example" },
+    extraHeaders: {
+      origin: "https://public.example",
+      "x-forwarded-proto": "https",
+      "x-forwarded-host": "public.example",
+    },
   });
   expect(await warned("PROXY_UNTRUSTED")).toBe(1);
 });

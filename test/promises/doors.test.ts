@@ -34,7 +34,10 @@ describe.each(["polling", "websocket"] as const)("origins over %s", (via) => {
       "http://app.example.com",
       "not an origin",
     ]) {
-      expect(await ada.refused("/", { via, ...withOrigin(foreign) }), foreign).toEqual({ code: "ORIGIN_REFUSED", retry: false });
+      expect(await ada.refused("/", { via, ...withOrigin(foreign) }), foreign).toEqual({
+        code: "ORIGIN_REFUSED",
+        retry: false,
+      });
     }
     expect(refusals.at(0)).toMatchObject({ code: "ORIGIN_REFUSED", origin: "https://evil.example" });
     for (const own of [url, "https://app.example.com", "https://sub.example.org"]) {
@@ -86,7 +89,9 @@ describe.each(["polling", "websocket"] as const)("origins over %s", (via) => {
   test("a cross-site request that hides its origin is refused", async () => {
     const { login } = await startApp();
     const ada = await login();
-    expect((await ada.refused("/", { via, extraHeaders: { "sec-fetch-site": "cross-site" } })).code).toBe("ORIGIN_REFUSED");
+    expect((await ada.refused("/", { via, extraHeaders: { "sec-fetch-site": "cross-site" } })).code).toBe(
+      "ORIGIN_REFUSED",
+    );
   });
 });
 
@@ -117,18 +122,21 @@ describe.each(["polling", "websocket"] as const)("credentials over %s", (via) =>
     const id = decodeURIComponent(good).slice(2).split(".")[0] as string;
     asked.length = 0;
     const cases: Record<string, [string, string]> = {
-      "none": ["SESSION_MISSING", "other=1"],
-      "empty": ["SESSION_MISSING", "connect.sid="],
+      none: ["SESSION_MISSING", "other=1"],
+      empty: ["SESSION_MISSING", "connect.sid="],
       "raw id": ["SESSION_INVALID", `connect.sid=${id}`],
-      "tampered": ["SESSION_INVALID", `connect.sid=${good.slice(0, -2)}xx`],
+      tampered: ["SESSION_INVALID", `connect.sid=${good.slice(0, -2)}xx`],
       "other secret": ["SESSION_INVALID", `connect.sid=${encodeURIComponent(`s:${sign(id, "wrong")}`)}`],
-      "JSON": ["SESSION_INVALID", `connect.sid=${encodeURIComponent('j:{"$gt":""}')}`],
-      "signed JSON of another secret": ["SESSION_INVALID", `connect.sid=${encodeURIComponent(`s:${sign('j:{"$gt":""}', "x")}`)}`],
+      JSON: ["SESSION_INVALID", `connect.sid=${encodeURIComponent('j:{"$gt":""}')}`],
+      "signed JSON of another secret": [
+        "SESSION_INVALID",
+        `connect.sid=${encodeURIComponent(`s:${sign('j:{"$gt":""}', "x")}`)}`,
+      ],
       "no signature": ["SESSION_INVALID", "connect.sid=s:"],
       "broken encoding": ["SESSION_INVALID", "connect.sid=%E0%A4%A"],
-      "prototype": ["SESSION_MISSING", "__proto__=s:x; constructor=1"],
+      prototype: ["SESSION_MISSING", "__proto__=s:x; constructor=1"],
       "repeated, hostile first": ["SESSION_INVALID", `connect.sid=j:{}; connect.sid=${good}`],
-      "destroyed": ["SESSION_UNKNOWN", `connect.sid=${encodeURIComponent(`s:${sign("gone", secret)}`)}`],
+      destroyed: ["SESSION_UNKNOWN", `connect.sid=${encodeURIComponent(`s:${sign("gone", secret)}`)}`],
     };
     for (const [name, [code, cookie]] of Object.entries(cases)) {
       expect((await browser().refused("/", { via, extraHeaders: { cookie } })).code, name).toBe(code);
@@ -213,7 +221,12 @@ describe.each(transports)("missing, over %s", (via) => {
             await attempt(() => socket.session.save());
             await attempt(() => sessions.update(socket, () => 1));
             await attempt(() => sessions.room(socket));
-            done({ codes, user: socket.session.user ?? null, id: typeof socket.session.id, live: typeof sessions.get(socket) });
+            done({
+              codes,
+              user: socket.session.user ?? null,
+              id: typeof socket.session.id,
+              live: typeof sessions.get(socket),
+            });
           });
         });
       },
@@ -226,11 +239,20 @@ describe.each(transports)("missing, over %s", (via) => {
       live: "undefined",
     });
     const stale = app.browser();
-    await stale.connect("/", { via, extraHeaders: { cookie: `connect.sid=${encodeURIComponent(`s:${sign("gone", secret)}`)}` } });
+    await stale.connect("/", {
+      via,
+      extraHeaders: { cookie: `connect.sid=${encodeURIComponent(`s:${sign("gone", secret)}`)}` },
+    });
     expect(await stored(app)).toBe(0);
     const ada = await app.login();
     const socket = await ada.connect("/", { via });
-    expect(((await socket.emitWithAck("try")) as { codes: string[] }).codes).toEqual(["done", "done", "done", "done", "done"]);
+    expect(((await socket.emitWithAck("try")) as { codes: string[] }).codes).toEqual([
+      "done",
+      "done",
+      "done",
+      "done",
+      "done",
+    ]);
   });
 
   test('"create": one session, stored, its cookie in the handshake response, good over HTTP', async () => {
@@ -271,7 +293,9 @@ describe.each(transports)("missing, over %s", (via) => {
     // A cookie that is worth nothing is as good as none, and a foreign page creates nothing.
     await app.browser().connect("/", { via, extraHeaders: { cookie: "connect.sid=tampered" } });
     expect(await stored(app)).toBe(2);
-    expect((await app.browser().refused("/", { via, ...withOrigin("https://evil.example") })).code).toBe("ORIGIN_REFUSED");
+    expect((await app.browser().refused("/", { via, ...withOrigin("https://evil.example") })).code).toBe(
+      "ORIGIN_REFUSED",
+    );
     expect(await stored(app)).toBe(2);
   });
 });
@@ -292,7 +316,13 @@ test('"create" cannot set a secure cookie over plain HTTP: refused, nothing stor
 
 describe("createSessions({ middleware })", () => {
   test.each(transports)("takes an existing express-session middleware over a live store, over %s", async (via) => {
-    const middleware = session({ secret: ["s1", "s0"], name: "own", resave: false, saveUninitialized: false, store: memoryStore() });
+    const middleware = session({
+      secret: ["s1", "s0"],
+      name: "own",
+      resave: false,
+      saveUninitialized: false,
+      store: memoryStore(),
+    });
     const existing = createSessions({ middleware });
     const app = await startApp({
       existing,
@@ -312,7 +342,8 @@ describe("createSessions({ middleware })", () => {
   test("tells missing, invalid and unknown apart", async () => {
     const middleware = session({ secret: "s", resave: false, saveUninitialized: true, store: memoryStore() });
     const app = await startApp({ existing: createSessions({ middleware }) });
-    const refused = async (cookie: string): Promise<string> => (await app.browser().refused("/", { extraHeaders: { cookie } })).code;
+    const refused = async (cookie: string): Promise<string> =>
+      (await app.browser().refused("/", { extraHeaders: { cookie } })).code;
     expect(await refused("a=1")).toBe("SESSION_MISSING");
     expect(await refused("connect.sid=abc")).toBe("SESSION_INVALID");
     expect(await refused(`connect.sid=${encodeURIComponent(`s:${sign("gone", "s")}`)}`)).toBe("SESSION_UNKNOWN");
@@ -322,7 +353,10 @@ describe("createSessions({ middleware })", () => {
   test("with any other store it throws an error that shows the one-line fix", () => {
     const middleware = session({ secret: "s", resave: false, saveUninitialized: false });
     expect(() => createSessions({ middleware })).toThrow(
-      expect.objectContaining({ code: "STORE_NOT_LIVE", message: expect.stringContaining("store: liveStore(yourStore)") as string }),
+      expect.objectContaining({
+        code: "STORE_NOT_LIVE",
+        message: expect.stringContaining("store: liveStore(yourStore)") as string,
+      }),
     );
     expect(() => createSessions({ middleware: ((_a: never, _b: never, next: () => void) => next()) as never })).toThrow(
       expect.objectContaining({ code: "OPTION_INVALID" }),

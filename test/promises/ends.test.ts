@@ -30,7 +30,7 @@ const endings: Record<string, Ending> = {
     code: "SESSION_DESTROYED",
     run: ({ sessions }, _, id) => sessions.get(id)?.data.destroy() as Promise<void>,
   },
-  "expiry": { code: "SESSION_EXPIRED", run: () => delay(400) },
+  expiry: { code: "SESSION_EXPIRED", run: () => delay(400) },
 };
 
 describe.each(Object.entries(endings))("%s", (name, { code, run }) => {
@@ -115,7 +115,8 @@ async function work(sessions: Sessions, socket: Socket, after: Record<string, un
   const live = sessions.get(socket);
   if (!live) throw new Error("no live session");
   await new Promise((resolve) => live.signal.addEventListener("abort", resolve, { once: true }));
-  const codeOf = (operation: Promise<unknown>): Promise<unknown> => operation.catch((error: { code: string }) => error.code);
+  const codeOf = (operation: Promise<unknown>): Promise<unknown> =>
+    operation.catch((error: { code: string }) => error.code);
   after["aborted"] = live.signal.aborted;
   after["reason"] = (live.signal.reason as { code: string }).code;
   after["ended"] = sessions.get(socket)?.ended;
@@ -132,7 +133,12 @@ test.each([false, true])(
     const gates: (() => void)[] = [];
     const gate = (): Promise<void> => new Promise((resolve) => gates.push(resolve));
     const { login, sessions } = await startApp({
-      sessions: { resave, rolling: true, cookie: { maxAge: 60_000 }, store: new LiveStore(late(new MemoryDriver(), 5)) },
+      sessions: {
+        resave,
+        rolling: true,
+        cookie: { maxAge: 60_000 },
+        store: new LiveStore(late(new MemoryDriver(), 5)),
+      },
       setup({ app, io }) {
         app.get("/slow", async (req, res) => {
           req.session.count = 1;

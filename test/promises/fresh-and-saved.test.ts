@@ -29,7 +29,10 @@ describe.each(transports)("over %s", (via) => {
     const ada = await login();
     const socket = await ada.connect("/", { via });
     await ada.post("/set", { other: "from HTTP", nested: { a: 1 } });
-    expect(await new Promise((resolve) => socket.emit("read", (...values: unknown[]) => resolve(values)))).toEqual(["from HTTP", 1]);
+    expect(await new Promise((resolve) => socket.emit("read", (...values: unknown[]) => resolve(values)))).toEqual([
+      "from HTTP",
+      1,
+    ]);
     await socket.emitWithAck("write");
     // At once: no wait for a save that may still be under way.
     expect(await ada.get("/session")).toEqual({ user: "ada", count: 1, other: "from HTTP", nested: { a: 1, b: 2 } });
@@ -47,7 +50,10 @@ describe.each(transports)("over %s", (via) => {
       },
     });
     io.on("connection", (socket) => {
-      const { request, handshake } = socket as unknown as { request: { session: unknown }; handshake: { session: unknown } };
+      const { request, handshake } = socket as unknown as {
+        request: { session: unknown };
+        handshake: { session: unknown };
+      };
       seen.push(socket.session, request.session, handshake.session, sessions.get(socket)?.data);
     });
     const ada = await login();

@@ -20,57 +20,63 @@ function timers(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "Timeout" || name === "Immediate").length;
 }
 
-test("ten thousand connects and disconnects leave no live session, watcher, timer or listener, and the heap where it was", { timeout: 120_000 }, async () => {
-  const { io, login, sessions, url } = await startApp({
-    sessions: { cookie: { maxAge: 3_600_000 } },
-    setup({ io, sessions }) {
-      io.on("connection", (socket) => {
-        void sessions.get(socket)?.signal;
-        socket.on("write", (done) => {
-          socket.session.cart = [String(socket.id)];
-          done();
+test(
+  "ten thousand connects and disconnects leave no live session, watcher, timer or listener, and the heap where it was",
+  { timeout: 120_000 },
+  async () => {
+    const { io, login, sessions, url } = await startApp({
+      sessions: { cookie: { maxAge: 3_600_000 } },
+      setup({ io, sessions }) {
+        io.on("connection", (socket) => {
+          void sessions.get(socket)?.signal;
+          socket.on("write", (done) => {
+            socket.session.cart = [socket.id];
+            done();
+          });
+        });
+      },
+    });
+    const cookies: string[] = [];
+    for (let index = 0; index < 50; index++) cookies.push((await login(`user ${index}`)).cookie);
+
+    const connect = (cookie: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const client = new WebSocket(`${url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+          headers: { cookie },
+        });
+        client.on("error", reject);
+        client.on("close", () => resolve());
+        client.on("message", (data: Buffer) => {
+          const packet = data.toString();
+          if (packet.startsWith("0")) client.send("40");
+          else if (packet.startsWith("40")) client.send('420["write"]');
+          else client.close();
         });
       });
-    },
-  });
-  const cookies: string[] = [];
-  for (let index = 0; index < 50; index++) cookies.push((await login(`user ${index}`)).cookie);
-
-  const connect = (cookie: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const client = new WebSocket(`${url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, { headers: { cookie } });
-      client.on("error", reject);
-      client.on("close", () => resolve());
-      client.on("message", (data: Buffer) => {
-        const packet = data.toString();
-        if (packet.startsWith("0")) client.send("40");
-        else if (packet.startsWith("40")) client.send('420["write"]');
-        else client.close();
-      });
-    });
-  const run = async (count: number): Promise<void> => {
-    let started = 0;
-    const one = async (): Promise<void> => {
-      while (started < count) await connect(cookies[started++ % cookies.length] as string);
+    const run = async (count: number): Promise<void> => {
+      let started = 0;
+      const one = async (): Promise<void> => {
+        while (started < count) await connect(cookies[started++ % cookies.length] as string);
+      };
+      await Promise.all(Array.from({ length: 50 }, one));
+      await expect.poll(() => io.engine.clientsCount).toBe(0);
+      await expect.poll(() => sessions.size).toBe(0);
     };
-    await Promise.all(Array.from({ length: 50 }, one));
-    await expect.poll(() => io.engine.clientsCount).toBe(0);
-    await expect.poll(() => sessions.size).toBe(0);
-  };
 
-  await run(3000);
-  const listeners = (): number[] => [
-    io.engine.listenerCount("connection"),
-    io.of("/").listenerCount("connection"),
-    sessions.store.listenerCount("connect"),
-    process.listenerCount("warning"),
-  ];
-  const before = { heap: await heap(), timers: timers(), listeners: listeners() };
-  await run(10_000);
-  const after = await heap();
-  expect(listeners()).toEqual(before.listeners);
-  expect(timers()).toBeLessThanOrEqual(before.timers + 1);
-  expect(io.of("/").adapter.rooms.size).toBe(0);
-  // Less than 100 bytes for each connection that was.
-  expect(after - before.heap).toBeLessThan(1_000_000);
-});
+    await run(3000);
+    const listeners = (): number[] => [
+      io.engine.listenerCount("connection"),
+      io.of("/").listenerCount("connection"),
+      sessions.store.listenerCount("connect"),
+      process.listenerCount("warning"),
+    ];
+    const before = { heap: await heap(), timers: timers(), listeners: listeners() };
+    await run(10_000);
+    const after = await heap();
+    expect(listeners()).toEqual(before.listeners);
+    expect(timers()).toBeLessThanOrEqual(before.timers + 1);
+    expect(io.of("/").adapter.rooms.size).toBe(0);
+    // Less than 100 bytes for each connection that was.
+    expect(after - before.heap).toBeLessThan(1_000_000);
+  },
+);

@@ -18,7 +18,8 @@ function scheduled(driver: Driver, scheduler: fc.Scheduler): Driver {
   return new Proxy(driver, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key);
-      if (typeof value !== "function" || key === "close") return typeof value === "function" ? value.bind(target) : value;
+      if (typeof value !== "function" || key === "close")
+        return typeof value === "function" ? value.bind(target) : value;
       return async (...values: unknown[]) => {
         await scheduler.schedule(Promise.resolve(), String(key));
         return value.apply(target, values) as unknown;
@@ -129,7 +130,11 @@ class Run {
         );
         return;
       case "connect": {
-        const tab = { isOpen: true, live: undefined as unknown as ActiveSession, connection: { end: () => void (tab.isOpen = false) } };
+        const tab = {
+          isOpen: true,
+          live: undefined as unknown as ActiveSession,
+          connection: { end: () => void (tab.isOpen = false) },
+        };
         try {
           tab.live = await this.#registry.acquire(this.#id, tab.connection);
           this.#tabs.push(tab);
@@ -200,14 +205,18 @@ class Run {
   }
 
   async #load(): Promise<(Data & session.Session) | undefined> {
-    const data = await new Promise<SessionData | null | undefined>((resolve) => this.#store.get(this.#id, (_, found) => resolve(found)));
+    const data = await new Promise<SessionData | null | undefined>((resolve) =>
+      this.#store.get(this.#id, (_, found) => resolve(found)),
+    );
     if (!data) return undefined;
     const request = { sessionID: this.#id, sessionStore: this.#store };
     return this.#store.createSession(request as never, data) as Data & session.Session;
   }
 
   #write(data: Data): Promise<void> {
-    return new Promise((resolve, reject) => this.#store.set(this.#id, data, (error) => (error ? reject(error as Error) : resolve())));
+    return new Promise((resolve, reject) =>
+      this.#store.set(this.#id, data, (error) => (error ? reject(error as Error) : resolve())),
+    );
   }
 }
 
@@ -255,7 +264,9 @@ test("real browsers and sockets: the store's final state is the model's", { time
     },
   });
   const round = fc.record({
-    moves: fc.array(fc.constantFrom<Move>("http", "socket", "save", "update", "updateHttp", "reconnect"), { maxLength: 8 }),
+    moves: fc.array(fc.constantFrom<Move>("http", "socket", "save", "update", "updateHttp", "reconnect"), {
+      maxLength: 8,
+    }),
     ending: fc.constantFrom<Ending>("none", "none", "none", "logout", "destroy", "regenerate", "expire", "clear"),
   });
   await fc.assert(
@@ -269,7 +280,10 @@ test("real browsers and sockets: the store's final state is the model's", { time
         const { cookie } = ada;
         const old = { method: "POST", headers: { cookie } };
         const emit = (tab: (typeof tabs)[number] | undefined, ...values: unknown[]): Promise<unknown> =>
-          (tab as NonNullable<typeof tab>).timeout(300).emitWithAck(...(values as [string])).catch(() => undefined);
+          (tab as NonNullable<typeof tab>)
+            .timeout(5000)
+            .emitWithAck(...(values as [string]))
+            .catch(() => undefined);
         const work = moves.map(async (move, index) => {
           const name = `k${key++}`;
           const tab = tabs[index % 2];

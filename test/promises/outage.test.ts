@@ -9,68 +9,79 @@ import { LineStore } from "../support/stores.js";
 const outage = 10_000;
 
 describe.each(["fails", "hangs"] as const)("a store that %s for 10 s", (state) => {
-  test("logs nobody out, crashes nothing, refuses new handshakes with its code, and loses no change", { timeout: 40_000 }, async () => {
-    const line = new LineStore();
-    const errors: unknown[] = [];
-    const unhandled: unknown[] = [];
-    const onUnhandled = (error: unknown): void => void unhandled.push(error);
-    process.on("unhandledRejection", onUnhandled);
-    const { login, browser } = await startApp({
-      sessions: { store: liveStore(line, { timeout: 300 }), lease: 200 },
-      setup({ app, io, sessions }) {
-        app.use(((_error: unknown, _req: unknown, res: { status(code: number): { json(body: object): void } }, _next: unknown) => {
-          res.status(503).json({});
-        }) as never);
-        sessions.on("error", (error) => errors.push(error));
-        io.on("connection", (socket) => {
-          socket.on("add", (item: string, done) => {
-            (socket.session.cart ??= []).push(item);
-            done(socket.session.user);
+  test(
+    "logs nobody out, crashes nothing, refuses new handshakes with its code, and loses no change",
+    { timeout: 40_000 },
+    async () => {
+      const line = new LineStore();
+      const errors: unknown[] = [];
+      const unhandled: unknown[] = [];
+      const onUnhandled = (error: unknown): void => void unhandled.push(error);
+      process.on("unhandledRejection", onUnhandled);
+      const { login, browser } = await startApp({
+        sessions: { store: liveStore(line, { timeout: 300 }), lease: 200 },
+        setup({ app, io, sessions }) {
+          app.use(((
+            _error: unknown,
+            _req: unknown,
+            res: { status(code: number): { json(body: object): void } },
+            _next: unknown,
+          ) => {
+            res.status(503).json({});
+          }) as never);
+          sessions.on("error", (error) => errors.push(error));
+          io.on("connection", (socket) => {
+            socket.on("add", (item: string, done) => {
+              (socket.session.cart ??= []).push(item);
+              done(socket.session.user);
+            });
+            socket.on("save", async (done) => done(await socket.session.save().then(() => "saved", codeOf)));
+            socket.on("reload", async (done) => done(await socket.session.reload().then(() => "reloaded", codeOf)));
+            socket.on("update", async (done) => done(await sessions.update(socket, () => "updated").catch(codeOf)));
+            socket.on("careless", (done) => {
+              void socket.session.save();
+              done();
+            });
           });
-          socket.on("save", async (done) => done(await socket.session.save().then(() => "saved", codeOf)));
-          socket.on("reload", async (done) => done(await socket.session.reload().then(() => "reloaded", codeOf)));
-          socket.on("update", async (done) => done(await sessions.update(socket, () => "updated").catch(codeOf)));
-          socket.on("careless", (done) => {
-            void socket.session.save();
-            done();
-          });
-        });
-      },
-    });
-    const ada = await login();
-    const bob = await login("bob");
-    const socket = await ada.connect();
-    let isClosed = false;
-    void closed(socket).then(() => (isClosed = true));
+        },
+      });
+      const ada = await login();
+      const bob = await login("bob");
+      const socket = await ada.connect();
+      let isClosed = false;
+      void closed(socket).then(() => (isClosed = true));
 
-    line.state = state;
-    const since = Date.now();
-    expect(await socket.emitWithAck("add", "first")).toBe("ada");
-    expect(await socket.emitWithAck("save")).toBe("STORE_UNAVAILABLE");
-    expect(await socket.emitWithAck("reload")).toBe("STORE_UNAVAILABLE");
-    expect(await socket.emitWithAck("update")).toBe("STORE_UNAVAILABLE");
-    await socket.emitWithAck("careless");
-    expect(await bob.refused()).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
-    expect(await ada.refused("/", { via: "polling" })).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
-    expect((await bob.fetch("/session")).status).toBe(503);
-    let added = 1;
-    while (Date.now() - since < outage) {
-      expect(await socket.emitWithAck("add", "more")).toBe("ada");
-      added++;
-      await delay(500);
-    }
-    expect(isClosed).toBe(false);
+      line.state = state;
+      const since = Date.now();
+      expect(await socket.emitWithAck("add", "first")).toBe("ada");
+      expect(await socket.emitWithAck("save")).toBe("STORE_UNAVAILABLE");
+      expect(await socket.emitWithAck("reload")).toBe("STORE_UNAVAILABLE");
+      expect(await socket.emitWithAck("update")).toBe("STORE_UNAVAILABLE");
+      await socket.emitWithAck("careless");
+      expect(await bob.refused()).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
+      expect(await ada.refused("/", { via: "polling" })).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
+      expect((await bob.fetch("/session")).status).toBe(503);
+      let added = 1;
+      while (Date.now() - since < outage) {
+        expect(await socket.emitWithAck("add", "more")).toBe("ada");
+        added++;
+        await delay(500);
+      }
+      expect(isClosed).toBe(false);
 
-    line.state = "up";
-    await expect.poll(async () => ((await ada.get("/session"))["cart"] as string[] | undefined)?.[0], { timeout: 8000 }).toBe("first");
-    expect(await socket.emitWithAck("save")).toBe("saved");
-    expect((await ada.get("/session"))["cart"]).toHaveLength(added);
-    await bob.connect();
-    expect(errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
-    expect(unhandled).toEqual([]);
-    expect(browser().cookies.size).toBe(0);
-    process.off("unhandledRejection", onUnhandled);
-  });
+      line.state = "up";
+      await expect
+        .poll(async () => ((await ada.get("/session"))["cart"] as string[] | undefined)?.[0], { timeout: 8000 })
+        .toBe("first");
+      expect(await socket.emitWithAck("save")).toBe("saved");
+      expect((await ada.get("/session"))["cart"]).toHaveLength(added);
+      await bob.connect();
+      expect(errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
+      expect(unhandled).toEqual([]);
+      expect(browser().cookies.size).toBe(0);
+      process.off("unhandledRejection", onUnhandled);
+    },
+  );
 });
 
 test("after maxStale without an answer connections are closed with STORE_UNAVAILABLE, and the client may come back", async () => {

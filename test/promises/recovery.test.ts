@@ -14,7 +14,9 @@ class Wire {
 
   constructor(browser: Browser, auth?: object) {
     const url = browser.url.replace("http", "ws");
-    this.#socket = new WebSocket(`${url}/socket.io/?EIO=4&transport=websocket`, { headers: { cookie: browser.cookie } });
+    this.#socket = new WebSocket(`${url}/socket.io/?EIO=4&transport=websocket`, {
+      headers: { cookie: browser.cookie },
+    });
     this.closed = new Promise((resolve) => this.#socket.once("close", () => resolve()));
     this.#socket.on("error", () => undefined);
     this.#socket.on("message", (data: Buffer) => {
@@ -60,7 +62,11 @@ async function goOffline(missing: "reject" | "anonymous" = "reject", skipMiddlew
           io.to("secret room").emit("first", "news");
         });
         socket.on("state", (done) => {
-          done({ recovered: socket.recovered, rooms: socket.rooms.has("secret room"), user: socket.session.user ?? null });
+          done({
+            recovered: socket.recovered,
+            rooms: socket.rooms.has("secret room"),
+            user: socket.session.user ?? null,
+          });
         });
       });
     },

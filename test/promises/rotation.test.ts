@@ -1,5 +1,5 @@
 // Promise 7: rotation is not inheritance.
-import express from "express";
+import type express from "express";
 import passport from "passport";
 import { Strategy } from "passport-local";
 import { describe, expect, test } from "vitest";
@@ -20,7 +20,11 @@ describe.each(transports)("over %s", (via) => {
           req.session.count = 1;
           res.json({});
         });
-        app.post("/passport", passports.authenticate("local") as express.RequestHandler, (_req, res) => void res.json({}));
+        app.post(
+          "/passport",
+          passports.authenticate("local") as express.RequestHandler,
+          (_req, res) => void res.json({}),
+        );
         io.on("connection", (socket) => {
           socket.on("act", (done) => {
             acted.push(socket.session.user);
@@ -113,7 +117,12 @@ describe.each(transports)("over %s", (via) => {
     await attacker.post("/visit");
     const victim = browser();
     for (const [name, value] of attacker.cookies) victim.cookies.set(name, value);
-    const planted = await attacker.connect("/", { via, reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 30 });
+    const planted = await attacker.connect("/", {
+      via,
+      reconnection: true,
+      reconnectionDelay: 20,
+      reconnectionDelayMax: 30,
+    });
     expect(await planted.emitWithAck("look")).toBeNull();
     const ended = closed(planted);
     await victim.post("/secure-login");

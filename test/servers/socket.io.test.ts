@@ -14,7 +14,9 @@ import { secret, startApp } from "../support/app.js";
 import { Browser, transports } from "../support/browser.js";
 
 function answer(io: { on(event: "connection", listener: (socket: any) => void): unknown }): void {
-  io.on("connection", (socket) => socket.on("user", (done: (user: unknown) => void) => done(socket.session.user ?? null)));
+  io.on("connection", (socket) =>
+    socket.on("user", (done: (user: unknown) => void) => done(socket.session.user ?? null)),
+  );
 }
 
 describe.each(transports)("over %s", (via) => {
@@ -122,14 +124,19 @@ test("Express 4 serves as well", async () => {
 describe.each(["reject", "anonymous", "create"] as const)("WebTransport, missing: %s", (missing) => {
   // Engine.IO's own protocol over web streams in memory: an HTTP/3 server is not to be had in Node itself.
   test("is not disabled, and a connection without a request is judged like one without a cookie", async () => {
-    const { io, sessions } = await startApp({ attach: { missing }, io: { transports: ["polling", "websocket", "webtransport"] } });
+    const { io, sessions } = await startApp({
+      attach: { missing },
+      io: { transports: ["polling", "websocket", "webtransport"] },
+    });
     const up = new TransformStream<Uint8Array, Uint8Array>();
     const down = new TransformStream<Uint8Array, Uint8Array>();
     const encoder = createPacketEncoderStream();
     void encoder.readable.pipeTo(up.writable).catch(() => undefined);
     const writer = encoder.writable.getWriter();
     const reader = down.readable
-      .pipeThrough(createPacketDecoderStream(1e6, "nodebuffer") as TransformStream<Uint8Array, { type: string; data: unknown }>)
+      .pipeThrough(
+        createPacketDecoderStream(1e6, "nodebuffer") as TransformStream<Uint8Array, { type: string; data: unknown }>,
+      )
       .getReader();
     const transport = {
       incomingBidirectionalStreams: ReadableStream.from([{ readable: up.readable, writable: down.writable }]),

@@ -55,14 +55,17 @@ describe("liveStore", () => {
     expect(seen).toHaveBeenCalledOnce();
   });
 
-  test.each(["fails", "hangs"] as const)("a store that %s is STORE_UNAVAILABLE, without the id in the error", async (state) => {
-    const line = new LineStore();
-    line.state = state;
-    const store = liveStore(line, { timeout: 50 });
-    const error = await new Promise<Error>((resolve) => store.get("the-id", (failure) => resolve(failure as Error)));
-    expect(error).toMatchObject({ code: "STORE_UNAVAILABLE" });
-    expect(`${error.message} ${String(error.cause)}`).not.toContain("the-id");
-  });
+  test.each(["fails", "hangs"] as const)(
+    "a store that %s is STORE_UNAVAILABLE, without the id in the error",
+    async (state) => {
+      const line = new LineStore();
+      line.state = state;
+      const store = liveStore(line, { timeout: 50 });
+      const error = await new Promise<Error>((resolve) => store.get("the-id", (failure) => resolve(failure as Error)));
+      expect(error).toMatchObject({ code: "STORE_UNAVAILABLE" });
+      expect(`${error.message} ${String(error.cause)}`).not.toContain("the-id");
+    },
+  );
 
   test("an error of the storage that names the id is told without it", async () => {
     class Naming extends session.MemoryStore {

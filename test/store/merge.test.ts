@@ -3,8 +3,15 @@ import { describe, expect, test } from "vitest";
 import { apply, diff, isPlainObject, type JsonObject, reconcile } from "../../src/store/merge.js";
 
 const json = fc.letrec<{ value: never; object: never }>((tie) => ({
-  value: fc.oneof({ maxDepth: 3 }, fc.constantFrom(null, true, 0, 1, "a"), fc.array(tie("value"), { maxLength: 3 }), tie("object")) as never,
-  object: fc.dictionary(fc.constantFrom("a", "b", "c", "toString", "constructor"), tie("value"), { noNullPrototype: true }) as never,
+  value: fc.oneof(
+    { maxDepth: 3 },
+    fc.constantFrom(null, true, 0, 1, "a"),
+    fc.array(tie("value"), { maxLength: 3 }),
+    tie("object"),
+  ) as never,
+  object: fc.dictionary(fc.constantFrom("a", "b", "c", "toString", "constructor"), tie("value"), {
+    noNullPrototype: true,
+  }) as never,
 }));
 const object = json.object as fc.Arbitrary<JsonObject>;
 const copy = <T>(value: T): T => structuredClone(value);
@@ -20,7 +27,7 @@ describe("diff and apply", () => {
   });
 
   test("no change is no patch", () => {
-    fc.assert(fc.property(object, (one) => void expect(diff(one, copy(one))).toBeUndefined()));
+    fc.assert(fc.property(object, (one) => expect(diff(one, copy(one))).toBeUndefined()));
   });
 
   test("changes to different keys commute, at any depth", () => {
@@ -41,7 +48,9 @@ describe("reconcile", () => {
         const inner = mine["a"];
         reconcile(mine, copy(wanted));
         expect(mine).toEqual(wanted);
-        const isOnBoth = isPlainObject(inner) ? isPlainObject(wanted["a"]) : Array.isArray(inner) && Array.isArray(wanted["a"]);
+        const isOnBoth = isPlainObject(inner)
+          ? isPlainObject(wanted["a"])
+          : Array.isArray(inner) && Array.isArray(wanted["a"]);
         if (isOnBoth) expect(mine["a"]).toBe(inner);
       }),
     );

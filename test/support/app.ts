@@ -53,7 +53,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   app.use(express.json());
   if (options.attach !== false) sessions.attach(io, options.attach);
   app.post("/login", (req, res) => {
-    req.session.user = String((req.body as { user?: string }).user ?? "ada");
+    req.session.user = (req.body as { user?: string }).user ?? "ada";
     res.json({ user: req.session.user });
   });
   app.post("/logout", (req, res, next) => {

@@ -1,5 +1,4 @@
 // A client as a browser is one: a cookie jar, HTTP requests and Socket.IO sockets that send its cookies.
-import { once } from "node:events";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
 
 export type Transport = "polling" | "websocket" | "upgrade";
@@ -122,5 +121,3 @@ export async function closed(socket: Socket): Promise<{ told: Refused[]; reason:
   const reason = await next<string>(socket, "disconnect");
   return { told, reason };
 }
-
-export { once };
