@@ -37,7 +37,7 @@ class Tracker implements ProxyHandler<object> {
   }
 
   wrap<T extends object>(target: T): T {
-    const proxy = new Proxy<T>(target, this as ProxyHandler<object>);
+    const proxy = new Proxy<T>(target, this);
     raws.set(proxy, target);
     return proxy;
   }

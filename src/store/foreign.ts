@@ -117,7 +117,7 @@ function call<T>(operation: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     operation((error, value) => {
       if (!error) resolve(value as T);
-      else reject(error instanceof Error ? error : new Error(String(error)));
+      else reject(error instanceof Error ? error : new Error("the store failed", { cause: error }));
     });
   });
 }
