@@ -14,8 +14,7 @@ import {
   stringify,
   strip,
 } from "../store/record.js";
-import { createRoot, expose, type SessionOperations, type SocketSession } from "./session-object.js";
-import { type Owner, track } from "./tracked.js";
+import { createRoot, createSessionObject, type SessionOwner, type SocketSession } from "./session-object.js";
 
 const debug = createDebug("socket-session:live-session");
 
@@ -56,6 +55,7 @@ export interface Context {
   failed(error: unknown): void;
 }
 
+const none: Connection[] = [];
 const never = Number.POSITIVE_INFINITY;
 const longestTouchInterval = 60_000;
 const shortestRetry = 100;
@@ -63,7 +63,20 @@ const longestRetry = 5_000;
 const firstLook = 100;
 const lastLook = 60_000;
 
-export class ActiveSession implements LiveSession, SessionOperations, Owner {
+interface Escaped {
+  /** When it was put in (ms since 1970). */
+  readonly at: number;
+  /** When to look for changes made behind the proxy. */
+  lookAt: number;
+}
+
+interface Failed {
+  times: number;
+  /** When to try again (ms since 1970); never where trying again cannot help. */
+  retryAt: number;
+}
+
+export class ActiveSession implements LiveSession, SessionOwner {
   readonly id: string;
   readonly data: SocketSession;
   /** Connections that wait for the first read. */
@@ -76,7 +89,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
 
   readonly #context: Context;
   readonly #root = createRoot();
-  #connections: Connection[] = [];
+  #connections: Connection[] = none;
   #controller: AbortController | undefined;
 
   /** What is stored, as far as known; with what the root differs, it has unsaved changes. */
@@ -88,25 +101,25 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   #queued: Promise<void> | undefined;
   /** What the save under way asked for. */
   #sent: string | undefined;
-  /** Since when the application holds an object of the data that is not tracked (ms since 1970); 0: it does not. */
-  #escapedAt = 0;
-  #lookAt = never;
-  #failures = 0;
-  #retryAt = never;
+  /** Set while the application holds an object of the data that is not tracked. */
+  #escaped: Escaped | undefined;
+  /** Set while changes could not be saved. */
+  #failed: Failed | undefined;
 
   #maxAge: number | undefined;
   #expires = never;
-  #absoluteEnd = never;
+  #absoluteEnd: number | undefined;
   #activeAt = 0;
   #prolongedAt = 0;
   #checkedAt = 0;
   #checking: Promise<boolean> | undefined;
-  #checkAgainAt = 0;
+  /** Not to be checked again before this moment; undefined where the last check went well. */
+  #checkAgainAt: number | undefined;
 
   constructor(id: string, context: Context) {
     this.id = id;
     this.#context = context;
-    this.data = expose(track(this.#root, this), this);
+    this.data = createSessionObject(this.#root, this);
   }
 
   // --- connections ---
@@ -123,7 +136,9 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
 
   /** True where nothing holds this live session on the node any more. */
   get isIdle(): boolean {
-    return this.#connections.length === 0 && this.pending === 0 && this.isSaved;
+    if (this.#connections.length > 0 || this.pending > 0) return false;
+    // What JSON cannot hold never gets into the store: it is not waited for.
+    return this.isSaved || this.#failed?.retryAt === never;
   }
 
   /** True where the store has every change made here. */
@@ -133,7 +148,9 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   }
 
   add(connection: Connection): void {
-    this.#connections.push(connection);
+    // Nearly always one: a list that starts empty and is pushed to would be given room for seventeen.
+    if (this.#connections.length === 0) this.#connections = [connection];
+    else this.#connections.push(connection);
   }
 
   remove(connection: Connection): void {
@@ -161,7 +178,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     }
     this.#base = text;
     this.#checkedAt = Date.now();
-    this.#checkAgainAt = 0;
+    this.#checkAgainAt = undefined;
     if (text === before) return;
     this.#noteExpiry(parse(text));
     if (before === "") return;
@@ -172,7 +189,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   #rebase(text: string, localBase: string): void {
     if (!this.#isFilled || text === localBase) return;
     const wanted = parse(text);
-    if (this.#isDirty || this.#saving || this.#escapedAt > 0) {
+    if (this.#isDirty || this.#saving || this.#escaped) {
       try {
         mergeInto(wanted, parse(localBase), parse(stringify(this.#root)));
       } catch (error) {
@@ -197,7 +214,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     if (this.#maxAge !== undefined) this.#prolongedAt = Math.max(this.#prolongedAt, this.#expires - this.#maxAge);
     const since = createdAt(record);
     const { absoluteTimeout } = this.#context.store;
-    this.#absoluteEnd = absoluteTimeout === undefined || since === undefined ? never : since + absoluteTimeout;
+    this.#absoluteEnd = absoluteTimeout === undefined || since === undefined ? undefined : since + absoluteTimeout;
     this.#context.wakeAt(this.#deadline);
   }
 
@@ -217,6 +234,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
 
   changed(): void {
     this.#isDirty = true;
+    if (!this.#isRetrying) this.#failed = undefined;
     if (this.isDetached) this.#context.revived(this);
     if (this.#isScheduled || this.#saving) return;
     this.#isScheduled = true;
@@ -229,14 +247,14 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
    * comparing: after events, before reads, and at growing distances for a minute.
    */
   escaped(): void {
-    this.#escapedAt = Date.now();
-    this.#lookAt = this.#escapedAt + firstLook;
-    this.#context.wakeAt(this.#lookAt);
+    const at = Date.now();
+    this.#escaped = { at, lookAt: at + firstLook };
+    this.#context.wakeAt(this.#escaped.lookAt);
   }
 
   /** Looks for changes that were made behind the proxy. */
   look(): void {
-    if (this.#escapedAt === 0 || this.#isDirty || this.#saving || this.ended) return;
+    if (!this.#escaped || this.#isDirty || this.#saving || this.ended) return;
     try {
       const stored = strip(parse(this.#base));
       if (diff(stored, parse(stringify(this.#root)))) this.changed();
@@ -250,7 +268,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
 
   saveScheduled(): void {
     this.#isScheduled = false;
-    if (this.#isDirty && !this.ended && this.#retryAt === never) this.save().catch(() => undefined);
+    if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(ignore);
   }
 
   /** Resolves when every change made so far is durable. */
@@ -270,8 +288,8 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     this.#saving = this.#commit().finally(() => {
       this.#saving = undefined;
       if (this.ended) return;
-      if (this.#isDirty && this.#retryAt === never && this.#failures === 0) this.changed();
-      if (!this.#isDirty) this.#context.settled(this);
+      if (this.#isDirty && !this.#failed) this.changed();
+      this.#context.settled(this);
     });
     return this.#saving;
   }
@@ -281,7 +299,8 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     try {
       text = stringify(this.#root);
     } catch (error) {
-      this.#failures = 1;
+      // To try again is no use before something is changed; nor to keep the session for it.
+      this.#failed = { times: 1, retryAt: never };
       this.#context.failed(error);
       throw error;
     }
@@ -292,8 +311,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
       // Without the notice (another live session took this one's place), what was sent is what is known.
       this.#base = this.#sent ?? this.#base;
       this.#sent = undefined;
-      this.#failures = 0;
-      this.#retryAt = never;
+      this.#failed = undefined;
     } catch (error) {
       this.#sent = undefined;
       if (this.ended) throw new SessionError(this.ended);
@@ -309,11 +327,17 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   }
 
   #retryLater(): void {
-    const delay = Math.min(shortestRetry * 2 ** this.#failures, longestRetry);
-    this.#failures = Math.min(this.#failures + 1, 16);
+    const times = (this.#failed?.times ?? 0) + 1;
+    const delay = Math.min(shortestRetry * 2 ** times, longestRetry);
     // Half fixed, half random: sessions that failed together do not come back together.
-    this.#retryAt = Date.now() + delay / 2 + (Math.random() * delay) / 2;
-    this.#context.wakeAt(this.#retryAt);
+    const retryAt = Date.now() + delay / 2 + (Math.random() * delay) / 2;
+    this.#failed = { times: Math.min(times, 16), retryAt };
+    this.#context.wakeAt(retryAt);
+  }
+
+  /** True where the store is tried again later, by the clock. */
+  get #isRetrying(): boolean {
+    return this.#failed !== undefined && this.#failed.retryAt !== never;
   }
 
   // --- other operations of the session object ---
@@ -344,11 +368,11 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     if (this.ended) return false;
     const now = Date.now();
     this.#noteActivity(now);
-    if (this.#escapedAt > 0) setImmediate(lookAgain, this);
+    if (this.#escaped) setImmediate(lookAgain, this);
     if (this.#isFresh(now)) return true;
     // Nobody waits for a store that is known not to answer: it is asked again in the background.
     if (this.#context.store.isDown && now < this.#deadline) {
-      if (now >= this.#checkAgainAt) void this.#check();
+      if (now >= (this.#checkAgainAt ?? 0)) void this.#check();
       return this.#mayGoOn(now);
     }
     return this.#check();
@@ -407,7 +431,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   /** When the session is over, if nothing happens until then (ms since 1970). */
   get #deadline(): number {
     const idleEnd = this.#maxAge === undefined ? this.#expires : Math.max(this.#expires, this.#activeAt + this.#maxAge);
-    return Math.min(idleEnd, this.#absoluteEnd);
+    return this.#absoluteEnd === undefined ? idleEnd : Math.min(idleEnd, this.#absoluteEnd);
   }
 
   get #touchInterval(): number {
@@ -439,46 +463,47 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   /** Does what is due; answers when something will be (ms since 1970). */
   tick(now: number): number {
     if (this.ended || this.loading) return never;
-    if (now >= this.#deadline && now >= this.#checkAgainAt) {
-      this.#expire(now);
-      return this.#checkAgainAt;
-    }
+    if (now >= this.#deadline && now >= (this.#checkAgainAt ?? 0)) return this.#expire(now);
     const isTouchPending = this.#activeAt > this.#prolongedAt;
     let touchAt = isTouchPending ? this.#prolongedAt + this.#touchInterval : never;
     if (now >= touchAt) {
       touchAt = now + Math.max(this.#touchInterval, 1000);
       this.#prolong().catch(ignore);
     }
-    if (now >= this.#retryAt) {
-      this.#retryAt = never;
-      this.save().catch(ignore);
-    }
-    if (now >= this.#lookAt) {
+    if (this.#failed && now >= this.#failed.retryAt) this.save().catch(ignore);
+    const escaped = this.#escaped;
+    if (escaped && now >= escaped.lookAt) {
       this.look();
-      const since = now - this.#escapedAt;
-      this.#lookAt = since > lastLook ? never : now + since;
-      if (since > lastLook) this.#escapedAt = 0;
+      escaped.lookAt = now + (now - escaped.at);
+      if (now - escaped.at > lastLook) this.#escaped = undefined;
     }
-    return Math.min(Math.max(this.#deadline, this.#checkAgainAt), touchAt, this.#retryAt, this.#lookAt);
+    return Math.min(
+      Math.max(this.#deadline, this.#checkAgainAt ?? 0),
+      touchAt,
+      this.#failed?.retryAt ?? never,
+      this.#escaped?.lookAt ?? never,
+    );
   }
 
-  #expire(now: number): void {
+  /** Ends the session, or asks the store whether it has ended; answers when to ask again (ms since 1970). */
+  #expire(now: number): number {
     // A store that others write may have been told of activity elsewhere; it is asked, at most once a second.
-    this.#checkAgainAt = now + Math.max(1000, Math.min(this.#touchInterval, this.#context.lease));
+    const again = now + Math.max(1000, Math.min(this.#touchInterval, this.#context.lease));
+    this.#checkAgainAt = again;
     const { store } = this.#context;
-    const isCertain = !store.isShared || now >= this.#absoluteEnd;
+    const isCertain = !store.isShared || (this.#absoluteEnd !== undefined && now >= this.#absoluteEnd);
     const ending = isCertain ? store.end(this.id, "SESSION_EXPIRED") : this.#read();
-    const { id } = this;
     ending.then(
       () => {
         // Still there although its time is over: somebody keeps it alive in a way that its text does not show.
-        if (!this.ended) this.#context.wakeAt((this.#checkAgainAt = Date.now() + 1000));
+        this.#checkAgainAt = again;
       },
       () => {
-        debug("cannot tell whether a session expired: the store does not answer (%d)", id.length);
+        debug("cannot tell whether a session expired: the store does not answer");
         this.#disconnect("STORE_UNAVAILABLE");
       },
     );
+    return again;
   }
 
   // --- the end ---
@@ -488,7 +513,8 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
     if (this.ended) return;
     this.ended = code;
     this.#isDirty = false;
-    this.#retryAt = never;
+    this.#failed = undefined;
+    this.#escaped = undefined;
     this.#controller?.abort(new SessionError(code));
     this.#context.ended(this, code);
     this.#disconnect(code);
@@ -497,7 +523,7 @@ export class ActiveSession implements LiveSession, SessionOperations, Owner {
   #disconnect(code: EndCode | "STORE_UNAVAILABLE"): void {
     const connections = this.#connections;
     if (connections.length === 0) return;
-    this.#connections = [];
+    this.#connections = none;
     const said = verdict(code);
     for (const connection of connections) safely(() => connection.end(said));
     this.#context.settled(this);

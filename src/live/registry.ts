@@ -77,8 +77,10 @@ export class Registry implements Subscriber {
     let live = this.#sessions.get(id);
     if (!live) {
       // In the map before the read starts: a notice that comes meanwhile finds it.
-      live = new ActiveSession(id, this.#context);
-      this.#sessions.set(id, live);
+      // The id is a piece of the cookie header, which would stay in memory as long as the piece.
+      const own = Buffer.from(id).toString();
+      live = new ActiveSession(own, this.#context);
+      this.#sessions.set(own, live);
       live.loading = this.#load(live);
     }
     live.pending++;

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import type session from "express-session";
 import { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
+import { type Owner, ownerOf, track } from "./tracked.js";
 
 /** Called when an operation is done, with its error if there was one. */
 export type SessionCallback = (error?: unknown) => void;
@@ -54,22 +55,22 @@ export interface SessionOperations {
   destroy(): Promise<void>;
 }
 
-const operationsOf = new WeakMap<object, SessionOperations>();
-
-/** Makes the object that data is put on; `expose` must be called with what handlers get. */
+/** Makes the object that data is put on. */
 export function createRoot(): object {
   return Object.create(prototype) as object;
 }
 
-/** Ties what handlers get (the tracked root) to what its methods do. */
-export function expose(face: object, behind: SessionOperations): SocketSession {
-  operationsOf.set(face, behind);
-  return face as SocketSession;
+/** What a live session, or an anonymous one, does for its session object. */
+export type SessionOwner = Owner & SessionOperations;
+
+/** Gives the data that is put on `root` to handlers. */
+export function createSessionObject(root: object, owner: SessionOwner): SocketSession {
+  return track(root, owner) as SocketSession;
 }
 
-/** The operations behind a session object, for `sessions.get(socket.session)`. */
+/** What stands behind a session object, for `sessions.get(socket.session)`; undefined for any other object. */
 export function operations(face: object): SessionOperations | undefined {
-  return operationsOf.get(face);
+  return ownerOf(face) as SessionOwner | undefined;
 }
 
 function method(run: (behind: SessionOperations) => Promise<void>): PropertyDescriptor {
@@ -77,7 +78,7 @@ function method(run: (behind: SessionOperations) => Promise<void>): PropertyDesc
     configurable: true,
     writable: true,
     value(this: object, callback?: SessionCallback): unknown {
-      const result = run(operationsOf.get(this) as SessionOperations);
+      const result = run(operations(this) as SessionOperations);
       if (typeof callback !== "function") {
         // A save that nobody waits for must not end the process when it fails.
         result.catch(() => undefined);
@@ -96,7 +97,7 @@ const prototype = Object.create(Object.prototype, {
   id: {
     configurable: true,
     get(this: object): string | undefined {
-      return operationsOf.get(this)?.id;
+      return operations(this)?.id;
     },
   },
   save: method((live) => live.save()),

@@ -13,11 +13,23 @@ export interface Owner {
   escaped(): void;
 }
 
-const raws = new WeakMap<object, object>();
+// Answered by the proxies themselves: a map from proxy to object would cost each session more than its proxy does.
+const rawKey = Symbol("raw");
+const ownerKey = Symbol("owner");
+
+interface TrackedObject {
+  readonly [rawKey]?: object;
+  readonly [ownerKey]?: Owner;
+}
 
 /** The object behind a tracked one; anything else as it is. */
 function rawOf<T>(value: T): T {
-  return typeof value === "object" && value !== null ? ((raws.get(value) as T | undefined) ?? value) : value;
+  return typeof value === "object" && value !== null ? (((value as TrackedObject)[rawKey] as T | undefined) ?? value) : value;
+}
+
+/** Whose data a tracked object is; undefined for any other object. */
+export function ownerOf(value: object): Owner | undefined {
+  return (value as TrackedObject)[ownerKey];
 }
 
 /** Tracks `root` for `owner`: reads and writes as if it were the object itself. */
@@ -37,12 +49,12 @@ class Tracker implements ProxyHandler<object> {
   }
 
   wrap<T extends object>(target: T): T {
-    const proxy = new Proxy<T>(target, this);
-    raws.set(proxy, target);
-    return proxy;
+    return new Proxy<T>(target, this);
   }
 
   get(target: object, key: string | symbol, receiver: unknown): unknown {
+    if (key === rawKey) return target;
+    if (key === ownerKey) return this.#owner;
     this.#look(target);
     const value: unknown = Reflect.get(target, key, receiver);
     if (typeof value !== "object" || value === null || !isTracked(value)) return value;

@@ -15,7 +15,7 @@ interface EngineSocket {
   readonly server: { readonly opts: { readonly cors?: CorsOptions | false } };
   readonly readyState: string;
   readonly protocol: number;
-  once(event: "close", listener: () => void): unknown;
+  on(event: "close", listener: (this: EngineSocket) => void): unknown;
   close(): void;
 }
 
@@ -153,11 +153,23 @@ class Connections {
   readonly parts: SocketIoParts;
   /** Whether all namespaces of a connection are ours, so that the transport can be closed with them. */
   readonly isWhole: boolean;
+  /** Called with the connection that is closed as `this`. */
+  readonly closed: (this: EngineSocket) => void;
+  /** Stands in for a socket's own `onevent`. */
+  readonly gated: (this: Socket, packet: unknown) => void;
   readonly #byConn = new WeakMap<EngineSocket, SocketIoConnection>();
 
   constructor(parts: SocketIoParts, isWhole: boolean) {
     this.parts = parts;
     this.isWhole = isWhole;
+    const byConn = this.#byConn;
+    // One function for all connections: each finds its own through `this`.
+    this.closed = function closed() {
+      byConn.get(this)?.release();
+    };
+    this.gated = function gated(packet) {
+      byConn.get(this.conn)?.enter(this, packet);
+    };
   }
 
   of(conn: EngineSocket): SocketIoConnection {
@@ -185,7 +197,7 @@ class SocketIoConnection implements Connection {
     this.#conn = conn;
     this.#owner = owner;
     this.decided = this.#decide();
-    conn.once("close", () => this.#release());
+    conn.on("close", owner.closed);
   }
 
   get parts(): SocketIoParts {
@@ -205,14 +217,14 @@ class SocketIoConnection implements Connection {
     try {
       const live = await this.parts.admission.admit(conn.request, this, conn.server.opts.cors || undefined);
       this.live = live;
-      if (live && conn.readyState !== "open" && conn.readyState !== "opening") this.#release();
+      if (live && conn.readyState !== "open" && conn.readyState !== "opening") this.release();
     } catch (error) {
       this.refusal = error as SessionError;
     }
     this.decided = undefined;
   }
 
-  #release(): void {
+  release(): void {
     this.live?.remove(this);
     this.#waiting = undefined;
   }
@@ -228,8 +240,7 @@ class SocketIoConnection implements Connection {
       this.parts.bound(request);
       define(request, session);
     }
-    socket.onevent = gated;
-    connectionOf.set(socket, this);
+    socket.onevent = this.#owner.gated;
     const { room } = this;
     if (room !== undefined) socket.join(room);
   }
@@ -259,7 +270,7 @@ class SocketIoConnection implements Connection {
   end(said: Verdict): void {
     this.ended = said;
     this.#waiting = undefined;
-    const sockets = [...(this.#client?.sockets.values() ?? [])].filter((socket) => connectionOf.get(socket) === this);
+    const sockets = [...(this.#client?.sockets.values() ?? [])].filter(({ onevent }) => onevent === this.#owner.gated);
     for (const socket of sockets) safely(() => socket.emit("session:end", said));
     // A client whose transport closes comes back by itself; one that is disconnected by the server stays away.
     if (said.retry) {
@@ -269,13 +280,6 @@ class SocketIoConnection implements Connection {
     for (const socket of sockets) safely(() => socket.disconnect());
     if (this.#owner.isWhole && sockets.length > 0) this.#conn.close();
   }
-}
-
-/** The connection of a socket that has its session from here. */
-const connectionOf = new WeakMap<Socket, SocketIoConnection>();
-
-function gated(this: Socket, packet: unknown): void {
-  (connectionOf.get(this) as SocketIoConnection).enter(this, packet);
 }
 
 function deliver(socket: Socket, packet: unknown): void {
@@ -312,7 +316,7 @@ function guard(namespace: Namespace, connections: Connections): void {
   // The socket gets its session as soon as it exists, on the recovered path too.
   namespace._createSocket = async (client, auth) => {
     const connection = connectionFor(client);
-    const socket = await restoreOnly(namespace, connection.room, () => createSocket.call(namespace, client, auth));
+    const socket = await restoreOnly(namespace, connection, () => createSocket.call(namespace, client, auth));
     connection.bind(socket);
     return socket;
   };
@@ -348,14 +352,18 @@ function turnDown(client: Client, namespace: Namespace, code: SessionCode): void
  * any middleware runs. Here it is given only to a connection of the very session that the state was kept for: its
  * rooms name that session.
  */
-let restoring: { readonly namespace: Namespace; readonly room: string | undefined } | undefined;
+let restoring: SocketIoConnection | undefined;
 
 const restricted = new WeakSet<Adapter>();
 
-function restoreOnly(namespace: Namespace, room: string | undefined, create: () => Promise<Socket>): Promise<Socket> {
+function restoreOnly(
+  namespace: Namespace,
+  connection: SocketIoConnection,
+  create: () => Promise<Socket>,
+): Promise<Socket> {
   restrict(namespace.adapter);
   // Socket.IO asks the adapter within this synchronous call; asked at any other time, the adapter has nothing.
-  restoring = { namespace, room };
+  restoring = connection;
   try {
     return create();
   } finally {
@@ -372,7 +380,8 @@ function restrict(adapter: Adapter): void {
     if (!asked) return null;
     const state = await restore.call(adapter, pid, offset);
     const rooms = [...(state?.rooms ?? [])].filter((room) => room.startsWith(roomPrefix));
-    const isSame = asked.room === undefined ? rooms.length === 0 : rooms.length === 1 && rooms[0] === asked.room;
+    const { room: own } = asked;
+    const isSame = own === undefined ? rooms.length === 0 : rooms.length === 1 && rooms[0] === own;
     return isSame ? state : null;
   };
 }

@@ -1,0 +1,33 @@
+// Who is measured, in the order of the tables. Each file is one way to give sockets their session.
+
+/** The contestant that all others are compared with. */
+export const baseline = "bare";
+
+/** Name, title, and what the report says about it. `ownAck: false`: it cannot tell when a change is stored. */
+export const contestants = [
+  { name: "bare", title: "bare", about: "Socket.IO without any session", hasSession: false },
+  {
+    name: "guide",
+    title: "guide",
+    about:
+      "Socket.IO's guide “How to use with express-session”: `io.engine.use(sessionMiddleware)`, `reload()` where " +
+      "freshness is asked, `reload()`, change, `save()` where something is written",
+    hasSession: true,
+  },
+  {
+    name: "express-socket.io-session",
+    title: "e-s.io-s",
+    about:
+      "express-socket.io-session with `autoSave: false`: `reload()` where freshness is asked, change and `save()` " +
+      "(no `reload()`, as in its documentation) where something is written",
+    hasSession: true,
+  },
+  {
+    name: "express-socket.io-session-autosave",
+    title: "e-s.io-s autoSave",
+    about: "express-socket.io-session with `autoSave: true`: it saves by itself; it cannot tell when that is done",
+    hasSession: true,
+    savesUnseen: true,
+  },
+  { name: "socket-session", title: "socket-session", about: "this library with its default store", hasSession: true },
+];

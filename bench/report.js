@@ -1,0 +1,143 @@
+// From results to text: tables on the terminal, docs/benchmarks.md and its picture.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { chart } from "./chart.js";
+import { baseline, contestants } from "./contestants/index.js";
+import { facts } from "./facts.js";
+import { judge } from "./goals.js";
+import { costs, counts } from "./rows.js";
+
+const docs = new URL("../docs/", import.meta.url);
+
+export function report(results, run) {
+  const tables = { costs: costTable(results), user: userTable(results), counts: countTable(results) };
+  const goals = judge(results);
+  const lines = goals.map(({ goal, measured, isMet }) => `${isMet ? "met    " : "NOT met"}  ${goal}: ${measured}`);
+  const blocks = [aligned(tables.costs), aligned(tables.counts), lines.join("\n")];
+  process.stdout.write(`\n${blocks.join("\n\n")}\n`);
+  if (!run.options.isReported) return;
+  mkdirSync(docs, { recursive: true });
+  writeFileSync(new URL("benchmarks.svg", docs), chart(results));
+  writeFileSync(new URL("benchmarks.md", docs), page(results, tables, goals, run));
+  process.stdout.write("\nWritten to docs/benchmarks.md and docs/benchmarks.svg.\n");
+}
+
+function costTable(results) {
+  return tableOf(costs, "", (row, { name }) => {
+    const value = results.value(row.id, name);
+    if (value === undefined) return "–";
+    const absolute = `${Math.round(value).toLocaleString("en")} ${row.unit}`;
+    return name === baseline ? absolute : `${results.ratio(row.id, name, baseline).toFixed(2)}× (${absolute})`;
+  });
+}
+
+/** The CPU rows again, without the operating system's share: it differs most between machines. */
+function userTable(results) {
+  const rows = costs.filter(({ unit }) => unit === "µs");
+  return tableOf(rows, "", (row, { name }) => {
+    const id = `${row.id}-user`;
+    const value = results.value(id, name);
+    if (value === undefined) return "–";
+    return name === baseline ? `${Math.round(value)} µs` : `${results.ratio(id, name, baseline).toFixed(2)}×`;
+  });
+}
+
+function countTable(results) {
+  return tableOf(counts, "", (row, { name }) => {
+    const value = results.value(row.id, name);
+    if (value === undefined) return "–";
+    return row.unit === "share" ? `${Math.round(value * 100)} %` : String(Math.round(value * 100) / 100);
+  });
+}
+
+function tableOf(rows, corner, cell) {
+  const head = [corner, ...contestants.map(({ title }) => title)];
+  return [head, ...rows.map((row) => [row.title, ...contestants.map((contestant) => cell(row, contestant))])];
+}
+
+function aligned(table) {
+  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
+  const pad = (text, column) => (column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column]));
+  return table.map((row) => row.map(pad).join("  ")).join("\n");
+}
+
+function markdown([head, ...rows], align = "---") {
+  const rule = head.map((_, column) => (column === 0 ? "---" : align));
+  return [head, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+function page(results, tables, goals, { options, seconds }) {
+  const spread = spreadOf(results);
+  const rounds = options.generations * options.rounds;
+  const goalRows = goals.map(({ goal, measured, isMet }) => [goal, measured, isMet ? "yes" : "**no**"]);
+  const meanings = [...costs, ...counts].filter(({ means }) => means !== "");
+  return `<!-- Written by \`npm run bench\`; do not edit. -->
+# Benchmarks
+
+What sessions on sockets cost, next to Socket.IO without any. Run it yourself:
+
+\`\`\`sh
+npm run bench             # some minutes; writes this page and its picture
+npm run bench -- --quick  # under 30 s: a look, too short to rely on
+npm run bench -- --help   # all options
+\`\`\`
+${options.isQuick ? "\n**This page is of a `--quick` run: too short to rely on.**\n" : ""}
+![Cost relative to bare Socket.IO](benchmarks.svg)
+
+## Cost
+
+Each cell: how many times that of bare Socket.IO, and the absolute number. Less is better.
+
+${markdown(tables.costs, "---:")}
+
+The same for CPU time outside the operating system alone, whose share differs most between machines:
+
+${markdown(tables.user, "---:")}
+
+## Store calls
+
+Counted by an express-session \`MemoryStore\` that counts \`get\`, and \`set\` and \`touch\` as writes: the others use it
+directly, socket-session through \`liveStore(store)\`. Its default store, with which the costs above were measured,
+cannot be counted from outside, but is asked by the very same code. A store in memory answers for almost nothing; with
+one behind a network, these calls are what sessions cost. A broken number below 1 depends on how many events come
+while a save is under way.
+
+${markdown(tables.counts, "---:")}
+
+## Goals
+
+${markdown([["goal", "this run", "met"], ...goalRows])}
+
+## What is compared
+
+${markdown([["", "what it is"], ...contestants.map(({ title, about }) => [title, about])])}
+
+| row | what it means |
+| --- | --- |
+${meanings.map(({ title, means }) => `| ${title} | ${means} |`).join("\n")}
+
+## How it is measured
+
+- Every contestant's server is a process of its own (Express, Socket.IO, default settings but for a ping interval too
+  long to fall into a measurement); the clients are in another process, speak the protocol by hand, and are the same
+  for all. All traffic is on 127.0.0.1.
+- CPU is \`process.cpuUsage()\` of the server process alone: user and system time of all its threads, garbage
+  collection included. Wall time is not used.
+- Contestants take turns within each round. Each ratio is taken within a round; the median of ${rounds} rounds counts
+  (${options.generations} generations of fresh processes, ${options.rounds} rounds each, after warm-up).
+  Half of the rounds' ratios for socket-session were within: ${spread}.
+- Per round: ${options.connects} connects; ${options.sockets} sockets with ${options.events} events each. Heap: ${options.connections.toLocaleString("en")} connections.
+- This run took ${seconds} s.
+
+## The machine
+
+${markdown([["", ""], ...facts()])}
+`;
+}
+
+function spreadOf(results) {
+  const parts = ["connect", "read", "write-burst"].map((row) => {
+    const { low, high } = results.spread(row, "socket-session", baseline);
+    return `${row} ${low.toFixed(2)} to ${high.toFixed(2)}`;
+  });
+  return parts.join(", ");
+}
