@@ -21,7 +21,6 @@ export type UsageCode =
   | "STORE_NOT_LIVE"
   | "STORE_UNSUPPORTED"
   | "SERVER_UNSUPPORTED"
-  | "PEER_MISSING"
   | "TARGET_INVALID"
   | "DATA_INVALID"
   | "UPDATE_ASYNC"
@@ -116,12 +115,6 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "attach() was given something that is not a server it knows.",
     cause: "A wrong argument, or a version of Socket.IO before 4.6.",
     fix: "Pass a Socket.IO Server or Namespace (npm install socket.io@4).",
-    retry: false,
-  },
-  PEER_MISSING: {
-    what: "A package that this feature needs is not installed.",
-    cause: "Servers, stores and clients are peers: the application installs those it uses.",
-    fix: "Install the package that the message names.",
     retry: false,
   },
   TARGET_INVALID: {

@@ -24,6 +24,7 @@ export {
   type SessionsEvents,
   type Target,
 } from "./sessions.js";
+export type { Driver } from "./store/driver.js";
 export { liveStore } from "./store/foreign.js";
 export { LiveStore, type LiveStoreOptions } from "./store/live-store.js";
 export { memoryStore } from "./store/memory.js";

@@ -1,5 +1,5 @@
 // createSessions(): ties a store, the live sessions, HTTP and the servers together. The only place that knows them all.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import createDebug from "debug";
@@ -9,7 +9,7 @@ import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js"
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
 import { createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
-import { createAnonymousSession } from "./live/anonymous.js";
+import { AnonymousSession } from "./live/anonymous.js";
 import { ActiveSession, type LiveSession } from "./live/live-session.js";
 import { Registry } from "./live/registry.js";
 import { operations } from "./live/session-object.js";
@@ -43,7 +43,7 @@ export interface CreateOptions extends Omit<SessionOptions, "store">, LiveOption
 export interface ExistingMiddlewareOptions extends LiveOptions {
   /** What `session({ store: liveStore(…), … })` gave. */
   middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
-  /** As express-session's: whether X-Forwarded headers are trusted. Default: as Express's "trust proxy". */
+  /** Whether X-Forwarded headers of handshakes are trusted. Default false. */
   proxy?: boolean | undefined;
 }
 
@@ -98,7 +98,7 @@ export class Sessions {
   readonly #findId: FindId;
   readonly #cookiePath: string | undefined;
   readonly #ownsStore: boolean;
-  readonly #anonymous = createAnonymousSession();
+  readonly #anonymous = new AnonymousSession();
   readonly #emitter = new EventEmitter();
   readonly #attached = new WeakSet<object>();
   /** @internal Use {@link createSessions}. */
@@ -106,10 +106,11 @@ export class Sessions {
     const { lease = 30_000, maxStale = 300_000, absoluteTimeout } = options;
     positive({ lease, maxStale });
     if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
-    this.#trust = new ProxyTrust(options.proxy);
     if (options.middleware) {
       const known = inspectMiddleware(options.middleware as Middleware);
       this.middleware = options.middleware as Middleware;
+      // Requests do not pass through here, so that Express's setting cannot be learned.
+      this.#trust = new ProxyTrust(options.proxy ?? false);
       this.store = known.store;
       this.#findId = known.findId;
       this.#cookiePath = undefined;
@@ -117,6 +118,7 @@ export class Sessions {
     } else {
       const { store, lease: _l, maxStale: _m, absoluteTimeout: _a, middleware: _mw, ...sessionOptions } = options;
       const secrets = secretsOf(sessionOptions.secret);
+      this.#trust = new ProxyTrust(options.proxy);
       this.store = store ? liveStore(store) : memoryStore();
       this.#ownsStore = this.store !== store;
       this.middleware = createMiddleware({ ...sessionOptions, store: this.store }, this.#trust);
@@ -185,7 +187,7 @@ export class Sessions {
     );
     attachSocketIo(server, {
       admission,
-      anonymous: this.#anonymous,
+      anonymous: this.#anonymous.data,
       roomOf,
       bound: ({ sessionStore }) => {
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
@@ -338,9 +340,9 @@ export function createSessions(options: CreateOptions | ExistingMiddlewareOption
 }
 
 function roomOf(id: string): string {
-  const hash = createHash("sha256").update(id).digest().toString("base64url", 0, 16);
-  // One flat string: as a key that stays, the two pieces would take twice the memory.
-  return Buffer.from(roomPrefix + hash, "latin1").toString("latin1");
+  const name = roomPrefix + hash("sha256", id, "base64url").slice(0, 22);
+  // One flat string: as a key that stays, its pieces would take twice the memory.
+  return Buffer.from(name, "latin1").toString("latin1");
 }
 
 /** The session object in a target, where it is one that this library gave. */

@@ -21,13 +21,14 @@ export const texts = {
   ORIGIN_REFUSED: "A handshake from another origin was refused.",
 } as const;
 
-const printed = new Set<string>();
+const printed = new Map<WarningCode, Set<string>>();
 const keyLimit = 200;
 
 /** Prints the warning once per process, or once per `key` (at most 200 keys, so that nobody can flood the log). */
 export function warnOnce(code: WarningCode, key = "", detail = ""): void {
-  const seen = `${code} ${key}`;
-  if (printed.has(seen) || printed.size >= keyLimit) return;
-  printed.add(seen);
+  let keys = printed.get(code);
+  if (!keys) printed.set(code, (keys = new Set()));
+  if (keys.has(key) || keys.size >= keyLimit) return;
+  keys.add(key);
   process.emitWarning(`${texts[code]}${detail ? ` ${detail}` : ""}`, { type: "SocketSessionWarning", code });
 }

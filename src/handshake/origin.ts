@@ -30,6 +30,7 @@ export async function refusedOrigin(
 ): Promise<string | undefined> {
   const { origin } = request.headers;
   if (typeof origin !== "string" || origin === "") return refusedWithoutOrigin(request, rules);
+  if (trust.isPlainly(request, origin)) return undefined;
   const own = normalize(origin);
   if (own !== undefined && own === trust.originOf(request)) return undefined;
   if (await isAllowed(rules.origins, origin, request)) return undefined;

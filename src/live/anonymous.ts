@@ -1,23 +1,34 @@
 // The session of a socket that has none: empty, and writing to it fails with a code.
 import session from "express-session";
 import { SessionError } from "../errors.js";
-import { createRoot, createSessionObject, type SocketSession } from "./session-object.js";
+import { createRoot, type SessionOperations, type SocketSession } from "./session-object.js";
+import { Tracked } from "./tracked.js";
 
 /** One empty session for all anonymous sockets: nothing can be put into it. */
-export function createAnonymousSession(): SocketSession {
-  const root = Object.assign(createRoot(), { cookie: new session.Cookie() });
-  const fail = (): Promise<never> => Promise.reject(new SessionError("SESSION_MISSING"));
-  return createSessionObject(root, {
-    id: undefined,
-    save: fail,
-    reload: fail,
-    touch: fail,
-    destroy: fail,
-    fill() {},
-    allowsChange() {
-      throw new SessionError("SESSION_MISSING");
-    },
-    changed() {},
-    escaped() {},
-  });
+export class AnonymousSession extends Tracked implements SessionOperations {
+  readonly id = undefined;
+  readonly data: SocketSession;
+
+  constructor() {
+    super(Object.assign(createRoot(), { cookie: new session.Cookie() }));
+    this.data = this.track(this.root) as SocketSession;
+  }
+
+  async save(): Promise<never> {
+    throw new SessionError("SESSION_MISSING");
+  }
+
+  reload = this.save;
+  touch = this.save;
+  destroy = this.save;
+
+  protected fill(): void {}
+
+  protected allowsChange(): never {
+    throw new SessionError("SESSION_MISSING");
+  }
+
+  protected changed(): void {}
+
+  protected escaped(): void {}
 }

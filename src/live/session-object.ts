@@ -4,7 +4,7 @@ import { inspect } from "node:util";
 import type session from "express-session";
 import { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
-import { type Owner, ownerOf, track } from "./tracked.js";
+import { type Tracked, trackerOf } from "./tracked.js";
 
 /** Called when an operation is done, with its error if there was one. */
 export type SessionCallback = (error?: unknown) => void;
@@ -57,20 +57,12 @@ export interface SessionOperations {
 
 /** Makes the object that data is put on. */
 export function createRoot(): object {
-  return Object.create(prototype) as object;
-}
-
-/** What a live session, or an anonymous one, does for its session object. */
-export type SessionOwner = Owner & SessionOperations;
-
-/** Gives the data that is put on `root` to handlers. */
-export function createSessionObject(root: object, owner: SessionOwner): SocketSession {
-  return track(root, owner) as SocketSession;
+  return new (Root as unknown as new () => object)();
 }
 
 /** What stands behind a session object, for `sessions.get(socket.session)`; undefined for any other object. */
 export function operations(face: object): SessionOperations | undefined {
-  return ownerOf(face) as SessionOwner | undefined;
+  return trackerOf(face) as (Tracked & SessionOperations) | undefined;
 }
 
 function method(run: (behind: SessionOperations) => Promise<void>): PropertyDescriptor {
@@ -121,3 +113,9 @@ const prototype = Object.create(Object.prototype, {
     },
   },
 }) as object;
+
+/** A constructor, because what it makes is smaller than what Object.create() makes. */
+function Root(this: { cookie: unknown }): void {
+  this.cookie = undefined;
+}
+Root.prototype = prototype;

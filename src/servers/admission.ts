@@ -138,8 +138,14 @@ export class Admission {
     }
   }
 
-  #refusedOrigin(request: IncomingMessage, cors: CorsOptions | undefined): Promise<string | undefined> {
-    return refusedOrigin(request, this.#rules, this.#host.trust, cors);
+  async #refusedOrigin(request: IncomingMessage, cors: CorsOptions | undefined): Promise<string | undefined> {
+    try {
+      return await refusedOrigin(request, this.#rules, this.#host.trust, cors);
+    } catch (error) {
+      // The application's own function threw: what it did not allow is refused.
+      this.#host.failed(error);
+      return request.headers.origin ?? "(none)";
+    }
   }
 
   #noteMissing(request: IncomingMessage, cors: CorsOptions | undefined): void {

@@ -1,7 +1,7 @@
 // Sessions for a Socket.IO server: admits connections, gives each socket its session, gates its events, closes it at
 // the end. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
 import type { IncomingMessage } from "node:http";
-import { help, safely, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { type ErrorCode, help, safely, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
@@ -183,12 +183,11 @@ class Connections {
 class SocketIoConnection implements Connection {
   readonly #conn: EngineSocket;
   readonly #owner: Connections;
-  /** Resolves when it is decided; `refusal` then says why not. */
+  /** Resolves when it is decided; `barred` then says why not. */
   decided: Promise<void> | undefined;
-  refusal: SessionError | undefined;
   live: ActiveSession | undefined;
-  /** Set when the session ended: no namespace may connect any more. */
-  ended: Verdict | undefined;
+  /** Why no namespace may connect: the handshake was refused, or the session has ended. */
+  barred: ErrorCode | undefined;
   #client: Client | undefined;
   /** Events that wait for the session to be checked, in order. */
   #waiting: { socket: Socket; packet: unknown }[] | undefined;
@@ -196,7 +195,7 @@ class SocketIoConnection implements Connection {
   constructor(conn: EngineSocket, owner: Connections) {
     this.#conn = conn;
     this.#owner = owner;
-    this.decided = this.#decide();
+    this.decide();
     conn.on("close", owner.closed);
   }
 
@@ -212,6 +211,11 @@ class SocketIoConnection implements Connection {
     return this.live && this.parts.roomOf(this.live.id);
   }
 
+  decide(): void {
+    this.barred = undefined;
+    this.decided = this.#decide();
+  }
+
   async #decide(): Promise<void> {
     const conn = this.#conn;
     try {
@@ -219,7 +223,7 @@ class SocketIoConnection implements Connection {
       this.live = live;
       if (live && conn.readyState !== "open" && conn.readyState !== "opening") this.release();
     } catch (error) {
-      this.refusal = error as SessionError;
+      this.barred = (error as SessionError).code;
     }
     this.decided = undefined;
   }
@@ -268,7 +272,7 @@ class SocketIoConnection implements Connection {
   // --- Connection ---
 
   end(said: Verdict): void {
-    this.ended = said;
+    this.barred = said.code;
     this.#waiting = undefined;
     const sockets = [...(this.#client?.sockets.values() ?? [])].filter(({ onevent }) => onevent === this.#owner.gated);
     for (const socket of sockets) safely(() => socket.emit("session:end", said));
@@ -306,11 +310,12 @@ function guard(namespace: Namespace, connections: Connections): void {
   // The door: before Socket.IO makes a socket or restores a state.
   namespace._add = async (client, auth, done) => {
     const connection = connectionFor(client);
+    // The store may be back since the last namespace was refused.
+    if (connection.barred === "STORE_UNAVAILABLE" && !connection.live) connection.decide();
     if (connection.decided) await connection.decided;
     if (client.conn.readyState !== "open") return;
-    const code = connection.refusal?.code ?? connection.ended?.code;
-    if (code === undefined) return add.call(namespace, client, auth, done);
-    turnDown(client, namespace, code as SessionCode);
+    if (connection.barred === undefined) return add.call(namespace, client, auth, done);
+    turnDown(client, namespace, connection.barred);
   };
 
   // The socket gets its session as soon as it exists, on the recovered path too.
@@ -323,21 +328,21 @@ function guard(namespace: Namespace, connections: Connections): void {
 
   // The last moment before handlers hear of it: the session may have ended while middlewares ran.
   namespace._doConnect = (socket, done) => {
-    const code = connectionFor(socket.client).ended?.code;
-    if (code === undefined) return doConnect.call(namespace, socket, done);
+    const { barred } = connectionFor(socket.client);
+    if (barred === undefined) return doConnect.call(namespace, socket, done);
     socket._cleanup();
-    turnDown(socket.client, namespace, code);
+    turnDown(socket.client, namespace, barred);
   };
 }
 
-function turnDown(client: Client, namespace: Namespace, code: SessionCode): void {
-  // A browser that comes back before the login response has set its new cookie must try again: a client that gets
-  // a CONNECT_ERROR never does by itself, one whose transport closes does.
-  if (code === "SESSION_ROTATED") {
+function turnDown(client: Client, namespace: Namespace, code: ErrorCode): void {
+  // A client that gets a CONNECT_ERROR never comes back by itself, one whose transport closes does: a browser that
+  // comes before the login response has set its new cookie must, and one that finds a server shutting down.
+  if (code === "SESSION_ROTATED" || code === "SESSIONS_CLOSED") {
     client.conn.close();
     return;
   }
-  const data = verdict(code);
+  const data = verdict(code as SessionCode);
   const isOldProtocol = client.conn.protocol === 3;
   const connectError = 4;
   client._packet({

@@ -7,16 +7,12 @@
  * The contract, which `test/contract/store.ts` holds every driver to:
  * - `read` answers with exactly the text that was last written, or nothing once its `expires` has passed.
  * - `create` writes only where nothing is, `replace` only where exactly `expected` is (compare-and-set). Both answer
- *   whether they wrote. A driver without compare-and-set says so (`isAtomic: false`); its promise is that of one process.
+ *   whether they wrote. A driver without compare-and-set always writes; its promise is then that of one process.
  * - A call that fails rejects with the storage's own error and has, as far as is known, changed nothing.
  */
 export interface Driver {
-  /** For messages: "memory", or the wrapped store's class name. */
-  readonly name: string;
   /** True where another process can write the same sessions: a live session is then re-read after its lease. */
   readonly isShared: boolean;
-  /** True where `create` and `replace` are compare-and-set for every writer there is. */
-  readonly isAtomic: boolean;
 
   read(id: string): Promise<string | undefined>;
   create(id: string, text: string, expires: number): Promise<boolean>;

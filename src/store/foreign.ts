@@ -38,14 +38,11 @@ export function liveStore(store: Store, options?: LiveStoreOptions): LiveStore {
 }
 
 class ForeignDriver implements Driver {
-  readonly name: string;
   readonly isShared = true;
-  readonly isAtomic = false;
   readonly #store: Store;
 
   constructor(store: Store) {
     this.#store = store;
-    this.name = store.constructor.name;
   }
 
   async read(id: string): Promise<string | undefined> {
@@ -105,7 +102,7 @@ class ForeignDriver implements Driver {
   async #optional(method: "all" | "length" | "clear"): Promise<unknown> {
     const operation = this.#store[method] as ((done: Done<unknown>) => void) | undefined;
     if (typeof operation !== "function") {
-      throw new SessionError("STORE_UNSUPPORTED", { detail: `${this.name} has no ${method}().` });
+      throw new SessionError("STORE_UNSUPPORTED", { detail: `${this.#store.constructor.name} has no ${method}().` });
     }
     return call((done) => operation.call(this.#store, done));
   }

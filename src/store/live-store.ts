@@ -24,7 +24,15 @@ const debug = createDebug("socket-session:live-store");
 
 /** What a live store tells: a session has other data now, has ended, or all have. */
 export type Notice =
-  | { readonly kind: "changed"; readonly id: string; readonly text: string; readonly source: object | undefined }
+  | {
+      readonly kind: "changed";
+      readonly id: string;
+      readonly text: string;
+      /** The text, parsed; not to be changed. */
+      readonly record: SessionRecord;
+      /** Who committed it, where that matters to the receiver. */
+      readonly source: object | undefined;
+    }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   | { readonly kind: "cleared" };
 
@@ -36,7 +44,7 @@ export interface Subscriber {
   flush(id: string): Promise<void> | undefined;
 }
 
-/** Options of `memoryStore()` and `liveStore()`. */
+/** Options of `liveStore()`. */
 export interface LiveStoreOptions {
   /** How long the storage may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
   timeout?: number;
@@ -51,6 +59,7 @@ interface Origin {
 
 interface Draft {
   readonly text: string;
+  readonly record: SessionRecord;
   readonly expires: number;
 }
 
@@ -111,11 +120,6 @@ export class LiveStore extends session.Store {
   /** True where other processes can write the same sessions without this one hearing of it. */
   get isShared(): boolean {
     return this.#driver.isShared;
-  }
-
-  /** The storage's name, for messages. */
-  get driverName(): string {
-    return this.#driver.name;
   }
 
   // --- express-session's Store ---
@@ -219,7 +223,7 @@ export class LiveStore extends session.Store {
         const data = inflate(strip(record));
         result = change(data);
         if (isPromise(result)) throw new SessionError("UPDATE_ASYNC");
-        const next = parse(stringify(data));
+        const next = strip(parse(stringify(data)));
         if (stampedAt !== undefined) stamp(next, stampedAt);
         return this.#draft(next);
       });
@@ -324,7 +328,7 @@ export class LiveStore extends session.Store {
 
   /** Creates; false where the id is taken. */
   async #create(id: string, text: string): Promise<boolean> {
-    const draft = this.#draft(parse(text));
+    const draft = this.#draft(strip(parse(text)));
     if (!(await this.#ask(id, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
     this.#ended.delete(id);
     return true;
@@ -337,7 +341,8 @@ export class LiveStore extends session.Store {
       if (text === undefined) throw this.#gone(id);
       const next = change(text);
       const isChanged = next.text !== text;
-      if (isChanged) {
+      // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
+      if (isChanged || (isTouch && this.#driver.isShared)) {
         const written = await this.#ask(id, () =>
           isTouch
             ? this.#driver.touch(id, next.text, next.expires, text)
@@ -345,7 +350,7 @@ export class LiveStore extends session.Store {
         );
         if (!written) continue;
       }
-      if (isChanged || source) this.#notify({ kind: "changed", id, text: next.text, source });
+      if (isChanged || source) this.#notify({ kind: "changed", id, text: next.text, record: next.record, source });
       return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
@@ -354,7 +359,8 @@ export class LiveStore extends session.Store {
   #merged(text: string, base: string, next: string): Draft {
     const wanted = parse(next);
     // Nobody else wrote: what the writer has is what is stored.
-    if (text === base && this.absoluteTimeout === undefined) return { text: next, expires: expiryOf(wanted) };
+    if (text === base && this.absoluteTimeout === undefined)
+      return { text: next, record: wanted, expires: expiryOf(wanted) };
     const current = parse(text);
     mergeInto(current, parse(base), wanted);
     return this.#draft(current);
@@ -369,7 +375,7 @@ export class LiveStore extends session.Store {
   /** What is to be stored for this record. */
   #draft(record: SessionRecord): Draft {
     if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
-    return { text: stringify(record), expires: expiryOf(record) };
+    return { text: stringify(record), record, expires: expiryOf(record) };
   }
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */

@@ -1,7 +1,7 @@
 // The embedded driver: sessions in this process's memory, as texts, so that nobody can change them by reference.
 import { warnOnce } from "../warnings.js";
 import type { Driver } from "./driver.js";
-import { LiveStore, type LiveStoreOptions } from "./live-store.js";
+import { LiveStore } from "./live-store.js";
 import { parse, strip } from "./record.js";
 
 const sweepInterval = 60_000;
@@ -15,9 +15,9 @@ const sweepInterval = 60_000;
  * const sessions = createSessions({ secret, store: memoryStore() });
  * ```
  */
-export function memoryStore(options?: LiveStoreOptions): LiveStore {
+export function memoryStore(): LiveStore {
   if (process.env["NODE_ENV"] === "production") warnOnce("MEMORY_STORE_IN_PRODUCTION");
-  return new LiveStore(new MemoryDriver(), options);
+  return new LiveStore(new MemoryDriver());
 }
 
 interface Entry {
@@ -26,9 +26,7 @@ interface Entry {
 }
 
 export class MemoryDriver implements Driver {
-  readonly name = "memory";
   readonly isShared = false;
-  readonly isAtomic = true;
   readonly #entries = new Map<string, Entry>();
   #sweeper: NodeJS.Timeout | undefined;
 

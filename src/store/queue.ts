@@ -15,9 +15,10 @@ export class KeyedQueue {
   run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key) ?? this.#barrier;
     const result = before ? before.then(task) : task();
-    const tail = result.then(ignore, ignore).then(() => {
+    const done = (): void => {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
-    });
+    };
+    const tail = result.then(done, done);
     this.#tails.set(key, tail);
     return result;
   }

@@ -1,15 +1,24 @@
 import { inspect } from "node:util";
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import { type Owner, track } from "../../src/live/tracked.js";
+import { Tracked } from "../../src/live/tracked.js";
 
-const owner = { fill: vi.fn(), allowsChange: vi.fn(() => true), changed: vi.fn(), escaped: vi.fn() } satisfies Owner;
+const owner = { fill: vi.fn(), allowsChange: vi.fn(() => true), changed: vi.fn(), escaped: vi.fn() };
+
+class Data extends Tracked {
+  readonly data = this.track(this.root);
+  protected fill = owner.fill;
+  protected allowsChange = owner.allowsChange;
+  protected changed = owner.changed;
+  protected escaped = owner.escaped;
+}
+
 let data: any;
 let root: any;
 
 beforeEach(() => {
   vi.clearAllMocks();
   root = { list: [3, 1, 2], nested: { deep: { n: 1 } }, when: new Date(0), map: new Map() };
-  data = track(root, owner);
+  data = new Data(root).data;
 });
 
 describe("track", () => {

@@ -27,7 +27,11 @@ describe("diff and apply", () => {
   });
 
   test("no change is no patch", () => {
-    fc.assert(fc.property(object, (one) => expect(diff(one, copy(one))).toBeUndefined()));
+    fc.assert(
+      fc.property(object, (one) => {
+        expect(diff(one, copy(one))).toBeUndefined();
+      }),
+    );
   });
 
   test("changes to different keys commute, at any depth", () => {

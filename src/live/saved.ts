@@ -1,0 +1,286 @@
+// What a live session knows of the store, and what it has over it: takes in what others changed, saves what was
+// changed here. Knows nothing of connections, nor of time but for trying again.
+import { type EndCode, SessionError } from "../errors.js";
+import type { LiveStore } from "../store/live-store.js";
+import { diff, type JsonObject, reconcile } from "../store/merge.js";
+import { inflate, mergeInto, parse, type SessionRecord, stringify, strip } from "../store/record.js";
+import { createRoot } from "./session-object.js";
+import { Tracked } from "./tracked.js";
+
+/** What saving needs of a registry. */
+export interface SaveContext {
+  readonly store: LiveStore;
+  /** Asks for a tick at this moment (ms since 1970). */
+  wakeAt(at: number): void;
+  failed(error: unknown): void;
+}
+
+/** No moment at all. */
+export const never = Number.POSITIVE_INFINITY;
+const shortestRetry = 100;
+const longestRetry = 5_000;
+const firstLook = 100;
+const lastLook = 60_000;
+
+/** A save under way. */
+interface Save {
+  readonly done: Promise<void>;
+  /** What it asked for; undefined when the store has taken it. */
+  sent: string | undefined;
+  /** The save after it, for all who changed something meanwhile. */
+  next: Promise<void> | undefined;
+}
+
+/** An object of the data that the application holds untracked. */
+interface Escaped {
+  /** When it was put in (ms since 1970). */
+  readonly at: number;
+  /** When to look for changes made behind the proxy. */
+  lookAt: number;
+}
+
+/** Changes that could not be saved. */
+interface Failed {
+  readonly times: number;
+  /** When to try again (ms since 1970); never where trying again cannot help. */
+  readonly retryAt: number;
+}
+
+/** Session data that saves itself. */
+export abstract class Saved extends Tracked {
+  readonly id: string;
+  ended: EndCode | undefined;
+  protected readonly context: SaveContext;
+
+  /** What is stored, as far as known; with what the root differs, it has unsaved changes. */
+  #base = "";
+  #isFilled = false;
+  #isDirty = false;
+  #isScheduled = false;
+  #save: Save | undefined;
+  #escaped: Escaped | undefined;
+  #failed: Failed | undefined;
+
+  constructor(id: string, context: SaveContext) {
+    super(createRoot());
+    this.id = id;
+    this.context = context;
+  }
+
+  /** The session is over: its code says why. */
+  abstract end(code: EndCode): void;
+  /** Called when the store has other data than before. */
+  protected abstract taken(record: SessionRecord, before: string, text: string): void;
+  /** Called when there are changes to save. */
+  protected abstract woken(): void;
+  /** Called when a save is over. */
+  protected abstract settled(): void;
+
+  /** True where the store has every change made here. */
+  get isSaved(): boolean {
+    this.look();
+    return !this.#isDirty && !this.#save;
+  }
+
+  /** True where nothing is left that could still be saved. What JSON cannot hold is not waited for. */
+  protected get isAtRest(): boolean {
+    return this.isSaved || this.#failed?.retryAt === never;
+  }
+
+  /** Takes what the store has. Runs within the session's queue, so that it never goes back in time. */
+  take(text: string, record = parse(text), source?: object): void {
+    const before = this.#base;
+    const save = this.#save;
+    if (source === this && save) {
+      this.#rebase(text, save.sent ?? before);
+      save.sent = undefined;
+    } else {
+      this.#rebase(text, before);
+      if (save?.sent !== undefined && text !== before) {
+        // What the save under way asked for now stands on the newer text.
+        const sent = parse(text);
+        mergeInto(sent, parse(before), parse(save.sent));
+        save.sent = stringify(strip(sent));
+      }
+    }
+    this.#base = text;
+    this.taken(record, before, text);
+  }
+
+  /** Brings `text` into the root; what the root has over `localBase` stays on top. */
+  #rebase(text: string, localBase: string): void {
+    if (!this.#isFilled || text === localBase) return;
+    const wanted = parse(text);
+    if (this.#isDirty || this.#save || this.#escaped) {
+      try {
+        mergeInto(wanted, parse(localBase), parse(stringify(this.root)));
+      } catch (error) {
+        this.context.failed(error);
+      }
+    }
+    const { cookie, ...fields } = strip(wanted);
+    const root = this.root as { cookie?: unknown };
+    // The cookie is an object of a class: its fields are set, the rest is plain data.
+    const inflated = inflate({ cookie }).cookie;
+    const own = root.cookie;
+    delete root.cookie;
+    reconcile(root as JsonObject, fields);
+    root.cookie = typeof own === "object" && own !== null ? Object.assign(own, inflated) : inflated;
+  }
+
+  // --- Tracked ---
+
+  protected fill(): void {
+    if (this.#isFilled || this.#base === "") return;
+    this.#isFilled = true;
+    Object.assign(this.root, inflate(strip(parse(this.#base))));
+  }
+
+  protected allowsChange(): boolean {
+    if (!this.ended) return true;
+    this.context.failed(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
+    return false;
+  }
+
+  protected changed(): void {
+    this.#isDirty = true;
+    if (!this.#isRetrying) this.#failed = undefined;
+    this.woken();
+    if (this.#isScheduled || this.#save) return;
+    this.#isScheduled = true;
+    // After this turn of the event loop: all handlers of one batch of packets are saved together.
+    setImmediate(saveScheduled, this);
+  }
+
+  /**
+   * `session.cart ??= []` gives the application the very array, whose later changes no proxy sees. They are found by
+   * comparing: after events, before reads, and at growing distances for a minute.
+   */
+  protected escaped(): void {
+    const at = Date.now();
+    this.#escaped = { at, lookAt: at + firstLook };
+    this.context.wakeAt(this.#escaped.lookAt);
+  }
+
+  /** True where changes may have been made behind the proxy. */
+  protected get isEscaped(): boolean {
+    return this.#escaped !== undefined;
+  }
+
+  /** Looks for changes that were made behind the proxy. */
+  look(): void {
+    if (!this.#escaped || this.#isDirty || this.#save || this.ended) return;
+    try {
+      const stored = strip(parse(this.#base));
+      if (diff(stored, parse(stringify(this.root)))) this.changed();
+    } catch {
+      // What cannot be written is told where it is saved.
+      this.changed();
+    }
+  }
+
+  // --- saving ---
+
+  saveScheduled(): void {
+    this.#isScheduled = false;
+    if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(ignore);
+  }
+
+  /** Resolves when every change made so far is durable. */
+  save(): Promise<void> {
+    if (this.ended) return Promise.reject(new SessionError(this.ended));
+    this.look();
+    const under = this.#save;
+    if (under) {
+      if (!this.#isDirty) return under.done;
+      // It has taken its text: what changed since goes with the next, once for all who wait.
+      under.next ??= under.done.then(ignore, ignore).then(() => this.save());
+      return under.next;
+    }
+    if (!this.#isDirty) return Promise.resolve();
+    let text: string;
+    try {
+      text = stringify(this.root);
+    } catch (error) {
+      // To try again is no use before something is changed; nor to keep the session for it.
+      this.#failed = { times: 1, retryAt: never };
+      this.context.failed(error);
+      return Promise.reject(error);
+    }
+    this.#isDirty = false;
+    const done = this.#commit(text);
+    this.#save = { done, sent: text, next: undefined };
+    return done;
+  }
+
+  async #commit(text: string): Promise<void> {
+    const base = this.#base;
+    try {
+      await this.context.store.commit(this.id, base, text, this);
+      // Without the notice (another live session took this one's place), what was sent is what is known.
+      this.#base = this.#save?.sent ?? this.#base;
+      this.#failed = undefined;
+    } catch (error) {
+      if (this.ended) throw new SessionError(this.ended);
+      if ((error as SessionError).code !== "STORE_UNAVAILABLE") {
+        this.end(endCodeOf(error));
+        throw error;
+      }
+      this.#isDirty = true;
+      this.#retryLater();
+      this.context.failed(error);
+      throw error;
+    } finally {
+      this.#save = undefined;
+      if (!this.ended) {
+        if (this.#isDirty && !this.#failed) this.changed();
+        this.settled();
+      }
+    }
+  }
+
+  #retryLater(): void {
+    const times = (this.#failed?.times ?? 0) + 1;
+    const delay = Math.min(shortestRetry * 2 ** times, longestRetry);
+    // Half fixed, half random: sessions that failed together do not come back together.
+    const retryAt = Date.now() + delay / 2 + (Math.random() * delay) / 2;
+    this.#failed = { times: Math.min(times, 16), retryAt };
+    this.context.wakeAt(retryAt);
+  }
+
+  /** True where the store is tried again later, by the clock. */
+  get #isRetrying(): boolean {
+    return this.#failed !== undefined && this.#failed.retryAt !== never;
+  }
+
+  /** Does what is due of saving; answers when something will be (ms since 1970). */
+  protected tickSaving(now: number): number {
+    const escaped = this.#escaped;
+    if (escaped && now >= escaped.lookAt) {
+      this.look();
+      escaped.lookAt = now + (now - escaped.at);
+      if (now - escaped.at > lastLook) this.#escaped = undefined;
+    }
+    if (this.#failed && now >= this.#failed.retryAt) this.save().catch(ignore);
+    return Math.min(this.#failed?.retryAt ?? never, this.#escaped?.lookAt ?? never);
+  }
+
+  /** There is nothing to save any more: the session ended. */
+  protected forget(): void {
+    this.#isDirty = false;
+    this.#failed = undefined;
+    this.#escaped = undefined;
+  }
+}
+
+function saveScheduled(live: Saved): void {
+  live.saveScheduled();
+}
+
+/** The code of an end that a writer met. */
+export function endCodeOf(error: unknown): EndCode {
+  const { code } = error as SessionError;
+  return code === "SESSION_EXPIRED" || code === "SESSION_ROTATED" ? code : "SESSION_DESTROYED";
+}
+
+export function ignore(): void {}
