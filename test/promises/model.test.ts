@@ -330,7 +330,7 @@ test("real browsers and sockets: the store's final state is the model's", { time
       }
       ada.close();
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });
 

@@ -104,6 +104,8 @@ export async function connected(socket: Socket): Promise<Socket> {
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", resolve);
     socket.once("connect_error", reject);
+    // A transport that closes before the server has answered (a rotated id, say) is neither.
+    socket.once("disconnect", (reason) => reject(new Error(reason)));
     socket.connect();
   });
   return socket;
