@@ -191,17 +191,3 @@ export interface Verdict {
 export function verdict(code: SessionCode): Verdict {
   return { code, retry: help[code].retry };
 }
-
-/**
- * Calls what may run the application's own listeners. What these throw is the application's uncaught exception, as
- * with any event emitter, but does not stop the work that is under way here.
- */
-export function safely(call: () => unknown): void {
-  try {
-    call();
-  } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
-  }
-}

@@ -4,7 +4,8 @@ import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import createDebug from "debug";
 import type { SessionData, SessionOptions, Store } from "express-session";
-import { type EndCode, safely, SessionError } from "./errors.js";
+import { type EndCode, SessionError } from "./errors.js";
+import { safely } from "./safely.js";
 import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
@@ -73,7 +74,7 @@ export interface SessionsEvents {
   end: [live: LiveSession, code: EndCode];
   /** A handshake was refused. */
   refused: [refusal: Refusal];
-  /** A background save failed (it is tried again), or a callback of the application threw. */
+  /** A background save failed (it is tried again), a change came too late, or `origins` or `sessionId` threw. */
   error: [error: unknown];
 }
 
@@ -168,7 +169,6 @@ export class Sessions {
     if (this.#attached.has(server)) {
       throw new SessionError("OPTION_INVALID", { detail: "These sessions are attached to this server already." });
     }
-    this.#attached.add(server);
     const path = isServer(server) ? server.path() : server.server.path();
     if (this.#cookiePath !== undefined && !`${path}/`.startsWith(this.#cookiePath)) {
       warnOnce("COOKIE_PATH_EXCLUDES_SOCKETS", path, `cookie.path is ${this.#cookiePath}, Socket.IO's is ${path}.`);
@@ -178,7 +178,7 @@ export class Sessions {
       {
         registry: this.#registry,
         trust: this.#trust,
-        exists: (id) => this.store.read(id, (text) => text !== undefined),
+        exists: async (id) => this.#registry.get(id) !== undefined || this.store.read(id, (text) => text !== undefined),
         issue: (request) => issueSession(this.middleware, this.store, request, this.#trust.isSecure(request)),
         refused: (refusal) => this.#emit("refused", refusal),
         failed: (error) => this.#fail(error),
@@ -193,6 +193,7 @@ export class Sessions {
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
       },
     });
+    this.#attached.add(server);
     return this;
   }
 
@@ -346,7 +347,8 @@ function roomOf(id: string): string {
 }
 
 /** The session object in a target, where it is one that this library gave. */
-function behindOf(target: object): ReturnType<typeof operations> {
+function behindOf(target: object | null | undefined): ReturnType<typeof operations> {
+  if (typeof target !== "object" || target === null) return undefined;
   const { session } = target as { session?: unknown };
   return operations(target) ?? (typeof session === "object" && session !== null ? operations(session) : undefined);
 }
@@ -356,8 +358,15 @@ function idOf(target: Target): string | undefined {
   if (typeof target !== "object" || target === null) return undefined;
   const behind = behindOf(target);
   if (behind) return behind.id;
-  const { sessionID, session } = target as { sessionID?: unknown; session?: { id?: unknown } };
-  const id = sessionID ?? session?.id;
+  const {
+    sessionID,
+    session,
+    id: own,
+    save,
+  } = target as Record<"sessionID" | "id" | "save", unknown> & {
+    session?: { id?: unknown };
+  };
+  const id = sessionID ?? session?.id ?? (typeof save === "function" ? own : undefined);
   return typeof id === "string" && id !== "" ? id : undefined;
 }
 

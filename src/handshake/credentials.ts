@@ -5,7 +5,9 @@ import { parse } from "cookie";
 import { unsign } from "cookie-signature";
 
 /** The id that was found, or why none was. */
-export type Found = { readonly id: string } | { readonly code: "SESSION_MISSING" | "SESSION_INVALID" };
+export type Found =
+  | { readonly id: string }
+  | { readonly code: "SESSION_MISSING" | "SESSION_INVALID" | "STORE_UNAVAILABLE" };
 
 /** Finds the session id of a request. */
 export type FindId = (request: IncomingMessage) => Found;
@@ -44,5 +46,7 @@ export function fromReader(read: (request: IncomingMessage) => string | undefine
 export function cookieValue(request: IncomingMessage, name: string): string | undefined {
   const header: unknown = request.headers.cookie;
   if (typeof header !== "string" || !header.includes(name)) return undefined;
-  return parse(header)[name] || undefined;
+  const value = parse(header)[name];
+  // Quotes around a value are not part of it, for express-session.
+  return value?.replace(/^"(.*)"$/, "$1") || undefined;
 }

@@ -37,16 +37,21 @@ export class ProxyTrust {
   }
 
   isSecure(request: IncomingMessage): boolean {
-    return isEncrypted(request) || (this.trusts(request) && first(request.headers["x-forwarded-proto"]) === "https");
+    return isEncrypted(request) || (this.trusts(request) && forwardedScheme(request) === "https");
   }
 
   /** The origin of the server as the browser sees it, or undefined without a usable Host header. */
   originOf(request: IncomingMessage, trusts = this.trusts(request)): string | undefined {
     const forwarded = trusts ? first(request.headers["x-forwarded-host"]) : undefined;
-    const proto = trusts ? first(request.headers["x-forwarded-proto"]) : undefined;
+    const proto = trusts ? forwardedScheme(request) : undefined;
     const scheme = proto ?? (isEncrypted(request) ? "https" : "http");
     return normalize(`${scheme}://${forwarded ?? request.headers.host ?? ""}`);
   }
+}
+
+/** The scheme that a proxy says the browser used; some proxies say ws and wss for WebSockets. */
+export function forwardedScheme(request: IncomingMessage): string | undefined {
+  return first(request.headers["x-forwarded-proto"])?.replace(/^ws/, "http");
 }
 
 /** Scheme, host and port of a URL, with default ports left out; undefined for what is none. */
@@ -64,7 +69,7 @@ export function isEncrypted(request: IncomingMessage): boolean {
 }
 
 /** The first of a list of values, as Express takes it. */
-export function first(header: string | string[] | undefined): string | undefined {
+function first(header: string | string[] | undefined): string | undefined {
   const value = Array.isArray(header) ? header[0] : header;
   return value?.split(",", 1)[0]?.trim().toLowerCase() || undefined;
 }

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import session, { type SessionData, type SessionOptions } from "express-session";
 import { SessionError } from "../errors.js";
 import { cookieValue, type FindId } from "../handshake/credentials.js";
-import { isEncrypted, first, type ProxyTrust, type TrustingApp } from "../handshake/proxy.js";
+import { forwardedScheme, isEncrypted, type ProxyTrust, type TrustingApp } from "../handshake/proxy.js";
 import { LiveStore } from "../store/live-store.js";
 import { warnOnce } from "../warnings.js";
 
@@ -24,15 +24,19 @@ export function createMiddleware(options: SessionOptions & { store: LiveStore },
   const inner = session({ resave: false, saveUninitialized: false, ...options }) as unknown as Middleware;
   const { cookie } = options;
   const isSecureCookie = typeof cookie === "object" && cookie.secure === true;
-  return function sessionMiddleware(request, response, next) {
+  const middleware: Middleware = (request, response, next) => {
     const { app, sessionStore } = request as SessionRequest;
     trust.learn(app);
     if (sessionStore !== undefined && sessionStore !== options.store) warnOnce("STORES_DIFFER");
-    if (isSecureCookie && first(request.headers["x-forwarded-proto"]) === "https" && !trust.isSecure(request)) {
+    if (isSecureCookie && forwardedScheme(request) === "https" && !trust.isSecure(request)) {
       warnOnce("SECURE_COOKIE_UNSEEN");
     }
     inner(request, response, next);
   };
+  // Express tells an application that is mounted in another where it is: so its "trust proxy" is known before the
+  // first request, when sockets come back after a restart.
+  const emit = (_mount: string, app: TrustingApp): void => trust.learn(app);
+  return Object.assign(middleware, { handle: middleware, set: () => undefined, emit });
 }
 
 /** A new session for a handshake: stored, with the Set-Cookie header's value for the response. */
@@ -93,7 +97,9 @@ function findThrough(
     id = asked;
   };
   try {
-    run(middleware, request, true, request.headers);
+    const { probe } = run(middleware, request, true, request.headers);
+    // It lets requests by without a session while its store says that it is disconnected.
+    if (id === undefined && probe.session === undefined) return { code: "STORE_UNAVAILABLE" };
   } finally {
     delete (store as Partial<LiveStore>).get;
   }

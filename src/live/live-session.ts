@@ -1,7 +1,8 @@
 // The one object on this node for a session that has connections here: its connections, the gate for their events,
 // its time and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
-import { type EndCode, safely, SessionError, type Verdict, verdict } from "../errors.js";
+import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { safely } from "../safely.js";
 import { createdAt, expiryOf, parse, type SessionRecord, strip } from "../store/record.js";
 import { endCodeOf, ignore, never, Saved, type SaveContext } from "./saved.js";
 import type { SessionOperations, SocketSession } from "./session-object.js";
@@ -51,7 +52,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   pending = 0;
   /** The first read, while it is under way. */
   loading: Promise<void> | undefined;
-  /** True while the registry does not have it, so that notices do not reach it. */
+  /** True from when the registry let go of it until it is read again: notices may not have reached it. */
   isDetached = false;
   declare protected readonly context: Context;
 
@@ -129,6 +130,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   async reload(): Promise<void> {
     await this.save();
     await this.#read();
+    if (this.ended) throw new SessionError(this.ended);
   }
 
   async touch(): Promise<void> {
@@ -159,7 +161,12 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
       if (now >= (this.#checkAgainAt ?? 0)) void this.#check();
       return this.#mayGoOn(now);
     }
-    return this.#check();
+    const isOver = now >= this.#deadline;
+    return this.#check().then((mayGoOn) => {
+      // It was kept alive elsewhere, in a way that its text does not show: then this was activity, too.
+      if (mayGoOn && isOver) this.#noteActivity(now, true);
+      return mayGoOn;
+    });
   }
 
   /** For a new connection: reads the store unless what is known is fresh. Rejects where the store does not answer. */
@@ -193,7 +200,11 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   /** True if the last look into the store is not too long ago; else closes the connections. */
   #mayGoOn(now: number): boolean {
     if (this.ended) return false;
-    if (now - this.#checkedAt < this.context.maxStale && now < this.#deadline) return true;
+    if (
+      now - Math.max(this.#checkedAt, this.context.store.downSince ?? 0) < this.context.maxStale &&
+      now < this.#deadline
+    )
+      return true;
     this.#disconnect("STORE_UNAVAILABLE");
     return false;
   }
@@ -221,8 +232,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   /** Of which activity the store was told, by whomever. */
   get #toldAt(): number {
     if (this.#maxAge !== undefined) return Math.max(this.#prolongedAt, this.#expires - this.#maxAge);
-    // Without a maxAge nobody can see when the store was told: the first time counts from the first event.
-    return (this.#prolongedAt ||= this.#activeAt);
+    return this.#prolongedAt;
   }
 
   get #touchInterval(): number {
@@ -233,15 +243,17 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     const maxAge = record.cookie.originalMaxAge;
     this.#maxAge = typeof maxAge === "number" ? maxAge : undefined;
     this.#expires = expiryOf(record);
+    // Without a maxAge nobody can see when the store was told: it counts from the first read.
+    if (this.#maxAge === undefined && this.context.store.isShared) this.#prolongedAt ||= Date.now();
     const since = createdAt(record);
     const { absoluteTimeout } = this.context.store;
     this.#absoluteEnd = absoluteTimeout === undefined || since === undefined ? undefined : since + absoluteTimeout;
     this.context.wakeAt(this.#deadline);
   }
 
-  #noteActivity(now: number): void {
+  #noteActivity(now: number, isAlive = now < this.#deadline): void {
     // A store that is not ours may have an expiry of its own, whatever the cookie says.
-    if ((this.#maxAge === undefined && !this.context.store.isShared) || now >= this.#deadline) return;
+    if (!isAlive || (this.#maxAge === undefined && !this.context.store.isShared)) return;
     this.#activeAt = now;
     const due = this.#toldAt + this.#touchInterval;
     if (now >= due) this.#prolong().catch(ignore);
@@ -256,8 +268,9 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     try {
       await this.context.store.prolong(this.id, at);
     } catch (error) {
-      if ((error as SessionError).code === "STORE_UNAVAILABLE") this.#prolongedAt = before;
-      else this.end(endCodeOf(error));
+      const code = endCodeOf(error);
+      if (code) this.end(code);
+      else this.#prolongedAt = before;
       throw error;
     }
   }

@@ -25,6 +25,8 @@ export class Registry implements Subscriber {
   readonly #store: LiveStore;
   readonly #context: Context;
   readonly #sessions = new Map<string, ActiveSession>();
+  /** Sessions with changes to save that lost their connections, and their place to another live session. */
+  readonly #leaving = new Set<ActiveSession>();
   readonly #clock = new Clock((now) => this.#tick(now));
   readonly #unsubscribe: () => void;
   #isClosed = false;
@@ -49,8 +51,9 @@ export class Registry implements Subscriber {
         if (live.isIdle) this.#forget(live);
       },
       revived: (live) => {
-        if (this.#isClosed || live.ended || this.#sessions.has(live.id)) return;
-        this.#sessions.set(live.id, live);
+        if (this.#isClosed || live.ended || this.#sessions.get(live.id) === live) return;
+        if (this.#sessions.has(live.id)) this.#leaving.add(live);
+        else this.#sessions.set(live.id, live);
       },
       failed: (error) => events.error(error),
     };
@@ -70,7 +73,7 @@ export class Registry implements Subscriber {
 
   /**
    * The live session for a new connection: shared with all others here, read from the store once. Rejects with
-   * `SESSION_UNKNOWN`, `SESSION_ROTATED` (a moment ago) or `STORE_UNAVAILABLE`. `release` must follow.
+   * `SESSION_UNKNOWN`, `SESSION_ROTATED` (a moment ago) or `STORE_UNAVAILABLE`. The session is let go of by `live.remove(connection)`.
    */
   async acquire(id: string, connection: Connection): Promise<ActiveSession> {
     if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
@@ -95,11 +98,6 @@ export class Registry implements Subscriber {
       live.pending--;
       if (live.isIdle) this.#forget(live);
     }
-  }
-
-  /** A connection is closed. */
-  release(live: ActiveSession, connection: Connection): void {
-    live.remove(connection);
   }
 
   // --- Subscriber ---
@@ -134,9 +132,11 @@ export class Registry implements Subscriber {
   async #load(live: ActiveSession): Promise<void> {
     try {
       const isKnown = await this.#store.read(live.id, (text) => {
+        // An unknown one stays "loading" until nobody can find it any more.
+        if (text === undefined) return false;
         live.loading = undefined;
-        if (text !== undefined) live.take(text);
-        return text !== undefined;
+        live.take(text);
+        return true;
       });
       if (!isKnown) throw this.#unknown(live.id);
     } catch (error) {
@@ -161,6 +161,10 @@ export class Registry implements Subscriber {
   #tick(now: number): number {
     let next = Number.POSITIVE_INFINITY;
     for (const live of this.#sessions.values()) next = Math.min(next, live.tick(now));
+    for (const live of this.#leaving) {
+      if (live.ended || live.isSaved) this.#leaving.delete(live);
+      else next = Math.min(next, live.tick(now));
+    }
     return next;
   }
 }

@@ -4,7 +4,7 @@ import { type EndCode, SessionError } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { inflate, mergeInto, parse, type SessionRecord, stringify, strip } from "../store/record.js";
-import { createRoot } from "./session-object.js";
+import { createRoot, withoutMethods } from "./session-object.js";
 import { Tracked } from "./tracked.js";
 
 /** What saving needs of a registry. */
@@ -92,10 +92,10 @@ export abstract class Saved extends Tracked {
     const before = this.#base;
     const save = this.#save;
     if (source === this && save) {
-      this.#rebase(text, save.sent ?? before);
+      if (!this.#rebase(text, save.sent ?? before)) return;
       save.sent = undefined;
     } else {
-      this.#rebase(text, before);
+      if (!this.#rebase(text, before)) return;
       if (save?.sent !== undefined && text !== before) {
         // What the save under way asked for now stands on the newer text.
         const sent = parse(text);
@@ -107,18 +107,20 @@ export abstract class Saved extends Tracked {
     this.taken(record, before, text);
   }
 
-  /** Brings `text` into the root; what the root has over `localBase` stays on top. */
-  #rebase(text: string, localBase: string): void {
-    if (!this.#isFilled || text === localBase) return;
+  /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
+  #rebase(text: string, localBase: string): boolean {
+    if (!this.#isFilled || text === localBase) return true;
     const wanted = parse(text);
     if (this.#isDirty || this.#save || this.#escaped) {
       try {
         mergeInto(wanted, parse(localBase), parse(stringify(this.root)));
       } catch (error) {
+        // What cannot be written cannot be merged: it waits, on what it stands on, until it is mended.
         this.context.failed(error);
+        return false;
       }
     }
-    const { cookie, ...fields } = strip(wanted);
+    const { cookie, ...fields } = withoutMethods(strip(wanted));
     const root = this.root as { cookie?: unknown };
     // The cookie is an object of a class: its fields are set, the rest is plain data.
     const inflated = inflate({ cookie }).cookie;
@@ -126,6 +128,7 @@ export abstract class Saved extends Tracked {
     delete root.cookie;
     reconcile(root as JsonObject, fields);
     root.cookie = typeof own === "object" && own !== null ? Object.assign(own, inflated) : inflated;
+    return true;
   }
 
   // --- Tracked ---
@@ -133,7 +136,7 @@ export abstract class Saved extends Tracked {
   protected fill(): void {
     if (this.#isFilled || this.#base === "") return;
     this.#isFilled = true;
-    Object.assign(this.root, inflate(strip(parse(this.#base))));
+    Object.assign(this.root, inflate(withoutMethods(strip(parse(this.#base)))));
   }
 
   protected allowsChange(): boolean {
@@ -200,6 +203,8 @@ export abstract class Saved extends Tracked {
     if (!this.#isDirty) return Promise.resolve();
     let text: string;
     try {
+      // A session without a cookie would never expire.
+      (this.root as { cookie?: unknown }).cookie ??= inflate(parse(this.#base)).cookie;
       text = stringify(this.root);
     } catch (error) {
       // To try again is no use before something is changed; nor to keep the session for it.
@@ -222,8 +227,9 @@ export abstract class Saved extends Tracked {
       this.#failed = undefined;
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
-      if ((error as SessionError).code !== "STORE_UNAVAILABLE") {
-        this.end(endCodeOf(error));
+      const code = endCodeOf(error);
+      if (code) {
+        this.end(code);
         throw error;
       }
       this.#isDirty = true;
@@ -277,10 +283,11 @@ function saveScheduled(live: Saved): void {
   live.saveScheduled();
 }
 
-/** The code of an end that a writer met. */
-export function endCodeOf(error: unknown): EndCode {
+/** The code of an end that a writer met; undefined where the error tells of no end: unknown is not gone. */
+export function endCodeOf(error: unknown): EndCode | undefined {
   const { code } = error as SessionError;
-  return code === "SESSION_EXPIRED" || code === "SESSION_ROTATED" ? code : "SESSION_DESTROYED";
+  if (code === "SESSION_UNKNOWN") return "SESSION_DESTROYED";
+  return code === "SESSION_EXPIRED" || code === "SESSION_ROTATED" || code === "SESSION_DESTROYED" ? code : undefined;
 }
 
 export function ignore(): void {}

@@ -46,6 +46,14 @@ export interface SocketSessionMethods {
 /** {@link SocketSessionMethods} with the fields of express-session's `SessionData`. */
 export type SocketSession = SocketSessionMethods & SessionData;
 
+/** Takes out fields that would hide a method, as express-session does. */
+export function withoutMethods<T extends object>(fields: T): T {
+  for (const key of Object.keys(fields)) {
+    if (key in prototype) delete (fields as Record<string, unknown>)[key];
+  }
+  return fields;
+}
+
 /** What stands behind a session object: a live session, or nothing for an anonymous one. */
 export interface SessionOperations {
   readonly id: string | undefined;

@@ -11,10 +11,11 @@ interface TrackedObject {
 }
 
 /** The object behind a tracked one; anything else as it is. */
-function rawOf<T>(value: T): T {
-  if (typeof value !== "object" || value === null) return value;
-  return ((value as TrackedObject)[rawKey] as T | undefined) ?? value;
+function rawOf(value: unknown): unknown {
+  return typeof value === "object" && value !== null ? ((value as TrackedObject)[rawKey] ?? value) : value;
 }
+
+const searches = new Set<unknown>(["includes", "indexOf", "lastIndexOf"]);
 
 /** Who tracks an object; undefined for any other object. */
 export function trackerOf(value: object): Tracked | undefined {
@@ -51,11 +52,15 @@ export abstract class Tracked implements ProxyHandler<object> {
   get(target: object, key: string | symbol, receiver: unknown): unknown {
     if (key === rawKey) return target;
     if (key === trackerKey) return this;
+    // What all sessions share must not be reached through one: `session[key][field] = value` with a hostile key.
+    if (key === "__proto__") return undefined;
     this.#look(target);
     const value: unknown = Reflect.get(target, key, receiver);
+    if (typeof value === "function" && searches.has(key) && Array.isArray(target)) {
+      // What was put in is found again, although it is read as a tracked object.
+      return (wanted: unknown, ...rest: unknown[]) => Reflect.apply(value, target, [rawOf(wanted), ...rest]) as unknown;
+    }
     if (typeof value !== "object" || value === null || !isTracked(value)) return value;
-    // Frozen data must be given back as it is; it cannot change anyway.
-    if (Object.isFrozen(target)) return value;
     this.#proxies ??= new WeakMap();
     let proxy = this.#proxies.get(value);
     if (!proxy) this.#proxies.set(value, (proxy = this.track(value)));
@@ -64,19 +69,19 @@ export abstract class Tracked implements ProxyHandler<object> {
 
   set(target: object, key: string | symbol, value: unknown): boolean {
     this.#look(target);
-    if (!this.allowsChange()) return true;
-    const raw = rawOf(value);
+    if (key === "__proto__" || !this.allowsChange()) return true;
+    const raw = this.#adopt(value);
     if (Object.hasOwn(target, key) && Object.is((target as Record<PropertyKey, unknown>)[key], raw)) return true;
     const isSet = Reflect.set(target, key, raw);
     if (isSet) this.changed();
-    if (typeof value === "object" && value !== null && raw === value) this.escaped();
+    if (typeof raw === "object" && raw !== null && raw === value) this.escaped();
     return isSet;
   }
 
   defineProperty(target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
     this.#look(target);
     if (!this.allowsChange()) return true;
-    const plain = "value" in descriptor ? { value: rawOf<unknown>(descriptor.value) } : {};
+    const plain = "value" in descriptor ? { value: this.#adopt(descriptor.value) } : {};
     const isDefined = Reflect.defineProperty(target, key, { ...descriptor, ...plain, configurable: true });
     if (isDefined) this.changed();
     return isDefined;
@@ -109,6 +114,25 @@ export abstract class Tracked implements ProxyHandler<object> {
   /** Session data stays open: changes from elsewhere come into these very objects. */
   preventExtensions(): boolean {
     return false;
+  }
+
+  /**
+   * What is put in, without proxies: tracked objects of this session as themselves, those of another as a copy (two
+   * sessions share nothing). What cannot be changed is copied, too: changes from elsewhere come into it.
+   */
+  #adopt(value: unknown, seen = new Set<unknown>()): unknown {
+    if (typeof value !== "object" || value === null || seen.has(value)) return value;
+    const tracker = trackerOf(value);
+    if (tracker) return tracker === this ? rawOf(value) : (JSON.parse(JSON.stringify(value)) as unknown);
+    if (!Array.isArray(value) && !isPlainObject(value)) return value;
+    const own = Object.isExtensible(value) ? value : Array.isArray(value) ? [...(value as unknown[])] : { ...value };
+    seen.add(value).add(own);
+    const fields = own as Record<string, unknown>;
+    for (const key of Object.keys(fields)) {
+      const adopted = this.#adopt(fields[key], seen);
+      if (adopted !== fields[key]) fields[key] = adopted;
+    }
+    return own;
   }
 
   #look(target: object): void {

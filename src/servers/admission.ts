@@ -61,7 +61,7 @@ export class Admission {
     try {
       if ((await this.#refusedOrigin(request, cors)) !== undefined) return;
       const found = this.#find(request);
-      if ("id" in found && (await this.#host.exists(found.id))) return;
+      if ("id" in found ? await this.#host.exists(found.id) : found.code === "STORE_UNAVAILABLE") return;
       const issued = await this.#host.issue(request);
       if (issued) this.#issued.set(request, issued);
     } catch (error) {
@@ -118,7 +118,7 @@ export class Admission {
     const found: Found = issued ?? (request ? this.#find(request) : { code: "SESSION_MISSING" });
     if ("code" in found) {
       if (request) this.#noteMissing(request, cors);
-      if (missing === "anonymous") return undefined;
+      if (missing === "anonymous" && found.code !== "STORE_UNAVAILABLE") return undefined;
       throw new SessionError(found.code);
     }
     try {

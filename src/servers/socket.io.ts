@@ -1,7 +1,8 @@
 // Sessions for a Socket.IO server: admits connections, gives each socket its session, gates its events, closes it at
 // the end. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
 import type { IncomingMessage } from "node:http";
-import { type ErrorCode, help, safely, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { type ErrorCode, help, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
@@ -54,6 +55,8 @@ export interface Namespace {
   readonly name: string;
   readonly server: Server;
   readonly adapter: Adapter;
+  /** Of a dynamic namespace: those that clients asked for. */
+  readonly children?: ReadonlySet<Namespace>;
   _add(client: Client, auth: Auth, done: unknown): Promise<void>;
   _createSocket(client: Client, auth: Auth): Promise<Socket>;
   _doConnect(socket: Socket, done: unknown): void;
@@ -105,9 +108,17 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   const isWhole = isServer(target);
   const server = isWhole ? target : target.server;
   const connections = new Connections(parts, isWhole);
-  const namespaces = isWhole ? [...server._nsps.values()] : [target];
-  for (const namespace of namespaces) guard(namespace, connections);
-  if (isWhole) server.on("new_namespace", (namespace) => guards.has(namespace) || guard(namespace, connections));
+  // A dynamic namespace is guarded by its children: it has no sockets itself.
+  const children = isWhole ? undefined : target.children;
+  for (const namespace of isWhole ? server._nsps.values() : [target, ...(children ?? [])]) {
+    // What was attached by itself keeps its own rules.
+    if (!isWhole || !guards.has(namespace)) guard(namespace, connections);
+  }
+  if (isWhole || children) {
+    server.on("new_namespace", (namespace) => {
+      if (children ? children.has(namespace) : !guards.has(namespace)) guard(namespace, connections);
+    });
+  }
   if (server.engine) listen(server.engine, connections, parts.admission);
   // The server may be bound to a port later, or to another one.
   const bind = server.bind;
@@ -245,8 +256,6 @@ class SocketIoConnection implements Connection {
       define(request, session);
     }
     socket.onevent = this.#owner.gated;
-    const { room } = this;
-    if (room !== undefined) socket.join(room);
   }
 
   /** Lets an event through to its handlers, or holds it until the session was checked. */
@@ -328,8 +337,11 @@ function guard(namespace: Namespace, connections: Connections): void {
 
   // The last moment before handlers hear of it: the session may have ended while middlewares ran.
   namespace._doConnect = (socket, done) => {
-    const { barred } = connectionFor(socket.client);
-    if (barred === undefined) return doConnect.call(namespace, socket, done);
+    const { barred, room } = connectionFor(socket.client);
+    if (barred === undefined) {
+      if (room !== undefined) socket.join(room);
+      return doConnect.call(namespace, socket, done);
+    }
     socket._cleanup();
     turnDown(socket.client, namespace, barred);
   };

@@ -14,6 +14,9 @@ export interface Driver {
   /** True where another process can write the same sessions: a live session is then re-read after its lease. */
   readonly isShared: boolean;
 
+  /** True where `create` and `replace` are compare-and-set: a command that comes late changes nothing then. */
+  readonly isAtomic: boolean;
+
   read(id: string): Promise<string | undefined>;
   create(id: string, text: string, expires: number): Promise<boolean>;
   replace(id: string, text: string, expires: number, expected: string): Promise<boolean>;

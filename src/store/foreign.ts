@@ -39,6 +39,7 @@ export function liveStore(store: Store, options?: LiveStoreOptions): LiveStore {
 
 class ForeignDriver implements Driver {
   readonly isShared = true;
+  readonly isAtomic = false;
   readonly #store: Store;
 
   constructor(store: Store) {
@@ -110,11 +111,13 @@ class ForeignDriver implements Driver {
 
 type Done<T> = (error?: unknown, value?: T) => void;
 
-function call<T>(operation: (done: Done<T>) => void): Promise<T> {
+function call<T>(operation: (done: Done<T>) => unknown): Promise<T> {
   return new Promise((resolve, reject) => {
-    operation((error, value) => {
+    const returned = operation((error, value) => {
       if (!error) resolve(value as T);
       else reject(error instanceof Error ? error : new Error("the store failed", { cause: error }));
     });
+    // A method that is async besides: what it rejects with must not be nobody's.
+    if (returned instanceof Promise) returned.catch(reject);
   });
 }

@@ -11,6 +11,7 @@ import {
   createdAt,
   expiryOf,
   inflate,
+  isStamped,
   mergeInto,
   parse,
   prolong,
@@ -63,6 +64,13 @@ interface Draft {
   readonly expires: number;
 }
 
+interface Late {
+  /** Writes that may still arrive. */
+  count: number;
+  /** What was written since the first of them was given up; `text` is undefined where the session was removed. */
+  known: { readonly text: string | undefined } | undefined;
+}
+
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 
 /** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
@@ -87,14 +95,16 @@ export class LiveStore extends session.Store {
   /** Milliseconds a session may live since it was created, whatever its activity. Set by `createSessions`. */
   absoluteTimeout: number | undefined;
 
-  /** True while the storage fails: what it was last asked, it did not answer. */
-  isDown = false;
+  /** Since when the storage does not answer (ms since 1970); undefined while it does. */
+  downSince: number | undefined;
 
   readonly #driver: Driver;
   readonly #timeout: number;
   readonly #queue = new KeyedQueue();
   readonly #origins = new WeakMap<object, Origin>();
   readonly #subscribers = new Set<Subscriber>();
+  /** Sessions with writes that were given up and may still arrive, and what was written after them. */
+  readonly #late = new Map<string, Late>();
   readonly #ended = new Map<string, { code: EndCode; at: number }>();
 
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
@@ -115,6 +125,11 @@ export class LiveStore extends session.Store {
         };
       },
     });
+  }
+
+  /** True while the storage does not answer. */
+  get isDown(): boolean {
+    return this.downSince !== undefined;
   }
 
   /** True where other processes can write the same sessions without this one hearing of it. */
@@ -222,7 +237,10 @@ export class LiveStore extends session.Store {
         const stampedAt = createdAt(record);
         const data = inflate(strip(record));
         result = change(data);
-        if (isPromise(result)) throw new SessionError("UPDATE_ASYNC");
+        if (isPromise(result)) {
+          Promise.resolve(result).catch(() => undefined);
+          throw new SessionError("UPDATE_ASYNC");
+        }
         const next = strip(parse(stringify(data)));
         if (stampedAt !== undefined) stamp(next, stampedAt);
         return this.#draft(next);
@@ -239,7 +257,7 @@ export class LiveStore extends session.Store {
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
   end(id: string, code: EndCode): Promise<void> {
     return this.#queue.run(id, async () => {
-      await this.#ask(id, () => this.#driver.remove(id));
+      await this.#write(id, undefined, () => this.#driver.remove(id));
       this.#remember(id, code);
     });
   }
@@ -279,7 +297,7 @@ export class LiveStore extends session.Store {
   async #get(id: string): Promise<SessionData | undefined> {
     // What a socket of this process changed a moment ago is part of what HTTP reads.
     await this.#flush(id)?.catch(() => undefined);
-    const text = await this.#ask(id, () => this.#driver.read(id));
+    const text = await this.#stored(id);
     if (text === undefined) return undefined;
     const record = parse(text);
     if (this.#isTooOld(record)) {
@@ -329,7 +347,7 @@ export class LiveStore extends session.Store {
   /** Creates; false where the id is taken. */
   async #create(id: string, text: string): Promise<boolean> {
     const draft = this.#draft(strip(parse(text)));
-    if (!(await this.#ask(id, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
+    if (!(await this.#write(id, draft.text, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
     this.#ended.delete(id);
     return true;
   }
@@ -343,7 +361,7 @@ export class LiveStore extends session.Store {
       const isChanged = next.text !== text;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
-        const written = await this.#ask(id, () =>
+        const written = await this.#write(id, next.text, () =>
           isTouch
             ? this.#driver.touch(id, next.text, next.expires, text)
             : this.#driver.replace(id, next.text, next.expires, text),
@@ -359,7 +377,7 @@ export class LiveStore extends session.Store {
   #merged(text: string, base: string, next: string): Draft {
     const wanted = parse(next);
     // Nobody else wrote: what the writer has is what is stored.
-    if (text === base && this.absoluteTimeout === undefined)
+    if (text === base && this.absoluteTimeout === undefined && !isStamped(text))
       return { text: next, record: wanted, expires: expiryOf(wanted) };
     const current = parse(text);
     mergeInto(current, parse(base), wanted);
@@ -380,9 +398,9 @@ export class LiveStore extends session.Store {
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
   async #current(id: string): Promise<string | undefined> {
-    const text = await this.#ask(id, () => this.#driver.read(id));
+    const text = await this.#stored(id);
     if (text === undefined || this.absoluteTimeout === undefined || !this.#isTooOld(parse(text))) return text;
-    await this.#ask(id, () => this.#driver.remove(id));
+    await this.#write(id, undefined, () => this.#driver.remove(id));
     this.#remember(id, "SESSION_EXPIRED");
     return undefined;
   }
@@ -420,6 +438,53 @@ export class LiveStore extends session.Store {
     return pending && Promise.all(pending).then(() => undefined);
   }
 
+  /** What is stored; while a late write may still arrive, what was written after it. */
+  async #stored(id: string): Promise<string | undefined> {
+    const known = this.#late.get(id)?.known;
+    return known ? known.text : this.#ask(id, () => this.#driver.read(id));
+  }
+
+  /**
+   * Asks for a write. Without compare-and-set, one that was given up may arrive after a newer one, or after the end:
+   * then the newer state is written again.
+   */
+  async #write<T>(id: string, text: string | undefined, command: () => Promise<T>): Promise<T> {
+    let running: Promise<T> | undefined;
+    try {
+      const written = await this.#ask(id, () => (running = command()));
+      const late = this.#late.get(id);
+      if (late && written !== false) late.known = { text };
+      return written;
+    } catch (error) {
+      if (running && !this.#driver.isAtomic) this.#follow(id, running);
+      throw error;
+    }
+  }
+
+  /** Waits for a write that was given up, for as long as ends are remembered. */
+  #follow(id: string, running: Promise<unknown>): void {
+    const late = this.#late.get(id) ?? { count: 0, known: undefined };
+    this.#late.set(id, late);
+    late.count++;
+    let isOver = false;
+    const forget = (): void => {
+      if (isOver) return;
+      isOver = true;
+      clearTimeout(timer);
+      if (--late.count === 0) this.#late.delete(id);
+    };
+    const timer = setTimeout(forget, endMemory).unref();
+    const rewrite = (): Promise<void> =>
+      this.#queue.run(id, async () => {
+        const { known } = late;
+        if (!known || isOver) return;
+        if (known.text === undefined) await this.#driver.remove(id);
+        else await this.#driver.replace(id, known.text, expiryOf(parse(known.text)), "");
+      });
+    // One that failed has arrived nowhere.
+    running.then(rewrite).then(forget, forget);
+  }
+
   /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
   async #ask<T>(id: string, command: () => Promise<T>): Promise<T> {
     if (!this.#driver.isShared) return command();
@@ -429,11 +494,11 @@ export class LiveStore extends session.Store {
         timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeout} ms`)), this.#timeout);
       });
       const answer = await Promise.race([command(), late]);
-      this.isDown = false;
+      this.downSince = undefined;
       return answer;
     } catch (cause) {
       if (cause instanceof SessionError) throw cause;
-      this.isDown = true;
+      this.downSince ??= Date.now();
       throw new SessionError("STORE_UNAVAILABLE", { cause: redact(cause, id) });
     } finally {
       clearTimeout(timer);
@@ -469,7 +534,8 @@ function isPromise(value: unknown): boolean {
 }
 
 function redact(error: unknown, id: string): unknown {
-  if (id === "" || !inspect(error).includes(id)) return error;
+  if (id === "" || !inspect(error, { depth: 10, maxArrayLength: null, maxStringLength: null }).includes(id))
+    return error;
   const message =
     error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
   return new Error(message);

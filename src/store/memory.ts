@@ -27,6 +27,7 @@ interface Entry {
 
 export class MemoryDriver implements Driver {
   readonly isShared = false;
+  readonly isAtomic = true;
   readonly #entries = new Map<string, Entry>();
   #sweeper: NodeJS.Timeout | undefined;
 

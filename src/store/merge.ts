@@ -81,26 +81,43 @@ export function apply(target: JsonObject, patch: Patch): JsonObject {
  * Makes `target` equal to `wanted`, in place: objects and arrays that are on both sides keep their identity, so that
  * a reference which somebody holds across an await stays part of the data.
  */
-export function reconcile(target: JsonObject, wanted: JsonObject): void {
+export function reconcile(target: JsonObject, wanted: JsonObject, seen = new Set<unknown>()): void {
   for (const key of Object.keys(target)) {
     if (!Object.hasOwn(wanted, key)) delete target[key];
   }
   for (const key of Object.keys(wanted)) {
-    if (key !== "__proto__") target[key] = reconciled(target[key], wanted[key]) as JsonObject[string];
+    if (key !== "__proto__") target[key] = reconciled(target[key], wanted[key], seen) as Json;
   }
 }
 
-function reconciled(there: unknown, wanted: unknown): unknown {
+function reconciled(there: unknown, wanted: unknown, seen: Set<unknown>): unknown {
+  if (typeof there !== "object" || there === null) return wanted;
+  // One object in two places: after this they may differ.
+  if (seen.has(there)) return wanted;
+  seen.add(there);
   if (isPlainObject(there) && isPlainObject(wanted)) {
-    reconcile(there, wanted);
+    reconcile(there, wanted, seen);
     return there;
   }
   if (Array.isArray(there) && Array.isArray(wanted)) {
-    there.length = wanted.length;
-    for (let index = 0; index < wanted.length; index++) there[index] = reconciled(there[index], wanted[index]);
+    const elements = there as unknown[];
+    // By place only where none came or went: an element that somebody holds must not become another one.
+    const before =
+      elements.length === wanted.length
+        ? elements
+        : wanted.map((value) => elements.find((one) => isDeepStrictEqual(one, value)));
+    const next = wanted.map((value, index) => reconciled(before[index], value, seen));
+    elements.splice(0, elements.length, ...next);
     return there;
   }
   // A Date whose text is the stored one, say, stays the Date that the application put there.
-  const isSame = typeof there === "object" && there !== null && JSON.stringify(there) === JSON.stringify(wanted);
-  return isSame ? there : wanted;
+  return textOf(there) === JSON.stringify(wanted) ? there : wanted;
+}
+
+function textOf(value: object): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }

@@ -6,11 +6,6 @@ export class KeyedQueue {
   readonly #tails = new Map<string, Promise<void>>();
   #barrier: Promise<void> | undefined;
 
-  /** Number of keys with work under way. */
-  get size(): number {
-    return this.#tails.size;
-  }
-
   /** Runs `task` when all earlier work on this key is done. */
   run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key) ?? this.#barrier;

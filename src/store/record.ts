@@ -48,6 +48,11 @@ export function createdAt(record: SessionRecord): number | undefined {
   return typeof at === "number" ? at : undefined;
 }
 
+/** True where a text says when its session was created. */
+export function isStamped(text: string): boolean {
+  return text.includes(`"${created}":`);
+}
+
 /** Notes when the session was created, once. */
 export function stamp(record: SessionRecord, now: number): void {
   record[created] ??= now;

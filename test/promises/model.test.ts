@@ -145,7 +145,7 @@ class Run {
       }
       case "disconnect": {
         const tab = this.#tabs.pop();
-        if (tab) this.#registry.release(tab.live, tab.connection);
+        tab?.live.remove(tab.connection);
         return;
       }
       case "destroy":
