@@ -43,7 +43,6 @@ export interface Context extends SaveContext {
   revived(live: ActiveSession): void;
 }
 
-const none: Connection[] = [];
 const longestTouchInterval = 60_000;
 
 export class ActiveSession extends Saved implements LiveSession, SessionOperations {
@@ -56,7 +55,9 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   isDetached = false;
   declare protected readonly context: Context;
 
-  #connections: Connection[] = none;
+  /** Nearly always there is one connection: only more of them get a set. */
+  #first: Connection | undefined;
+  #others: Set<Connection> | undefined;
   #controller: AbortController | undefined;
 
   #maxAge: number | undefined;
@@ -80,7 +81,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   // --- connections ---
 
   get connections(): number {
-    return this.#connections.length;
+    return (this.#first ? 1 : 0) + (this.#others?.size ?? 0);
   }
 
   get signal(): AbortSignal {
@@ -91,19 +92,18 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   /** True where nothing holds this live session on the node any more. */
   get isIdle(): boolean {
-    return this.#connections.length === 0 && this.pending === 0 && this.isAtRest;
+    return this.connections === 0 && this.pending === 0 && this.isAtRest;
   }
 
   add(connection: Connection): void {
-    // Nearly always one: a list that starts empty and is pushed to would be given room for seventeen.
-    if (this.#connections.length === 0) this.#connections = [connection];
-    else this.#connections.push(connection);
+    if (this.#first) (this.#others ??= new Set()).add(connection);
+    else this.#first = connection;
   }
 
   remove(connection: Connection): void {
-    const index = this.#connections.indexOf(connection);
-    if (index !== -1) this.#connections.splice(index, 1);
-    if (this.#connections.length === 0) this.context.settled(this);
+    if (this.#first === connection) this.#first = undefined;
+    else this.#others?.delete(connection);
+    if (this.connections === 0) this.context.settled(this);
   }
 
   // --- Saved ---
@@ -322,11 +322,12 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   }
 
   #disconnect(code: EndCode | "STORE_UNAVAILABLE"): void {
-    const connections = this.#connections;
-    if (connections.length === 0) return;
-    this.#connections = none;
+    const connections = [this.#first, ...(this.#others ?? [])];
+    if (this.connections === 0) return;
+    this.#first = undefined;
+    this.#others = undefined;
     const said = verdict(code);
-    for (const connection of connections) safely(() => connection.end(said));
+    for (const connection of connections) safely(() => connection?.end(said));
     this.context.settled(this);
   }
 }

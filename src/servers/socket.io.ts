@@ -192,7 +192,6 @@ class Connections {
 
 /** One transport connection, shared by all its namespaces. */
 class SocketIoConnection implements Connection {
-  readonly #conn: EngineSocket;
   readonly #owner: Connections;
   /** Resolves when it is decided; `barred` then says why not. */
   decided: Promise<void> | undefined;
@@ -204,9 +203,8 @@ class SocketIoConnection implements Connection {
   #waiting: { socket: Socket; packet: unknown }[] | undefined;
 
   constructor(conn: EngineSocket, owner: Connections) {
-    this.#conn = conn;
     this.#owner = owner;
-    this.decide();
+    this.decide(conn);
     conn.on("close", owner.closed);
   }
 
@@ -222,13 +220,12 @@ class SocketIoConnection implements Connection {
     return this.live && this.parts.roomOf(this.live.id);
   }
 
-  decide(): void {
+  decide(conn: EngineSocket): void {
     this.barred = undefined;
-    this.decided = this.#decide();
+    this.decided = this.#decide(conn);
   }
 
-  async #decide(): Promise<void> {
-    const conn = this.#conn;
+  async #decide(conn: EngineSocket): Promise<void> {
     try {
       const live = await this.parts.admission.admit(conn.request, this, conn.server.opts.cors || undefined);
       this.live = live;
@@ -250,7 +247,7 @@ class SocketIoConnection implements Connection {
     const { session } = this;
     define(socket, session);
     define(socket.handshake, session);
-    const { request } = this.#conn;
+    const { request } = socket.conn;
     if (request) {
       this.parts.bound(request);
       define(request, session);
@@ -283,15 +280,14 @@ class SocketIoConnection implements Connection {
   end(said: Verdict): void {
     this.barred = said.code;
     this.#waiting = undefined;
-    const sockets = [...(this.#client?.sockets.values() ?? [])].filter(({ onevent }) => onevent === this.#owner.gated);
+    const client = this.#client;
+    // Without a socket nobody can be told: the next CONNECT is turned down.
+    if (!client) return;
+    const sockets = [...client.sockets.values()].filter(({ onevent }) => onevent === this.#owner.gated);
     for (const socket of sockets) safely(() => socket.emit("session:end", said));
-    // A client whose transport closes comes back by itself; one that is disconnected by the server stays away.
-    if (said.retry) {
-      if (sockets.length > 0 || this.#owner.isWhole) this.#conn.close();
-      return;
-    }
-    for (const socket of sockets) safely(() => socket.disconnect());
-    if (this.#owner.isWhole && sockets.length > 0) this.#conn.close();
+    // A client that is disconnected by the server stays away; one whose transport closes comes back by itself.
+    if (!said.retry) for (const socket of sockets) safely(() => socket.disconnect());
+    if (sockets.length > 0 && (said.retry || this.#owner.isWhole)) client.conn.close();
   }
 }
 
@@ -320,7 +316,7 @@ function guard(namespace: Namespace, connections: Connections): void {
   namespace._add = async (client, auth, done) => {
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
-    if (connection.barred === "STORE_UNAVAILABLE" && !connection.live) connection.decide();
+    if (connection.barred === "STORE_UNAVAILABLE" && !connection.live) connection.decide(client.conn);
     if (connection.decided) await connection.decided;
     if (client.conn.readyState !== "open") return;
     if (connection.barred === undefined) return add.call(namespace, client, auth, done);
