@@ -3,7 +3,7 @@
 import createDebug from "debug";
 import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
-import { createdAt, expiryOf, parse, type SessionRecord, strip } from "../store/record.js";
+import { parse, strip, type Times, timesOf } from "../store/record.js";
 import { endCodeOf, ignore, never, Saved, type SaveContext } from "./saved.js";
 import type { SessionOperations, SocketSession } from "./session-object.js";
 
@@ -108,11 +108,11 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   // --- Saved ---
 
-  protected taken(record: SessionRecord, before: string, text: string): void {
+  protected taken(before: string, text: string): void {
     if (this.context.store.isShared) this.#checkedAt = Date.now();
     this.#checkAgainAt = undefined;
     if (text === before) return;
-    this.#noteExpiry(record);
+    this.#noteTimes(timesOf(text));
     if (before === "") return;
     this.context.changed(this, () => dataOf(before) !== dataOf(text));
   }
@@ -239,15 +239,14 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     return Math.min((this.#maxAge ?? never) / 10, longestTouchInterval);
   }
 
-  #noteExpiry(record: SessionRecord): void {
-    const maxAge = record.cookie.originalMaxAge;
-    this.#maxAge = typeof maxAge === "number" ? maxAge : undefined;
-    this.#expires = expiryOf(record);
+  #noteTimes({ maxAge, expires, createdAt }: Times): void {
+    this.#maxAge = maxAge;
+    this.#expires = expires;
+    const { isShared, absoluteTimeout } = this.context.store;
     // Without a maxAge nobody can see when the store was told: it counts from the first read.
-    if (this.#maxAge === undefined && this.context.store.isShared) this.#prolongedAt ||= Date.now();
-    const since = createdAt(record);
-    const { absoluteTimeout } = this.context.store;
-    this.#absoluteEnd = absoluteTimeout === undefined || since === undefined ? undefined : since + absoluteTimeout;
+    if (maxAge === undefined && isShared) this.#prolongedAt ||= Date.now();
+    const isLimited = absoluteTimeout !== undefined && createdAt !== undefined;
+    this.#absoluteEnd = isLimited ? createdAt + absoluteTimeout : undefined;
     this.context.wakeAt(this.#deadline);
   }
 

@@ -110,7 +110,7 @@ export class Registry implements Subscriber {
     const live = this.#sessions.get(notice.id);
     if (!live) return;
     if (notice.kind === "ended") live.end(notice.code);
-    else if (!live.loading) live.take(notice.text, notice.record, notice.source);
+    else if (!live.loading) live.take(notice.text, notice.source);
   }
 
   flush(id: string): Promise<void> | undefined {

@@ -3,7 +3,7 @@
 import { type EndCode, SessionError } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
-import { inflate, mergeInto, parse, type SessionRecord, stringify, strip } from "../store/record.js";
+import { inflate, mergeInto, parse, stringify, strip } from "../store/record.js";
 import { createRoot, withoutMethods } from "./session-object.js";
 import { Tracked } from "./tracked.js";
 
@@ -70,7 +70,7 @@ export abstract class Saved extends Tracked {
   /** The session is over: its code says why. */
   abstract end(code: EndCode): void;
   /** Called when the store has other data than before. */
-  protected abstract taken(record: SessionRecord, before: string, text: string): void;
+  protected abstract taken(before: string, text: string): void;
   /** Called when there are changes to save. */
   protected abstract woken(): void;
   /** Called when a save is over. */
@@ -88,7 +88,7 @@ export abstract class Saved extends Tracked {
   }
 
   /** Takes what the store has. Runs within the session's queue, so that it never goes back in time. */
-  take(text: string, record = parse(text), source?: object): void {
+  take(text: string, source?: object): void {
     const before = this.#base;
     const save = this.#save;
     if (source === this && save) {
@@ -104,7 +104,7 @@ export abstract class Saved extends Tracked {
       }
     }
     this.#base = text;
-    this.taken(record, before, text);
+    this.taken(before, text);
   }
 
   /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */

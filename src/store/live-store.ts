@@ -19,6 +19,7 @@ import {
   stamp,
   stringify,
   strip,
+  timesOf,
 } from "./record.js";
 
 const debug = createDebug("socket-session:live-store");
@@ -29,8 +30,6 @@ export type Notice =
       readonly kind: "changed";
       readonly id: string;
       readonly text: string;
-      /** The text, parsed; not to be changed. */
-      readonly record: SessionRecord;
       /** Who committed it, where that matters to the receiver. */
       readonly source: object | undefined;
     }
@@ -60,7 +59,6 @@ interface Origin {
 
 interface Draft {
   readonly text: string;
-  readonly record: SessionRecord;
   readonly expires: number;
 }
 
@@ -299,12 +297,11 @@ export class LiveStore extends session.Store {
     await this.#flush(id)?.catch(() => undefined);
     const text = await this.#stored(id);
     if (text === undefined) return undefined;
-    const record = parse(text);
-    if (this.#isTooOld(record)) {
+    if (this.absoluteTimeout !== undefined && this.#isTooOld(text)) {
       await this.end(id, "SESSION_EXPIRED");
       return undefined;
     }
-    const data = strip(record) as unknown as SessionData;
+    const data = strip(parse(text)) as unknown as SessionData;
     this.#origins.set(data, { id, base: text });
     return data;
   }
@@ -368,19 +365,19 @@ export class LiveStore extends session.Store {
         );
         if (!written) continue;
       }
-      if (isChanged || source) this.#notify({ kind: "changed", id, text: next.text, record: next.record, source });
+      if (isChanged || source) this.#notify({ kind: "changed", id, text: next.text, source });
       return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
   }
 
   #merged(text: string, base: string, next: string): Draft {
-    const wanted = parse(next);
     // Nobody else wrote: what the writer has is what is stored.
-    if (text === base && this.absoluteTimeout === undefined && !isStamped(text))
-      return { text: next, record: wanted, expires: expiryOf(wanted) };
+    if (text === base && this.absoluteTimeout === undefined && !isStamped(text)) {
+      return { text: next, expires: timesOf(next).expires };
+    }
     const current = parse(text);
-    mergeInto(current, parse(base), wanted);
+    mergeInto(current, parse(base), parse(next));
     return this.#draft(current);
   }
 
@@ -393,20 +390,20 @@ export class LiveStore extends session.Store {
   /** What is to be stored for this record. */
   #draft(record: SessionRecord): Draft {
     if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
-    return { text: stringify(record), record, expires: expiryOf(record) };
+    return { text: stringify(record), expires: expiryOf(record) };
   }
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
   async #current(id: string): Promise<string | undefined> {
     const text = await this.#stored(id);
-    if (text === undefined || this.absoluteTimeout === undefined || !this.#isTooOld(parse(text))) return text;
+    if (text === undefined || this.absoluteTimeout === undefined || !this.#isTooOld(text)) return text;
     await this.#write(id, undefined, () => this.#driver.remove(id));
     this.#remember(id, "SESSION_EXPIRED");
     return undefined;
   }
 
-  #isTooOld(record: SessionRecord): boolean {
-    const since = createdAt(record);
+  #isTooOld(text: string): boolean {
+    const since = timesOf(text).createdAt;
     return this.absoluteTimeout !== undefined && since !== undefined && since + this.absoluteTimeout <= Date.now();
   }
 
@@ -439,9 +436,9 @@ export class LiveStore extends session.Store {
   }
 
   /** What is stored; while a late write may still arrive, what was written after it. */
-  async #stored(id: string): Promise<string | undefined> {
+  #stored(id: string): Promise<string | undefined> {
     const known = this.#late.get(id)?.known;
-    return known ? known.text : this.#ask(id, () => this.#driver.read(id));
+    return known ? Promise.resolve(known.text) : this.#ask(id, () => this.#driver.read(id));
   }
 
   /**
@@ -479,15 +476,18 @@ export class LiveStore extends session.Store {
         const { known } = late;
         if (!known || isOver) return;
         if (known.text === undefined) await this.#driver.remove(id);
-        else await this.#driver.replace(id, known.text, expiryOf(parse(known.text)), "");
+        else await this.#driver.replace(id, known.text, timesOf(known.text).expires, "");
       });
     // One that failed has arrived nowhere.
     running.then(rewrite).then(forget, forget);
   }
 
   /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
-  async #ask<T>(id: string, command: () => Promise<T>): Promise<T> {
-    if (!this.#driver.isShared) return command();
+  #ask<T>(id: string, command: () => Promise<T>): Promise<T> {
+    return this.#driver.isShared ? this.#askShared(id, command) : command();
+  }
+
+  async #askShared<T>(id: string, command: () => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     try {
       const late = new Promise<never>((_, reject) => {

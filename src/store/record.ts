@@ -35,17 +35,50 @@ export function stringify(data: object): string {
   }
 }
 
-/** When the cookie ends (ms since 1970), or Infinity. */
-export function expiryOf(record: SessionRecord): number {
-  const { expires } = record.cookie;
-  const at = typeof expires === "string" ? Date.parse(expires) : Number.NaN;
+/** What a stored session says of its time. */
+export interface Times {
+  /** How long it lives without activity, in ms; undefined where the cookie sets no limit. */
+  readonly maxAge: number | undefined;
+  /** When the cookie ends (ms since 1970), or Infinity. */
+  readonly expires: number;
+  /** When it was created (ms since 1970), where that was noted. */
+  readonly createdAt: number | undefined;
+}
+
+/** How express-session's sessions begin. */
+const head = /^\{"cookie":\{"originalMaxAge":(null|\d+),"expires":(?:null|"([^"]+)")[,}]/;
+
+/** Reads a session's times from its text: mostly from its first few characters, as this is done for each connection. */
+export function timesOf(text: string): Times {
+  const match = isStamped(text) ? undefined : head.exec(text);
+  if (!match) return timesOfRecord(parse(text));
+  const maxAge = match[1] === "null" ? undefined : Number(match[1]);
+  return { maxAge, expires: moment(match[2]), createdAt: undefined };
+}
+
+function timesOfRecord(record: SessionRecord): Times {
+  const { originalMaxAge, expires } = record.cookie;
+  const at = record[created];
+  return {
+    maxAge: typeof originalMaxAge === "number" ? originalMaxAge : undefined,
+    expires: moment(expires),
+    createdAt: typeof at === "number" ? at : undefined,
+  };
+}
+
+function moment(text: unknown): number {
+  const at = typeof text === "string" ? Date.parse(text) : Number.NaN;
   return Number.isNaN(at) ? Number.POSITIVE_INFINITY : at;
+}
+
+/** When a session ends by itself (ms since 1970), or Infinity. */
+export function expiryOf(record: SessionRecord): number {
+  return moment(record.cookie.expires);
 }
 
 /** When the session was created (ms since 1970), where that was noted. */
 export function createdAt(record: SessionRecord): number | undefined {
-  const at = record[created];
-  return typeof at === "number" ? at : undefined;
+  return timesOfRecord(record).createdAt;
 }
 
 /** True where a text says when its session was created. */
