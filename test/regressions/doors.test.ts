@@ -1,22 +1,28 @@
-import { setTimeout as delay } from "node:timers/promises";
-import { sign } from "cookie-signature";
-import { expect, test } from "vitest";
-import { memoryStore, createSessions } from "../../src/index.js";
+// Who may come in, in unusual settings: namespaces attached by themselves, proxies, restarts, old protocols, and what
+// the handshake costs.
+import { expect, test, vi } from "vitest";
+import WebSocket from "ws";
+import { memoryStore } from "../../src/index.js";
 import { Registry } from "../../src/live/registry.js";
 import { LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/memory.js";
+import { warnOnce } from "../../src/warnings.js";
 import { startApp } from "../support/app.js";
+import { LineStore } from "../support/stores.js";
 
-test("attach() to a dynamic namespace guards its children, or says that it cannot", async () => {
-  let refusedAttach: unknown;
+const behindProxy = {
+  origin: "https://public.example",
+  "x-forwarded-proto": "https",
+  "x-forwarded-host": "public.example",
+};
+
+test("a dynamic namespace that is attached by itself guards its children", async () => {
   const app = await startApp({
     attach: false,
-    setup({ io, sessions }) {
-      try { sessions.attach(io.of(/^\/room-\d+$/)); } catch (error) { refusedAttach = error; }
-    },
+    setup: ({ io, sessions }) => void sessions.attach(io.of(/^\/room-\d+$/)),
   });
-  if (refusedAttach) return;
   expect((await app.browser().refused("/room-1")).code).toBe("SESSION_MISSING");
+  await (await app.login()).connect("/room-1");
 });
 
 test("attach(io) after attach(namespace) does not loosen the namespace", async () => {
@@ -31,72 +37,92 @@ test("attach(io) after attach(namespace) does not loosen the namespace", async (
   expect((await app.browser().refused("/admin")).code).toBe("SESSION_MISSING");
 });
 
-test("behind Traefik (X-Forwarded-Proto: wss) the own origin is no foreign one", async () => {
+test("a proxy that says wss in X-Forwarded-Proto (Traefik) makes the own origin no foreign one", async () => {
   const app = await startApp({ sessions: { proxy: true } });
   const ada = await app.login();
-  await ada.connect("/", { extraHeaders: { origin: "https://public.example", "x-forwarded-proto": "wss", "x-forwarded-host": "public.example" } });
+  await ada.connect("/", { extraHeaders: { ...behindProxy, "x-forwarded-proto": "wss" } });
 });
 
-test("after a restart, sockets come back through a trusted proxy before the first HTTP request", async () => {
+test("after a restart sockets come back through a trusted proxy before the first HTTP request", async () => {
   const store = memoryStore();
-  const trust = { setup: ({ app }: any) => void app.set("trust proxy", "loopback"), sessions: { store } };
-  const before = await startApp(trust);
-  const ada = await before.login();
-  const after = await startApp(trust);
-  await after.browser().connect("/", {
-    extraHeaders: { cookie: ada.cookie, origin: "https://public.example", "x-forwarded-proto": "https", "x-forwarded-host": "public.example" },
-  });
+  const start = () =>
+    startApp({ sessions: { store }, setup: ({ app }) => void app.set("trust proxy", "loopback") });
+  const ada = await (await start()).login();
+  const restarted = await start();
+  await restarted.browser().connect("/", { extraHeaders: { cookie: ada.cookie, ...behindProxy } });
 });
 
 test("an origins function that fails is ORIGIN_REFUSED, not a store outage", async () => {
-  const app = await startApp({ attach: { origins: async () => { throw new Error("db"); } } });
+  const app = await startApp({ attach: { origins: () => Promise.reject(new Error("no database")) } });
   const ada = await app.login();
-  expect(await ada.refused("/", { extraHeaders: { origin: "https://x.example" } })).toEqual({ code: "ORIGIN_REFUSED", retry: false });
+  expect(await ada.refused("/", { extraHeaders: { origin: "https://x.example" } })).toEqual({
+    code: "ORIGIN_REFUSED",
+    retry: false,
+  });
 });
 
-
-test("two handshakes with the same unknown id: neither gets in, whatever the interleaving", async () => {
-  for (let offset = 0; offset < 40; offset++) {
-    const store = new LiveStore(new MemoryDriver());
-    const registry = new Registry(store, { lease: 1000, maxStale: 1000 }, { change() {}, end() {}, error() {}, wantsChanges: () => false });
-    const first = registry.acquire("unknown", { end() {} }).then(() => "in", (e) => e.code);
-    for (let i = 0; i < offset; i++) null;
-    const second = registry.acquire("unknown", { end() {} }).then(() => "in", (e) => e.code);
-    expect([await first, await second, offset]).toEqual(["SESSION_UNKNOWN", "SESSION_UNKNOWN", offset]);
+test("of two handshakes with one unknown id neither gets in, however they interleave", async () => {
+  for (let later = 0; later < 40; later++) {
+    const registry = new Registry(
+      new LiveStore(new MemoryDriver()),
+      { lease: 1000, maxStale: 1000 },
+      { change() {}, end() {}, error() {}, wantsChanges: () => false },
+    );
+    const acquire = (): Promise<string> =>
+      registry.acquire("unknown", { end() {} }).then(
+        () => "in",
+        (error: { code: string }) => error.code,
+      );
+    const first = acquire();
+    for (let turn = 0; turn < later; turn++) await Promise.resolve();
+    const second = acquire();
+    expect(await Promise.all([first, second]), `${later} turns later`).toEqual(["SESSION_UNKNOWN", "SESSION_UNKNOWN"]);
   }
 });
 
-test("a change made by a handler that outlived its connection is retried after an outage, also if the client is back", async () => {
-  const { LineStore } = await import("../support/stores.js");
-  const { liveStore } = await import("../../src/index.js");
+test('missing: "create" does not ask the store for a session that is live here', async () => {
   const line = new LineStore();
-  const app = await startApp({ sessions: { store: liveStore(line, { timeout: 100 }), lease: 60_000 } });
-  const ada = await app.login();
-  const socket = await ada.connect();
-  const [server] = [...app.io.of("/").sockets.values()] as any[];
-  const session = server.session;
-  void session.user;
-  socket.disconnect();
-  await expect.poll(() => app.sessions.size).toBe(0);
+  const { login } = await startApp({ sessions: { store: line, lease: 60_000 }, attach: { missing: "create" } });
+  const ada = await login();
   await ada.connect();
-  line.state = "fails";
-  session.late = "kept";
-  await delay(200);
-  line.state = "up";
-  await delay(3000);
-  expect(await ada.get("/session")).toMatchObject({ late: "kept" });
+  line.asked.get = 0;
+  await ada.connect();
+  expect(line.asked.get).toBe(0);
 });
 
-test("a middleware that never calls next leaves nothing in the adapter's rooms", async () => {
-  const app = await startApp({ setup({ io }) { io.use(() => {}); } });
-  const ada = await app.login();
-  const socket = ada.socket();
-  socket.connect();
-  await expect.poll(() => app.io.engine.clientsCount).toBe(1);
-  await delay(100);
-  socket.io.engine.close();
-  await expect.poll(() => app.io.engine.clientsCount).toBe(0);
-  await delay(50);
-  expect(app.io.of("/").adapter.rooms.size).toBe(0);
+test("a client of Engine.IO 3 without a cookie reaches no handler of any namespace", async () => {
+  const seen: string[] = [];
+  const app = await startApp({
+    io: { allowEIO3: true },
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        seen.push("connection");
+        socket.on("event", () => seen.push("event"));
+      });
+      io.of("/admin").on("connection", () => seen.push("admin"));
+    },
+  });
+  const packets: string[] = [];
+  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=3&transport=websocket`);
+  ws.on("message", (data: Buffer) => packets.push(data.toString()));
+  const refused = (namespace: string) => () =>
+    packets.some((packet) => packet.startsWith(`44${namespace}`) && packet.includes("SESSION_MISSING"));
+  await expect.poll(refused("{")).toBe(true);
+  ws.send("40/admin?a=1,");
+  await expect.poll(refused("/admin")).toBe(true);
+  ws.send('42["event"]');
+  // Its ping is answered after all that was sent before.
+  ws.send("2");
+  await expect.poll(() => packets).toContain("3");
+  ws.terminate();
+  expect(seen).toEqual([]);
 });
 
+test("a flood of refused origins does not silence the other warnings", () => {
+  const emitted = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+  for (let index = 0; index < 300; index++) warnOnce("ORIGIN_REFUSED", `https://${index}.example`);
+  emitted.mockClear();
+  warnOnce("SECURE_COOKIE_UNSEEN");
+  expect(emitted).toHaveBeenCalledOnce();
+  emitted.mockRestore();
+});
