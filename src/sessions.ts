@@ -101,7 +101,6 @@ export class Sessions {
   readonly #ownsStore: boolean;
   readonly #anonymous = new AnonymousSession();
   readonly #emitter = new EventEmitter();
-  readonly #attached = new WeakSet<object>();
   /** @internal Use {@link createSessions}. */
   constructor(options: CreateOptions | ExistingMiddlewareOptions) {
     const { lease = 30_000, maxStale = 300_000, absoluteTimeout } = options;
@@ -166,9 +165,6 @@ export class Sessions {
       throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
     }
     if (!isServer(server) && !isNamespace(server)) throw new SessionError("SERVER_UNSUPPORTED");
-    if (this.#attached.has(server)) {
-      throw new SessionError("OPTION_INVALID", { detail: "These sessions are attached to this server already." });
-    }
     const path = isServer(server) ? server.path() : server.server.path();
     if (this.#cookiePath !== undefined && !`${path}/`.startsWith(this.#cookiePath)) {
       warnOnce("COOKIE_PATH_EXCLUDES_SOCKETS", path, `cookie.path is ${this.#cookiePath}, Socket.IO's is ${path}.`);
@@ -193,7 +189,6 @@ export class Sessions {
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
       },
     });
-    this.#attached.add(server);
     return this;
   }
 

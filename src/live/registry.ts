@@ -122,7 +122,8 @@ export class Registry implements Subscriber {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#clock.stop();
-    const results = await Promise.allSettled([...this.#sessions.keys()].map((id) => this.flush(id)));
+    const held = [...this.#sessions.values(), ...this.#leaving].filter((live) => !live.loading && !live.ended);
+    const results = await Promise.allSettled(held.map((live) => live.save()));
     this.#unsubscribe();
     this.#sessions.clear();
     const failed = results.find((result) => result.status === "rejected");

@@ -90,12 +90,14 @@ export class Admission {
       const refusal = error instanceof SessionError ? error : new SessionError("STORE_UNAVAILABLE", { cause: error });
       debug("handshake refused: %s", refusal.code);
       if (refusal !== error) this.#host.failed(error);
-      const isOrigin = refusal.code === "ORIGIN_REFUSED";
-      this.#host.refused({
-        code: refusal.code as SessionCode,
-        origin: isOrigin ? request?.headers.origin : undefined,
-        request: request ?? undefined,
-      });
+      if (refusal.code !== "SESSIONS_CLOSED") {
+        const isOrigin = refusal.code === "ORIGIN_REFUSED";
+        this.#host.refused({
+          code: refusal.code as SessionCode,
+          origin: isOrigin ? request?.headers.origin : undefined,
+          request: request ?? undefined,
+        });
+      }
       throw refusal;
     }
   }

@@ -36,7 +36,6 @@ interface Socket {
   join(room: string): unknown;
   disconnect(close?: boolean): unknown;
   _cleanup(): void;
-  _error(error: object): void;
 }
 
 interface Auth {
@@ -103,10 +102,17 @@ export function isNamespace(value: unknown): value is Namespace {
   return isServer(namespace?.server) && typeof namespace?.name === "string" && typeof namespace._add === "function";
 }
 
+/** Servers and namespaces that have sessions: a second attach() would be one too many, whoever calls it. */
+const attached = new WeakSet<Server | Namespace>();
+
 /** Attaches to all namespaces of a server, present and future, or to one namespace. */
 export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts): void {
   const isWhole = isServer(target);
   const server = isWhole ? target : target.server;
+  if (attached.has(target)) {
+    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
+  }
+  attached.add(target);
   const connections = new Connections(parts, isWhole);
   // A dynamic namespace is guarded by its children: it has no sockets itself.
   const children = isWhole ? undefined : target.children;
@@ -221,6 +227,9 @@ class SocketIoConnection implements Connection {
   }
 
   decide(conn: EngineSocket): void {
+    if (this.decided) return;
+    this.release();
+    this.live = undefined;
     this.barred = undefined;
     this.decided = this.#decide(conn);
   }
@@ -316,7 +325,7 @@ function guard(namespace: Namespace, connections: Connections): void {
   namespace._add = async (client, auth, done) => {
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
-    if (connection.barred === "STORE_UNAVAILABLE" && !connection.live) connection.decide(client.conn);
+    if (connection.barred === "STORE_UNAVAILABLE") connection.decide(client.conn);
     if (connection.decided) await connection.decided;
     if (client.conn.readyState !== "open") return;
     if (connection.barred === undefined) return add.call(namespace, client, auth, done);

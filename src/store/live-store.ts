@@ -373,7 +373,7 @@ export class LiveStore extends session.Store {
 
   #merged(text: string, base: string, next: string): Draft {
     // Nobody else wrote: what the writer has is what is stored.
-    if (text === base && this.absoluteTimeout === undefined && !isStamped(text)) {
+    if (text === base && this.absoluteTimeout === undefined && !isStamped(text) && !isStamped(next)) {
       return { text: next, expires: timesOf(next).expires };
     }
     const current = parse(text);

@@ -251,6 +251,7 @@ test("wrong options and servers are clear errors", () => {
   expect(() => sessions.attach(io, { origins: "https://a" as never })).toThrow(code("OPTION_INVALID"));
   sessions.attach(io);
   expect(() => sessions.attach(io)).toThrow(code("OPTION_INVALID"));
+  expect(() => createSessions({ secret }).attach(io)).toThrow(code("OPTION_INVALID"));
 });
 
 test("what the application's listeners throw is its own uncaught exception, and stops no end", async () => {
