@@ -46,6 +46,9 @@ export class Admission {
   /** Sessions that were issued for handshakes under way. */
   readonly #issued = new WeakMap<IncomingMessage, { readonly id: string; readonly setCookie: string }>();
 
+  /** Handshakes for which none could be issued. */
+  readonly #unissued = new WeakSet<IncomingMessage>();
+
   constructor(host: Host, rules: AdmissionRules) {
     this.#host = host;
     this.#rules = rules;
@@ -66,6 +69,7 @@ export class Admission {
       if (issued) this.#issued.set(request, issued);
     } catch (error) {
       // The handshake goes on and is refused with the reason where the client can read it.
+      this.#unissued.add(request);
       this.#host.failed(error);
     }
   }
@@ -121,7 +125,7 @@ export class Admission {
     if ("code" in found) {
       if (request) this.#noteMissing(request, cors);
       if (missing === "anonymous" && found.code !== "STORE_UNAVAILABLE") return undefined;
-      throw new SessionError(found.code);
+      throw new SessionError(request && this.#unissued.has(request) ? "STORE_UNAVAILABLE" : found.code);
     }
     try {
       return await this.#host.registry.acquire(found.id, connection);

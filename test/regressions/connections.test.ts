@@ -1,0 +1,145 @@
+// Connections that come and go in unusual ways: what they leave behind, and what their handlers still may do.
+import { once } from "node:events";
+import { expect, onTestFinished, test, vi } from "vitest";
+import WebSocket from "ws";
+import { liveStore } from "../../src/index.js";
+import { startApp } from "../support/app.js";
+import { closed } from "../support/browser.js";
+import { LineStore } from "../support/stores.js";
+
+test("a change by a handler that outlived its connection is saved after an outage, also if the client is back", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: liveStore(line, { timeout: 100 }), lease: 60_000 } });
+  const errors: unknown[] = [];
+  app.sessions.on("error", (error) => errors.push(error));
+  const ada = await app.login();
+  const socket = await ada.connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const { session } = server;
+  expect(session.user).toBe("ada");
+  socket.disconnect();
+  await expect.poll(() => app.sessions.size).toBe(0);
+  await ada.connect();
+  line.state = "fails";
+  session.other = "kept";
+  await expect.poll(() => errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
+  line.state = "up";
+  const stored = (): Promise<string | undefined> => app.sessions.store.read(session.id, (text) => text);
+  await expect.poll(stored, { timeout: 5000 }).toContain('"other":"kept"');
+});
+
+test("a middleware that never calls next leaves nothing in the adapter's rooms", async () => {
+  let isAsked = false;
+  const app = await startApp({
+    setup({ io }) {
+      io.use(() => {
+        isAsked = true;
+      });
+    },
+  });
+  const socket = (await app.login()).socket();
+  socket.connect();
+  await expect.poll(() => isAsked).toBe(true);
+  socket.io.engine.close();
+  await expect.poll(() => app.io.engine.clientsCount).toBe(0);
+  expect(app.io.of("/").adapter.rooms.size).toBe(0);
+});
+
+test("of a client that connects to one namespace twice both sockets end with the session", async () => {
+  const app = await startApp();
+  const ada = await app.login();
+  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+    headers: { cookie: ada.cookie },
+  });
+  const packets: string[] = [];
+  ws.on("message", (data: Buffer) => packets.push(data.toString()));
+  await once(ws, "open");
+  ws.send("40");
+  ws.send("40");
+  await expect.poll(() => packets.filter((packet) => packet.startsWith("40"))).toHaveLength(2);
+  const close = once(ws, "close");
+  await ada.post("/logout");
+  await close;
+  await expect.poll(() => app.io.of("/").sockets.size).toBe(0);
+  expect(app.io.of("/").adapter.rooms.size).toBe(0);
+  expect(app.sessions.size).toBe(0);
+});
+
+test("a connection that closes while its session is read holds no live session", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line } });
+  const ada = await app.login();
+  line.latency = 1000;
+  line.asked.get = 0;
+  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+    headers: { cookie: ada.cookie },
+  });
+  await once(ws, "open");
+  await expect.poll(() => line.asked.get, { interval: 5 }).toBe(1);
+  ws.terminate();
+  await expect.poll(() => app.io.engine.clientsCount, { interval: 5 }).toBe(0);
+  expect(app.sessions.size).toBe(1);
+  await expect.poll(() => app.sessions.size, { timeout: 5000 }).toBe(0);
+});
+
+test("an event after the session's time reaches no handler, even before the clock has ended it", async () => {
+  let calls = 0;
+  const app = await startApp({
+    sessions: { cookie: { maxAge: 10_000 } },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("here", () => calls++));
+    },
+  });
+  const socket = await (await app.login()).connect();
+  const end = closed(socket);
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  socket.emit("here");
+  expect((await end).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  expect(calls).toBe(0);
+});
+
+test("the last event before a silence is told to the store, although touches are throttled", async () => {
+  const app = await startApp({
+    // Told at most once in a tenth of it.
+    sessions: { cookie: { maxAge: 20_000 } },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("here", (done) => done(Date.now())));
+    },
+  });
+  const socket = await (await app.login()).connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const { id } = server.session;
+  const expires = (): Promise<number> =>
+    app.sessions.store.read(id, (text) => Date.parse(JSON.parse(text as string).cookie.expires));
+  const before = await expires();
+  await expect.poll(() => Date.now() + 20_000).toBeGreaterThan(before + 50);
+  const at = (await socket.emitWithAck("here")) as number;
+  expect(await expires()).toBe(before);
+  await expect.poll(expires, { timeout: 5000 }).toBeGreaterThanOrEqual(at + 20_000 - 20);
+});
+
+test("an absolute lifetime ends a silent socket, too", async () => {
+  const app = await startApp({ sessions: { absoluteTimeout: 500 } });
+  const socket = await (await app.login()).connect();
+  expect((await closed(socket)).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+});
+
+test("a client that was refused in an outage may try again on the same connection", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line } });
+  const ada = await app.login();
+  line.state = "fails";
+  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+    headers: { cookie: ada.cookie },
+  });
+  const packets: string[] = [];
+  ws.on("message", (data: Buffer) => packets.push(data.toString()));
+  await once(ws, "open");
+  ws.send("40");
+  await expect.poll(() => packets.at(-1)).toMatch(/^44.*STORE_UNAVAILABLE/);
+  line.state = "up";
+  ws.send("40");
+  await expect.poll(() => packets.at(-1)).toMatch(/^40\{/);
+  ws.terminate();
+});

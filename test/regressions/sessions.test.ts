@@ -1,0 +1,89 @@
+// What the methods of `sessions` and of `socket.session` take and answer, in unusual cases.
+import { expect, test } from "vitest";
+import { type SessionError } from "../../src/index.js";
+import { startApp } from "../support/app.js";
+import { LineStore } from "../support/stores.js";
+
+test("an express-session object is a target like its request; nothing at all is TARGET_INVALID", async () => {
+  const app = await startApp({
+    setup({ app, sessions }) {
+      app.get("/rooms", (req, res) => {
+        res.json([sessions.room(req.session as never), sessions.room(req)]);
+      });
+    },
+  });
+  const ada = await app.login();
+  const [ofSession, ofRequest] = await ada.get<string[]>("/rooms");
+  expect(ofSession).toBeTypeOf("string");
+  expect(ofSession).toBe(ofRequest);
+  await expect(app.sessions.destroy(undefined as never)).rejects.toMatchObject({
+    code: "TARGET_INVALID",
+  } satisfies Partial<SessionError>);
+});
+
+test("reload() of a session that is gone rejects with SESSION_DESTROYED", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line, lease: 60_000 } });
+  await (await app.login()).connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  line.inner.destroy(server.session.id);
+  await expect(server.session.reload()).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
+});
+
+test("what update(request) changed is not written again at the end of the request", async () => {
+  const app = await startApp({
+    setup({ app, sessions }) {
+      app.post("/work", async (req, res) => {
+        await sessions.update(req, (session) => void (session.count = 1));
+        await sessions.update(req.sessionID, (session) => void (session.count = 5));
+        req.session.other = "x";
+        res.json({});
+      });
+    },
+  });
+  const ada = await app.login();
+  await ada.post("/work");
+  expect(await ada.get("/session")).toMatchObject({ count: 5, other: "x" });
+});
+
+test("update() stands on what its caller changed a moment ago, on a socket and in a request", async () => {
+  const app = await startApp({
+    setup({ app, sessions }) {
+      app.post("/count", async (req, res) => {
+        req.session.count = 10;
+        await sessions.update(req, (session) => void (session.count = (session.count ?? 0) + 1));
+        res.json({ count: req.session.count });
+      });
+    },
+  });
+  const ada = await app.login();
+  await ada.connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  server.session.count = 5;
+  expect(await app.sessions.update(server, (session) => (session.count = (session.count ?? 0) + 1))).toBe(6);
+  expect(await (await ada.post("/count")).json()).toEqual({ count: 11 });
+  expect(server.session.count).toBe(11);
+});
+
+test("a signal that is asked for after the end is aborted, with the end's code as reason", async () => {
+  const app = await startApp();
+  const ada = await app.login();
+  await ada.connect();
+  const [server] = app.io.of("/").sockets.values();
+  await ada.post("/logout");
+  const signal = app.sessions.get(server as never)?.signal;
+  expect(signal?.aborted).toBe(true);
+  expect(signal?.reason).toMatchObject({ code: "SESSION_DESTROYED" });
+});
+
+test("close() resolves when what was changed before is stored", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line } });
+  await (await app.login()).connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const { id } = server.session;
+  line.latency = 20;
+  server.session.other = "x";
+  await app.sessions.close();
+  expect((line.inner as any).sessions[id]).toContain('"other":"x"');
+});
