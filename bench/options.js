@@ -1,7 +1,7 @@
 // How long and how much is measured: defaults, --quick, and one flag per number.
 import { parseArgs } from "node:util";
 
-const full = { generations: 2, rounds: 8, connects: 200, connections: 1000, heapRounds: 2, sockets: 30, events: 100 };
+const full = { generations: 2, rounds: 8, connects: 200, connections: 1000, heapRounds: 2, sockets: 30, events: 250 };
 const quick = { generations: 1, rounds: 3, connects: 50, connections: 150, heapRounds: 1, sockets: 10, events: 30 };
 
 export const usage = `npm run bench -- [--quick] [--no-report] [--<number> n]
