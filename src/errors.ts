@@ -191,3 +191,10 @@ export interface Verdict {
 export function verdict(code: SessionCode): Verdict {
   return { code, retry: help[code].retry };
 }
+
+/** The code of an end that a writer met; undefined where the error tells of no end: unknown is not gone. */
+export function endCodeOf(error: unknown): EndCode | undefined {
+  const { code } = error as SessionError;
+  if (code === "SESSION_UNKNOWN") return "SESSION_DESTROYED";
+  return code === "SESSION_EXPIRED" || code === "SESSION_ROTATED" || code === "SESSION_DESTROYED" ? code : undefined;
+}

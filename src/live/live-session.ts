@@ -1,10 +1,10 @@
 // The one object on this node for a session that has connections here: its connections, the gate for their events,
 // its time and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
-import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { type EndCode, endCodeOf, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record.js";
-import { endCodeOf, ignore, never, Saved, type SaveContext } from "./saved.js";
+import { ignore, never, Saved, type SaveContext } from "./saved.js";
 import type { SessionOperations, SocketSession } from "./session-object.js";
 
 const debug = createDebug("socket-session:live-session");

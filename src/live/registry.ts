@@ -73,7 +73,8 @@ export class Registry implements Subscriber {
 
   /**
    * The live session for a new connection: shared with all others here, read from the store once. Rejects with
-   * `SESSION_UNKNOWN`, `SESSION_ROTATED` (a moment ago) or `STORE_UNAVAILABLE`. The session is let go of by `live.remove(connection)`.
+   * `SESSION_UNKNOWN`, `SESSION_ROTATED` (a moment ago) or `STORE_UNAVAILABLE`. The session is let go of by
+   * `live.remove(connection)`.
    */
   async acquire(id: string, connection: Connection): Promise<ActiveSession> {
     if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");

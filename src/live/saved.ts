@@ -1,6 +1,6 @@
 // What a live session knows of the store, and what it has over it: takes in what others changed, saves what was
 // changed here. Knows nothing of connections, nor of time but for trying again.
-import { type EndCode, SessionError } from "../errors.js";
+import { type EndCode, endCodeOf, SessionError } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { inflate, mergeInto, parse, stringify, strip } from "../store/record.js";
@@ -281,13 +281,6 @@ export abstract class Saved extends Tracked {
 
 function saveScheduled(live: Saved): void {
   live.saveScheduled();
-}
-
-/** The code of an end that a writer met; undefined where the error tells of no end: unknown is not gone. */
-export function endCodeOf(error: unknown): EndCode | undefined {
-  const { code } = error as SessionError;
-  if (code === "SESSION_UNKNOWN") return "SESSION_DESTROYED";
-  return code === "SESSION_EXPIRED" || code === "SESSION_ROTATED" || code === "SESSION_DESTROYED" ? code : undefined;
 }
 
 export function ignore(): void {}

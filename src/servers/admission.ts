@@ -45,7 +45,6 @@ export class Admission {
   readonly #rules: AdmissionRules;
   /** Sessions that were issued for handshakes under way. */
   readonly #issued = new WeakMap<IncomingMessage, { readonly id: string; readonly setCookie: string }>();
-
   /** Handshakes for which none could be issued. */
   readonly #unissued = new WeakSet<IncomingMessage>();
 

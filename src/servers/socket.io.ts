@@ -112,7 +112,6 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   if (attached.has(target)) {
     throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
   }
-  attached.add(target);
   const connections = new Connections(parts, isWhole);
   // A dynamic namespace is guarded by its children: it has no sockets itself.
   const children = isWhole ? undefined : target.children;
@@ -120,6 +119,7 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
     // What was attached by itself keeps its own rules.
     if (!isWhole || !guards.has(namespace)) guard(namespace, connections);
   }
+  attached.add(target);
   if (isWhole || children) {
     server.on("new_namespace", (namespace) => {
       if (children ? children.has(namespace) : !guards.has(namespace)) guard(namespace, connections);

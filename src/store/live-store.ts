@@ -3,7 +3,7 @@
 import { inspect } from "node:util";
 import createDebug from "debug";
 import session, { type SessionData } from "express-session";
-import { type EndCode, SessionError } from "../errors.js";
+import { type EndCode, endCodeOf, SessionError } from "../errors.js";
 import type { Driver } from "./driver.js";
 import { reconcile } from "./merge.js";
 import { KeyedQueue } from "./queue.js";
@@ -318,7 +318,7 @@ export class LiveStore extends session.Store {
           // What an object of unknown origin lacks is no deletion: its base is empty.
           await this.#rewrite(id, (text) => this.#merged(text, origin?.base ?? emptyBase, next));
         } catch (error) {
-          if (!isEnd(error)) throw error;
+          if (!endCodeOf(error)) throw error;
           if (origin || this.#ended.has(id)) debug("write to an ended session dropped");
           else await this.#create(id, next);
         }
@@ -336,7 +336,7 @@ export class LiveStore extends session.Store {
       try {
         await this.#rewrite(id, (text) => this.#merged(text, base, next), undefined, true);
       } catch (error) {
-        if (!isEnd(error)) throw error;
+        if (!endCodeOf(error)) throw error;
       }
     });
   }
@@ -516,16 +516,6 @@ function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): void
   promise.then(
     (value) => callback && process.nextTick(callback, null, value),
     (error: unknown) => callback && process.nextTick(callback, error),
-  );
-}
-
-function isEnd(error: unknown): boolean {
-  const code = error instanceof SessionError ? error.code : undefined;
-  return (
-    code === "SESSION_UNKNOWN" ||
-    code === "SESSION_DESTROYED" ||
-    code === "SESSION_EXPIRED" ||
-    code === "SESSION_ROTATED"
   );
 }
 

@@ -57,12 +57,11 @@ export function timesOf(text: string): Times {
 }
 
 function timesOfRecord(record: SessionRecord): Times {
-  const { originalMaxAge, expires } = record.cookie;
-  const at = record[created];
+  const { originalMaxAge } = record.cookie;
   return {
     maxAge: typeof originalMaxAge === "number" ? originalMaxAge : undefined,
-    expires: moment(expires),
-    createdAt: typeof at === "number" ? at : undefined,
+    expires: expiryOf(record),
+    createdAt: createdAt(record),
   };
 }
 
@@ -78,7 +77,8 @@ export function expiryOf(record: SessionRecord): number {
 
 /** When the session was created (ms since 1970), where that was noted. */
 export function createdAt(record: SessionRecord): number | undefined {
-  return timesOfRecord(record).createdAt;
+  const at = record[created];
+  return typeof at === "number" ? at : undefined;
 }
 
 /** True where a text says when its session was created. */

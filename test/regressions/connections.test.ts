@@ -4,8 +4,19 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import WebSocket from "ws";
 import { liveStore } from "../../src/index.js";
 import { startApp } from "../support/app.js";
-import { closed } from "../support/browser.js";
+import { type Browser, closed } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
+
+/** A client that speaks the protocol itself, before its first CONNECT. */
+async function openRaw(browser: Browser): Promise<{ ws: WebSocket; packets: string[] }> {
+  const ws = new WebSocket(`${browser.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+    headers: { cookie: browser.cookie },
+  });
+  const packets: string[] = [];
+  ws.on("message", (data: Buffer) => packets.push(data.toString()));
+  await once(ws, "open");
+  return { ws, packets };
+}
 
 test("a change by a handler that outlived its connection is saved after an outage, also if the client is back", async () => {
   const line = new LineStore();
@@ -48,12 +59,7 @@ test("a middleware that never calls next leaves nothing in the adapter's rooms",
 test("of a client that connects to one namespace twice both sockets end with the session", async () => {
   const app = await startApp();
   const ada = await app.login();
-  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
-    headers: { cookie: ada.cookie },
-  });
-  const packets: string[] = [];
-  ws.on("message", (data: Buffer) => packets.push(data.toString()));
-  await once(ws, "open");
+  const { ws, packets } = await openRaw(ada);
   ws.send("40");
   ws.send("40");
   await expect.poll(() => packets.filter((packet) => packet.startsWith("40"))).toHaveLength(2);
@@ -130,12 +136,7 @@ test("a client that was refused in an outage may try again on the same connectio
   const app = await startApp({ sessions: { store: line } });
   const ada = await app.login();
   line.state = "fails";
-  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
-    headers: { cookie: ada.cookie },
-  });
-  const packets: string[] = [];
-  ws.on("message", (data: Buffer) => packets.push(data.toString()));
-  await once(ws, "open");
+  const { ws, packets } = await openRaw(ada);
   ws.send("40");
   await expect.poll(() => packets.at(-1)).toMatch(/^44.*STORE_UNAVAILABLE/);
   line.state = "up";

@@ -71,14 +71,7 @@ describe.each(transports)("over %s", (via) => {
   });
 
   test.each(["before", "after"])("attached %s the server is bound to a port", async (when) => {
-    const app = express();
-    const sessions = createSessions({ secret });
-    app.use(sessions.middleware);
-    app.post("/login", (req, res) => {
-      req.session.user = "ada";
-      res.json({});
-    });
-    const http = createServer(app);
+    const { http, sessions } = withLogin(express());
     const io = new Server();
     if (when === "before") sessions.attach(io, { missing: "create" });
     io.attach(http);
@@ -90,6 +83,16 @@ describe.each(transports)("over %s", (via) => {
     expect(await (await ada.connect("/", { via })).emitWithAck("user")).toBe("ada");
   });
 });
+
+function withLogin(app: express.Express): { http: ReturnType<typeof createServer>; sessions: Sessions } {
+  const sessions = createSessions({ secret });
+  app.use(sessions.middleware);
+  app.post("/login", (req, res) => {
+    req.session.user = "ada";
+    res.json({});
+  });
+  return { http: createServer(app), sessions };
+}
 
 async function listen(http: ReturnType<typeof createServer>, io: Server, sessions: Sessions): Promise<Browser> {
   http.listen(0, "127.0.0.1");
@@ -105,14 +108,7 @@ async function listen(http: ReturnType<typeof createServer>, io: Server, session
 }
 
 test("Express 4 serves as well", async () => {
-  const app = (express4 as unknown as typeof express)();
-  const sessions = createSessions({ secret });
-  app.use(sessions.middleware);
-  app.post("/login", (req, res) => {
-    req.session.user = "ada";
-    res.json({});
-  });
-  const http = createServer(app);
+  const { http, sessions } = withLogin((express4 as unknown as typeof express)());
   const io = new Server(http);
   sessions.attach(io);
   answer(io);
