@@ -1,0 +1,66 @@
+// Sessions out of any express-session or Connect store, whose save() merges: it writes what was changed, and only if
+// the session is still there.
+import type session from "express-session";
+import { type SessionData, type Store } from "express-session";
+import { liveStore } from "../../store/foreign.js";
+import type { LiveStore } from "../../store/live-store.js";
+import { once } from "./once.js";
+
+/** An express-session `Session`. */
+export type Session = session.Session & SessionData;
+
+/** A store as the older modules take it: `get` is enough to read, `get`, `set` and `destroy` to save. */
+export type AnyStore =
+  | Store
+  | { load(id: never, done: (error: unknown, session?: never) => void): unknown }
+  | { get(id: never, done: (error: unknown, session?: never) => void): unknown };
+
+interface Methods {
+  load?(id: unknown, done: (error: unknown, session?: object | null) => void): unknown;
+  get?(id: unknown, done: (error: unknown, session?: object | null) => void): unknown;
+  set?: unknown;
+  destroy?: unknown;
+}
+
+/**
+ * Reads a session through the store's `load()`, else its `get()`. Answers once: with the store's error, or with null
+ * where it has no such session.
+ */
+export function loadSession(
+  store: AnyStore,
+  id: unknown,
+  done: (error: unknown, session: Session | null) => void,
+): void {
+  const reader = store as Methods;
+  once<[found?: object | null]>(
+    (error, found) => {
+      // express-session takes ENOENT for "no such session": file stores answer so.
+      if (error && (error as NodeJS.ErrnoException).code !== "ENOENT") done(error, null);
+      else done(null, found && !error ? mergeOnSave(store, String(id), found) : null);
+    },
+    (answer) => (typeof reader.load === "function" ? reader.load(id, answer) : reader.get?.(id, answer)),
+  );
+}
+
+/** The same session as one whose save() merges. As it is where the store can only read. */
+export function mergeOnSave(store: AnyStore, id: string, found: object): Session {
+  const live = mergingStore(store);
+  if (!live || (live === store && "save" in found)) return found as Session;
+  return live.createSession({ sessionID: id, sessionStore: live } as never, copy(found));
+}
+
+const merging = new WeakMap<object, LiveStore>();
+
+/** The live store over this store: always the same one. Undefined where the store can only read. */
+export function mergingStore(store: AnyStore): LiveStore | undefined {
+  const { get, set, destroy } = store as Methods;
+  if (typeof get !== "function" || typeof set !== "function" || typeof destroy !== "function") return undefined;
+  let live = merging.get(store);
+  if (!live) merging.set(store, (live = liveStore(store as Store)));
+  return live;
+}
+
+/** The data alone, with the cookie as it is stored. */
+function copy(found: object): SessionData {
+  return JSON.parse(JSON.stringify(found)) as SessionData;
+}
