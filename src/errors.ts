@@ -20,6 +20,8 @@ export type UsageCode =
   | "OPTION_INVALID"
   | "STORE_NOT_LIVE"
   | "STORE_UNSUPPORTED"
+  | "STORE_CLIENT_INVALID"
+  | "STORE_NOT_READY"
   | "SERVER_UNSUPPORTED"
   | "TARGET_INVALID"
   | "DATA_INVALID"
@@ -109,6 +111,18 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "The store does not offer this operation, or is not an express-session store.",
     cause: "all, length and clear are optional for express-session stores.",
     fix: "Use a store that implements it.",
+    retry: false,
+  },
+  STORE_CLIENT_INVALID: {
+    what: "The store was given a client or pool that it cannot work with.",
+    cause: "It is of another package, a subscriber, not there at all, or has no listener for errors.",
+    fix: "Pass redisStore() a client of the package redis, postgresStore() a Pool of the package pg, each with an error listener.",
+    retry: false,
+  },
+  STORE_NOT_READY: {
+    what: "The store cannot be used as it is set up.",
+    cause: "Its client is not connected, or its table is not there or has other columns.",
+    fix: "Connect the client before the first request; create the table, or pass createTable: true.",
     retry: false,
   },
   SERVER_UNSUPPORTED: {

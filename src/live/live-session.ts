@@ -45,6 +45,15 @@ export interface Context extends SaveContext {
 
 const longestTouchInterval = 60_000;
 
+/** A look into the store that is under way. */
+interface Check {
+  readonly done: Promise<boolean>;
+  /** The doubts that it settles. */
+  readonly doubts: number;
+  /** The look after it, for all who came with newer doubts. */
+  next: Promise<boolean> | undefined;
+}
+
 export class ActiveSession extends Saved implements LiveSession, SessionOperations {
   readonly data: SocketSession;
   /** Connections that wait for the first read. */
@@ -69,7 +78,10 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   #prolongedAt = 0;
   /** When a shared store was last seen to have this data (ms since 1970). */
   #checkedAt = 0;
-  #checking: Promise<boolean> | undefined;
+  /** How often there was reason to look again, and how often there had been when the last look began. */
+  #doubts = 0;
+  #doubtsSettled = 0;
+  #checking: Check | undefined;
   /** Not to be checked again before this moment; undefined where the last check went well. */
   #checkAgainAt: number | undefined;
 
@@ -109,7 +121,10 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   // --- Saved ---
 
   protected taken(before: string, text: string): void {
-    if (this.context.store.isShared) this.#checkedAt = Date.now();
+    if (this.context.store.isShared) {
+      this.#checkedAt = Date.now();
+      this.context.wakeAt(this.#checkedAt + this.context.lease);
+    }
     this.#checkAgainAt = undefined;
     if (text === before) return;
     this.#noteTimes(timesOf(text));
@@ -155,14 +170,16 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     const now = Date.now();
     this.#noteActivity(now);
     if (this.isEscaped) setImmediate(lookAgain, this);
+    // While other nodes are not heard, only a look that begins now tells what they did.
+    if (!this.context.store.isHearing) this.#doubts++;
     if (this.#isFresh(now)) return true;
     // Nobody waits for a store that is known not to answer: it is asked again in the background.
     if (this.context.store.isDown && now < this.#deadline) {
-      if (now >= (this.#checkAgainAt ?? 0)) void this.#check();
+      if (now >= (this.#checkAgainAt ?? 0)) void this.check();
       return this.#mayGoOn(now);
     }
     const isOver = now >= this.#deadline;
-    return this.#check().then((mayGoOn) => {
+    return this.check().then((mayGoOn) => {
       // It was kept alive elsewhere, in a way that its text does not show: then this was activity, too.
       if (mayGoOn && isOver) this.#noteActivity(now, true);
       return mayGoOn;
@@ -171,30 +188,91 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   /** For a new connection: reads the store unless what is known is fresh. Rejects where the store does not answer. */
   async ready(): Promise<void> {
-    if (this.isDetached || this.context.store.isDown || !this.#isFresh(Date.now())) await this.#read();
+    const since = Date.now();
+    if (!this.isDetached && !this.context.store.isDown && this.#isFresh(since)) return;
+    const doubts = this.#doubts;
+    await this.#read();
+    this.settle(doubts, since);
   }
 
   #isFresh(now: number): boolean {
     const { store, lease } = this.context;
     // The clock that ends sessions may be late by a moment; a handler is not.
-    return (!store.isShared || now - this.#checkedAt < lease) && now < this.#deadline;
+    if (now >= this.#deadline) return false;
+    return !store.isShared || (store.isHearing && this.#isSettled && now - this.#checkedAt < lease);
   }
 
-  /** Re-reads the store. Resolves with whether handlers may go on. */
-  #check(): Promise<boolean> {
-    this.#checking ??= this.#read()
-      .then(
-        () => !this.ended,
-        () => {
-          const now = Date.now();
-          this.#checkAgainAt = now + 1000;
-          return this.#mayGoOn(now);
-        },
-      )
-      .finally(() => {
+  get #isSettled(): boolean {
+    return this.#doubtsSettled === this.#doubts;
+  }
+
+  /** What is known here no longer counts: another node changed it, or may have. */
+  doubt(): void {
+    this.#doubts++;
+    this.#checkAgainAt = undefined;
+  }
+
+  /** When the session is to be looked at again, whether somebody uses it or not (ms since 1970). */
+  get checkAt(): number {
+    const { store, lease } = this.context;
+    if (!store.isShared || this.ended || this.loading || this.#checking) return never;
+    return Math.max(this.#isSettled ? this.#checkedAt + lease : 0, this.#checkAgainAt ?? 0);
+  }
+
+  /** To be taken before a look begins, and given to {@link ActiveSession.settle} after it. */
+  get doubts(): number {
+    return this.#doubts;
+  }
+
+  /** A look that began at `since`, with these doubts, found what is known here. */
+  settle(doubts: number, since: number): void {
+    this.#doubtsSettled = doubts;
+    this.#checkedAt = Math.max(this.#checkedAt, since);
+    this.#checkAgainAt = undefined;
+  }
+
+  /** A look that began at `since` found `text`. True where that is what is known here: nothing else is to be done. */
+  confirm(text: string | undefined, doubts: number, since: number): boolean {
+    if (text === undefined || !this.isKnown(text)) return false;
+    this.settle(doubts, since);
+    return true;
+  }
+
+  /** The store did not answer. Closes the connections where that was so for too long. */
+  unanswered(): boolean {
+    const now = Date.now();
+    // Half fixed, half random, as in Saved.
+    this.#checkAgainAt = now + 500 + Math.random() * 1000;
+    this.context.wakeAt(this.#checkAgainAt);
+    return this.#mayGoOn(now);
+  }
+
+  /**
+   * Re-reads the store, once for all who ask meanwhile; one who comes with a newer doubt waits for the look after it.
+   * Resolves with whether handlers may go on.
+   */
+  check(): Promise<boolean> {
+    const under = this.#checking;
+    if (under) {
+      if (under.doubts === this.#doubts) return under.done;
+      under.next ??= under.done.then(() => this.check());
+      return under.next;
+    }
+    const doubts = this.#doubts;
+    const since = Date.now();
+    const done = this.#read().then(
+      () => {
         this.#checking = undefined;
-      });
-    return this.#checking;
+        if (!this.ended) this.settle(doubts, since);
+        return !this.ended;
+      },
+      () => {
+        this.#checking = undefined;
+        return this.unanswered();
+      },
+    );
+    this.#checking = { done, doubts, next: undefined };
+    return done;
   }
 
   /** True if the last look into the store is not too long ago; else closes the connections. */

@@ -21,6 +21,14 @@ export interface RegistryOptions {
 /** How long after a rotation (ms) its old id is turned down with "come back", not with "unknown". */
 const rotationGrace = 10_000;
 
+/** How many sessions are re-read with one command; and how many side by side where each is a command. */
+const batchSize = 200;
+const batchSizeOfSingles = 10;
+/** Sessions whose lease ends within this part of it are re-read with those whose lease has ended. */
+const leaseSlack = 0.1;
+/** How long after a sweep (ms) the next may begin. */
+const sweepPause = 100;
+
 export class Registry implements Subscriber {
   readonly #store: LiveStore;
   readonly #context: Context;
@@ -30,6 +38,7 @@ export class Registry implements Subscriber {
   readonly #clock = new Clock((now) => this.#tick(now));
   readonly #unsubscribe: () => void;
   #isClosed = false;
+  #isSweeping = false;
 
   constructor(store: LiveStore, options: RegistryOptions, events: RegistryEvents) {
     this.#store = store;
@@ -52,8 +61,12 @@ export class Registry implements Subscriber {
       },
       revived: (live) => {
         if (this.#isClosed || live.ended || this.#sessions.get(live.id) === live) return;
-        if (this.#sessions.has(live.id)) this.#leaving.add(live);
-        else this.#sessions.set(live.id, live);
+        if (this.#sessions.has(live.id)) {
+          this.#leaving.add(live);
+          return;
+        }
+        this.#sessions.set(live.id, live);
+        void store.watch(live.id);
       },
       failed: (error) => events.error(error),
     };
@@ -90,7 +103,11 @@ export class Registry implements Subscriber {
     live.pending++;
     try {
       if (live.loading) await live.loading;
-      else await live.ready();
+      else {
+        // It was let go of meanwhile: what other nodes did is heard again before it is read.
+        if (live.isDetached) await this.#store.watch(id);
+        await live.ready();
+      }
       if (live.ended) throw new SessionError(live.ended);
       live.isDetached = false;
       live.add(connection);
@@ -108,8 +125,18 @@ export class Registry implements Subscriber {
       for (const live of this.#sessions.values()) live.end("SESSION_DESTROYED");
       return;
     }
-    const live = this.#sessions.get(notice.id);
+    if (notice.kind === "stale" && notice.id === undefined) {
+      for (const live of this.#sessions.values()) live.doubt();
+      this.#context.wakeAt(Date.now());
+      return;
+    }
+    const live = this.#sessions.get(notice.id as string);
     if (!live) return;
+    if (notice.kind === "stale") {
+      live.doubt();
+      if (!live.loading) void live.check();
+      return;
+    }
     if (notice.kind === "ended") live.end(notice.code);
     else if (!live.loading) live.take(notice.text, notice.source);
   }
@@ -117,6 +144,10 @@ export class Registry implements Subscriber {
   flush(id: string): Promise<void> | undefined {
     const live = this.#sessions.get(id);
     return live && !live.loading && !live.ended && !live.isSaved ? live.save() : undefined;
+  }
+
+  watches(id: string): boolean {
+    return this.#sessions.has(id);
   }
 
   /** Saves what is pending, then stops listening and all timers. Rejects if something could not be saved. */
@@ -133,11 +164,18 @@ export class Registry implements Subscriber {
 
   async #load(live: ActiveSession): Promise<void> {
     try {
+      // Watched first, then read: nothing that another node does slips between.
+      const watching = this.#store.watch(live.id);
+      if (watching) await watching;
+      const { doubts } = live;
+      const since = Date.now();
       const isKnown = await this.#store.read(live.id, (text) => {
         // An unknown one stays "loading" until nobody can find it any more.
         if (text === undefined) return false;
         live.loading = undefined;
+        if (live.ended) return true;
         live.take(text);
+        live.settle(doubts, since);
         return true;
       });
       if (!isKnown) throw this.#unknown(live.id);
@@ -158,15 +196,56 @@ export class Registry implements Subscriber {
     if (this.#sessions.get(live.id) !== live) return;
     this.#sessions.delete(live.id);
     live.isDetached = true;
+    this.#store.unwatch(live.id);
   }
 
   #tick(now: number): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const live of this.#sessions.values()) next = Math.min(next, live.tick(now));
+    let checkAt = Number.POSITIVE_INFINITY;
+    for (const live of this.#sessions.values()) {
+      next = Math.min(next, live.tick(now));
+      checkAt = Math.min(checkAt, live.checkAt);
+    }
     for (const live of this.#leaving) {
       if (live.ended || live.isSaved) this.#leaving.delete(live);
       else next = Math.min(next, live.tick(now));
     }
+    if (this.#isSweeping) return next;
+    if (checkAt > now) return Math.min(next, checkAt);
+    void this.#sweep(now + this.#context.lease * leaseSlack);
     return next;
+  }
+
+  /** Re-reads all sessions whose lease ends before `until`, silent ones too, a batch after the other. */
+  async #sweep(until: number): Promise<void> {
+    this.#isSweeping = true;
+    const due = [...this.#sessions.values()].filter((live) => live.checkAt <= until);
+    const { canReadMany } = this.#store;
+    const size = canReadMany ? batchSize : batchSizeOfSingles;
+    for (let index = 0; index < due.length && !this.#isClosed; index += size) {
+      const batch = due.slice(index, index + size).filter((live) => live.checkAt <= until);
+      await (canReadMany ? this.#checkTogether(batch) : Promise.all(batch.map((live) => live.check())));
+      // One question is enough for a store that does not answer.
+      if (this.#store.isDown) for (const live of due.slice(index + size)) live.unanswered();
+      if (this.#store.isDown) break;
+    }
+    this.#isSweeping = false;
+    this.#context.wakeAt(Date.now() + sweepPause);
+  }
+
+  async #checkTogether(batch: readonly ActiveSession[]): Promise<void> {
+    if (batch.length === 0) return;
+    const since = Date.now();
+    const doubts = batch.map((live) => live.doubts);
+    let texts: (string | undefined)[];
+    try {
+      texts = await this.#store.readMany(batch.map(({ id }) => id));
+    } catch {
+      for (const live of batch) live.unanswered();
+      return;
+    }
+    // What is not as known here is read again in its turn, between the session's own writes.
+    const others = batch.filter((live, index) => !live.confirm(texts[index], doubts[index] as number, since));
+    await Promise.all(others.map((live) => live.check()));
   }
 }

@@ -87,6 +87,11 @@ export abstract class Saved extends Tracked {
     return this.isSaved || this.#failed?.retryAt === never;
   }
 
+  /** True where this text is what is known to be stored. */
+  protected isKnown(text: string): boolean {
+    return text === this.#base;
+  }
+
   /** Takes what the store has. Runs within the session's queue, so that it never goes back in time. */
   take(text: string, source?: object): void {
     const before = this.#base;

@@ -1,5 +1,6 @@
 // The interface that one kind of storage fills, and its contract in words. Knows nothing of sessions but that they
-// are texts with an id and an expiry; merging, notices and the express-session API are the live store's.
+// are texts with an id and an expiry; merging and the express-session API are the live store's.
+import type { EndCode } from "../errors.js";
 
 /**
  * What the live store needs from one kind of storage. All times are ms since 1970; `Infinity` means no expiry.
@@ -9,6 +10,7 @@
  * - `create` writes only where nothing is, `replace` only where exactly `expected` is (compare-and-set). Both answer
  *   whether they wrote. A driver without compare-and-set always writes; its promise is then that of one process.
  * - A call that fails rejects with the storage's own error and has, as far as is known, changed nothing.
+ * - With `notices`, `replace` and `remove` tell the other nodes in the same atomic step in which they write.
  */
 export interface Driver {
   /** True where another process can write the same sessions: a live session is then re-read after its lease. */
@@ -17,17 +19,60 @@ export interface Driver {
   /** True where `create` and `replace` are compare-and-set: a command that comes late changes nothing then. */
   readonly isAtomic: boolean;
 
+  /** What other nodes tell; absent where the storage tells nobody. */
+  readonly notices?: Notices;
+
   read(id: string): Promise<string | undefined>;
+  /** Several sessions with one command, in the order of `ids`; absent where the storage cannot. */
+  readMany?(ids: readonly string[]): Promise<(string | undefined)[]>;
   create(id: string, text: string, expires: number): Promise<boolean>;
-  replace(id: string, text: string, expires: number, expected: string): Promise<boolean>;
+  /** With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. */
+  replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean>;
   /** As `replace`, where `text` differs from `expected` in the expiry alone: storage may keep that beside the data. */
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
-  remove(id: string): Promise<void>;
+  /** Removes a session; the storage remembers `code` for {@link endMemory}, where it can. */
+  remove(id: string, code: EndCode): Promise<void>;
+  /** Why a session ended within {@link endMemory}, on whichever node; absent where the storage does not remember. */
+  endOf?(id: string): Promise<End | undefined>;
 
   /** All sessions, as express-session's `Store#all` gives them. */
   all(): Promise<unknown>;
   count(): Promise<number>;
   clear(): Promise<void>;
   /** Stops timers and listeners. The storage itself belongs to who made it. */
+  close(): void;
+}
+
+/** Why a session ended, and when (ms since 1970). */
+export interface End {
+  readonly code: EndCode;
+  readonly at: number;
+}
+
+/** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
+export const endMemory = 60_000;
+
+/** What one node tells the others of a session: it has other data now, or has ended. */
+export type NoticeKind = "changed" | EndCode;
+
+/** Who hears the notices of other nodes. */
+export interface NoticeListener {
+  /** Another node changed or ended a session that is watched. Carries no data: what is stored is to be read. */
+  heard(id: string, kind: NoticeKind): void;
+  /** False: from now on notices may be missed. True: from now on all that is watched is heard (again). */
+  hearing(isHearing: boolean): void;
+}
+
+/** The notices of other nodes; those of this node's own writes are left out. */
+export interface Notices {
+  /** Says who hears; called once, before all else. The connection is opened by the first `watch`. */
+  listen(listener: NoticeListener): void;
+  /**
+   * Resolves when notices of this session are heard from now on, so that a read that starts then misses nothing.
+   * Never rejects: without a connection it resolves, too, and `hearing` has said or will say so.
+   */
+  watch(id: string): Promise<void>;
+  unwatch(id: string): void;
+  /** Closes the connection. A later `watch` opens it again. */
   close(): void;
 }

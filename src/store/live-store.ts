@@ -1,10 +1,11 @@
 // The express-session Store that merges what is written, never brings a destroyed session back, and tells who
 // listens. Works over a driver; knows nothing of sockets.
+import { setTimeout as delay } from "node:timers/promises";
 import { inspect } from "node:util";
 import createDebug from "debug";
 import session, { type SessionData } from "express-session";
 import { type EndCode, endCodeOf, SessionError } from "../errors.js";
-import type { Driver } from "./driver.js";
+import { type Driver, type End, endMemory } from "./driver.js";
 import { reconcile } from "./merge.js";
 import { KeyedQueue } from "./queue.js";
 import {
@@ -24,7 +25,7 @@ import {
 
 const debug = createDebug("socket-session:live-store");
 
-/** What a live store tells: a session has other data now, has ended, or all have. */
+/** What a live store tells: a session has other data now, may have, has ended, or all have. */
 export type Notice =
   | {
       readonly kind: "changed";
@@ -33,15 +34,19 @@ export type Notice =
       /** Who committed it, where that matters to the receiver. */
       readonly source: object | undefined;
     }
+  /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
+  | { readonly kind: "stale"; readonly id: string | undefined }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   | { readonly kind: "cleared" };
 
 /** Who wants to hear of changes, and may hold changes that the store has not seen yet. */
 export interface Subscriber {
-  /** Called within the session's queue, right after the commit. Must not throw. */
+  /** Called within the session's queue, right after the commit, or when another node's notice comes. Must not throw. */
   onNotice(notice: Notice): void;
   /** Saves what is held back for this session; `undefined` when nothing is. */
   flush(id: string): Promise<void> | undefined;
+  /** Whether it still wants to hear of this session. */
+  watches(id: string): boolean;
 }
 
 /** Options of `liveStore()`. */
@@ -71,9 +76,10 @@ interface Late {
 
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 
-/** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
-const endMemory = 60_000;
 const attempts = 100;
+/** From which attempt on (and for at most how many ms) a writer waits before it tries again. */
+const patience = 3;
+const longestWait = 20;
 const emptyBase = `{"cookie":{}}`;
 
 /**
@@ -96,6 +102,9 @@ export class LiveStore extends session.Store {
   /** Since when the storage does not answer (ms since 1970); undefined while it does. */
   downSince: number | undefined;
 
+  /** How often a write was tried again because another node was quicker. */
+  retries = 0;
+
   readonly #driver: Driver;
   readonly #timeout: number;
   readonly #queue = new KeyedQueue();
@@ -103,7 +112,8 @@ export class LiveStore extends session.Store {
   readonly #subscribers = new Set<Subscriber>();
   /** Sessions with writes that were given up and may still arrive, and what was written after them. */
   readonly #late = new Map<string, Late>();
-  readonly #ended = new Map<string, { code: EndCode; at: number }>();
+  readonly #ended = new Map<string, End>();
+  #isHearing: boolean;
 
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
     super();
@@ -111,6 +121,18 @@ export class LiveStore extends session.Store {
     if (!(timeout > 0)) throw new SessionError("OPTION_INVALID", { detail: "timeout is a number of ms above 0." });
     this.#driver = driver;
     this.#timeout = timeout;
+    this.#isHearing = !driver.notices;
+    driver.notices?.listen({
+      heard: (id, kind) => {
+        if (kind === "changed") this.#notify({ kind: "stale", id });
+        else this.#remember(id, kind);
+      },
+      hearing: (isHearing) => {
+        this.#isHearing = isHearing;
+        // What happened while nothing was heard is not known.
+        if (isHearing) this.#notify({ kind: "stale", id: undefined });
+      },
+    });
     // express-session puts its generator here; what it generates is new, and only what is new may be created.
     let generate: ((request: GeneratingRequest) => void) | undefined;
     Object.defineProperty(this, "generate", {
@@ -130,9 +152,19 @@ export class LiveStore extends session.Store {
     return this.downSince !== undefined;
   }
 
-  /** True where other processes can write the same sessions without this one hearing of it. */
+  /** True where other processes can write the same sessions. */
   get isShared(): boolean {
     return this.#driver.isShared;
+  }
+
+  /** False while other nodes' notices are known to be missed. True, too, where the storage has none: see the lease. */
+  get isHearing(): boolean {
+    return this.#isHearing;
+  }
+
+  /** True where {@link LiveStore.readMany} is one command. */
+  get canReadMany(): boolean {
+    return this.#driver.readMany !== undefined;
   }
 
   // --- express-session's Store ---
@@ -197,7 +229,32 @@ export class LiveStore extends session.Store {
   /** Hears of every change made through this store, until the returned function is called. */
   subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
-    return () => this.#subscribers.delete(subscriber);
+    return () => {
+      this.#subscribers.delete(subscriber);
+      if (this.#subscribers.size === 0) this.#driver.notices?.close();
+    };
+  }
+
+  /**
+   * Asks for the notices of other nodes about this session: when it resolves, what they write from then on is heard
+   * of. Undefined where the storage has no notices. Never rejects, see {@link LiveStore.isHearing}.
+   */
+  watch(id: string): Promise<void> | undefined {
+    return this.#driver.notices?.watch(id);
+  }
+
+  /** The notices of this session are not needed any more, unless another subscriber watches it. */
+  unwatch(id: string): void {
+    for (const subscriber of this.#subscribers) if (subscriber.watches(id)) return;
+    this.#driver.notices?.unwatch(id);
+  }
+
+  /**
+   * Reads several sessions at once, outside of their queues: an answer may be older than what is known here, and only
+   * one that is the same as what is known says something.
+   */
+  readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
+    return this.#ask("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
   }
 
   /**
@@ -255,13 +312,13 @@ export class LiveStore extends session.Store {
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
   end(id: string, code: EndCode): Promise<void> {
     return this.#queue.run(id, async () => {
-      await this.#write(id, undefined, () => this.#driver.remove(id));
+      await this.#write(id, undefined, () => this.#driver.remove(id, code));
       this.#remember(id, code);
     });
   }
 
-  /** Why this session ended, and when (ms since 1970), if it ended through this store within the last minute. */
-  endOf(id: string): { readonly code: EndCode; readonly at: number } | undefined {
+  /** Why this session ended, and when, if that was within the last minute and is known here. */
+  endOf(id: string): End | undefined {
     return this.#ended.get(id);
   }
 
@@ -358,12 +415,19 @@ export class LiveStore extends session.Store {
       const isChanged = next.text !== text;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
+        // Who did not move the expiry leaves it: another service may have moved it beside the text.
+        const isKept = Number.isFinite(next.expires) && next.expires === timesOf(text).expires;
         const written = await this.#write(id, next.text, () =>
           isTouch
             ? this.#driver.touch(id, next.text, next.expires, text)
-            : this.#driver.replace(id, next.text, next.expires, text),
+            : this.#driver.replace(id, next.text, isKept ? undefined : next.expires, text),
         );
-        if (!written) continue;
+        if (!written) {
+          this.retries++;
+          // Among many writers, those who keep losing make room.
+          if (attempt >= patience) await delay(Math.random() * Math.min(attempt, longestWait));
+          continue;
+        }
       }
       if (isChanged || source) this.#notify({ kind: "changed", id, text: next.text, source });
       return;
@@ -396,10 +460,22 @@ export class LiveStore extends session.Store {
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
   async #current(id: string): Promise<string | undefined> {
     const text = await this.#stored(id);
-    if (text === undefined || this.absoluteTimeout === undefined || !this.#isTooOld(text)) return text;
-    await this.#write(id, undefined, () => this.#driver.remove(id));
+    if (text === undefined) {
+      await this.#learnEnd(id);
+      return undefined;
+    }
+    if (this.absoluteTimeout === undefined || !this.#isTooOld(text)) return text;
+    await this.#write(id, undefined, () => this.#driver.remove(id, "SESSION_EXPIRED"));
     this.#remember(id, "SESSION_EXPIRED");
     return undefined;
+  }
+
+  /** Asks the storage why a session is not there, where this node has not heard. */
+  async #learnEnd(id: string): Promise<void> {
+    const { endOf } = this.#driver;
+    if (!endOf || this.#ended.has(id)) return;
+    const end = await this.#ask(id, () => endOf.call(this.#driver, id));
+    if (end) this.#keepEnd(id, end);
   }
 
   #isTooOld(text: string): boolean {
@@ -412,14 +488,17 @@ export class LiveStore extends session.Store {
   }
 
   #remember(id: string, code: EndCode): void {
-    const now = Date.now();
-    for (const [old, end] of this.#ended) {
-      if (end.at > now - endMemory) break;
+    this.#keepEnd(id, { code, at: Date.now() });
+    this.#notify({ kind: "ended", id, code });
+  }
+
+  #keepEnd(id: string, end: End): void {
+    for (const [old, { at }] of this.#ended) {
+      if (at > Date.now() - endMemory) break;
       this.#ended.delete(old);
     }
     // The first reason stands: an id that was rotated and is destroyed again was rotated.
-    if (!this.#ended.has(id)) this.#ended.set(id, { code, at: now });
-    this.#notify({ kind: "ended", id, code });
+    if (!this.#ended.has(id)) this.#ended.set(id, end);
   }
 
   #notify(notice: Notice): void {
@@ -475,7 +554,7 @@ export class LiveStore extends session.Store {
       this.#queue.run(id, async () => {
         const { known } = late;
         if (!known || isOver) return;
-        if (known.text === undefined) await this.#driver.remove(id);
+        if (known.text === undefined) await this.#driver.remove(id, this.#ended.get(id)?.code ?? "SESSION_DESTROYED");
         else await this.#driver.replace(id, known.text, timesOf(known.text).expires, "");
       });
     // One that failed has arrived nowhere.
@@ -497,9 +576,11 @@ export class LiveStore extends session.Store {
       this.downSince = undefined;
       return answer;
     } catch (cause) {
-      if (cause instanceof SessionError) throw cause;
+      if (cause instanceof SessionError && cause.code === "STORE_UNSUPPORTED") throw cause;
       this.downSince ??= Date.now();
-      throw new SessionError("STORE_UNAVAILABLE", { cause: redact(cause, id) });
+      // What the application has to mend is told as such.
+      const detail = cause instanceof SessionError ? `${cause.code}: ${cause.message}` : "";
+      throw new SessionError("STORE_UNAVAILABLE", { detail, cause: redact(cause, id) });
     } finally {
       clearTimeout(timer);
     }

@@ -42,11 +42,11 @@ export class MemoryDriver implements Driver {
     return true;
   }
 
-  async replace(id: string, text: string, expires: number, expected: string): Promise<boolean> {
+  async replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean> {
     const entry = this.#alive(id);
     if (entry?.text !== expected) return false;
     entry.text = text;
-    entry.expires = expires;
+    entry.expires = expires ?? entry.expires;
     return true;
   }
 

@@ -104,7 +104,9 @@ export function storeContract(
 
     function notices(): Notice[] {
       const seen: Notice[] = [];
-      onTestFinished(store.subscribe({ onNotice: (notice) => void seen.push(notice), flush: () => undefined }));
+      onTestFinished(
+        store.subscribe({ onNotice: (notice) => void seen.push(notice), flush: () => undefined, watches: () => true }),
+      );
       return seen;
     }
 

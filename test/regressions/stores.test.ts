@@ -315,6 +315,7 @@ test("a save under way takes in what others write before its turn, here and in a
       texts[live.id] = JSON.stringify({ ...JSON.parse(texts[live.id] as string), k1: 9 });
     },
     flush: () => undefined,
+    watches: () => true,
   });
   live.other = "socket";
   const written = answer((done) => store.set(live.id, request, done));

@@ -211,7 +211,7 @@ test(
     vi.useFakeTimers({ toFake: ["Date"] });
     onTestFinished(() => void vi.useRealTimers());
     const saved = new Promise((resolve) => {
-      app.sessions.store.subscribe({ onNotice: resolve, flush: () => undefined });
+      app.sessions.store.subscribe({ onNotice: resolve, flush: () => undefined, watches: () => true });
     });
     server.on("add", () => held.push("apple"));
     socket.emit("add");

@@ -1,0 +1,134 @@
+// How notices are heard in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and
+// subscribes; when to open again is the notice line's to decide.
+import calculateSlot from "cluster-key-slot";
+import type { NoticeConnection, NoticeEvents } from "./notice-line.js";
+
+/** Opens what a node hears on. A subscriber that is lost does not come back by itself: all is opened anew. */
+export async function openRedisNotices(
+  client: RedisClient | RedisClusterClient,
+  events: NoticeEvents,
+): Promise<NoticeConnection> {
+  return "masters" in client ? new ClusterNotices(client, events) : openSingle(client, events);
+}
+
+async function openSingle(client: RedisClient, events: NoticeEvents): Promise<NoticeConnection> {
+  const subscriber = await connect(client, events);
+  const listener: Listener = (message, channel) => events.message(channel, message);
+  return {
+    subscribe: (names) => subscriber.subscribe([...names], listener),
+    unsubscribe: (name) => void subscriber.unsubscribe([name], listener).catch(ignore),
+    ping: () => subscriber.ping(),
+    close: () => subscriber.destroy(),
+  };
+}
+
+/** On a cluster each master tells of the sessions in its slots. */
+class ClusterNotices implements NoticeConnection {
+  readonly #cluster: RedisClusterClient;
+  readonly #events: NoticeEvents;
+  readonly #listener: Listener;
+  /** By the address of the master. */
+  readonly #subscribers = new Map<string, Promise<Subscriber>>();
+
+  constructor(cluster: RedisClusterClient, events: NoticeEvents) {
+    this.#cluster = cluster;
+    this.#events = events;
+    this.#listener = (message, channel) => events.message(channel, message);
+  }
+
+  async subscribe(names: readonly string[]): Promise<void> {
+    // One by one, because a command may name channels of one slot only; those of one turn go out together.
+    await Promise.all(names.map((name) => this.#subscribe(name)));
+  }
+
+  unsubscribe(name: string): void {
+    void this.#subscriberOf(name)
+      .then((subscriber) => subscriber.sUnsubscribe([name], this.#listener))
+      .catch(ignore);
+  }
+
+  async ping(): Promise<void> {
+    await Promise.all([...this.#subscribers.values()].map(async (subscriber) => (await subscriber).ping()));
+  }
+
+  close(): void {
+    for (const subscriber of this.#subscribers.values()) subscriber.then((one) => one.destroy()).catch(ignore);
+  }
+
+  async #subscribe(name: string): Promise<void> {
+    try {
+      await (await this.#subscriberOf(name)).sSubscribe([name], this.#listener);
+    } catch (error) {
+      // The slot has moved, or its master is gone: a command makes the cluster client look for the new one.
+      await this.#cluster.get(name);
+      throw error;
+    }
+  }
+
+  #subscriberOf(name: string): Promise<Subscriber> {
+    const master = this.#cluster.slots[calculateSlot(name)]?.master;
+    if (!master) return Promise.reject(new Error("the cluster has no master for this slot"));
+    let subscriber = this.#subscribers.get(master.address);
+    if (!subscriber) {
+      subscriber = this.#cluster.nodeClient(master as never).then((client) => connect(client, this.#events));
+      this.#subscribers.set(master.address, subscriber);
+    }
+    return subscriber;
+  }
+}
+
+/** A duplicate of a client that tells when it is lost, and does not come back by itself. */
+async function connect(client: RedisClient, events: NoticeEvents): Promise<Subscriber> {
+  const { options } = client as { options?: { socket?: object } };
+  const overrides = { socket: { ...options?.socket, reconnectStrategy: false }, clientSideCache: undefined };
+  const subscriber = client.duplicate(overrides as never) as Subscriber;
+  for (const event of ["error", "end", "sharded-channel-moved"]) {
+    subscriber.on(event, (reason) => events.lost(reason ?? event));
+  }
+  await subscriber.connect();
+  return subscriber;
+}
+
+function ignore(): void {}
+
+/** What is used of a client that `createClient()` of the package `redis` gave. */
+export interface RedisClient extends RedisCommands {
+  mGet(keys: string[]): Promise<(string | null)[]>;
+  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
+  subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>;
+  duplicate(overrides?: never): unknown;
+}
+
+/** What is used of a client that `createCluster()` of the package `redis` gave. */
+export interface RedisClusterClient extends RedisCommands {
+  readonly masters: readonly RedisNode[];
+  readonly slots: readonly { readonly master: RedisNode }[];
+  nodeClient(node: never): Promise<RedisClient>;
+}
+
+interface RedisCommands {
+  readonly isOpen: boolean;
+  get(key: string): Promise<string | null>;
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  withCommandOptions(options: { timeout: number }): unknown;
+  listenerCount(event: "error"): number;
+}
+
+interface RedisNode {
+  readonly address: string;
+}
+
+/** A duplicate that does nothing but listen. */
+interface Subscriber {
+  on(event: string, listener: (reason?: unknown) => void): unknown;
+  connect(): Promise<unknown>;
+  subscribe(channels: string[], listener: Listener): Promise<void>;
+  unsubscribe(channels: string[], listener: Listener): Promise<void>;
+  sSubscribe(channels: string[], listener: Listener): Promise<void>;
+  sUnsubscribe(channels: string[], listener: Listener): Promise<void>;
+  ping(): Promise<unknown>;
+  destroy(): void;
+}
+
+type Listener = (message: string, channel: string) => void;

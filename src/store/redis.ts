@@ -1,0 +1,264 @@
+// The driver for Redis and Valkey: each session is one key, written by scripts that compare, set and tell the other
+// nodes in one step. Data is that of connect-redis. The node-redis client is injected; nothing of it is imported.
+import { createHash } from "node:crypto";
+import { type EndCode, SessionError } from "../errors.js";
+import { type Driver, type End, endMemory, type NoticeKind } from "./driver.js";
+import { LiveStore } from "./live-store.js";
+import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
+import { parse, strip } from "./record.js";
+import { channelName, noticePrefix } from "./redis-channels.js";
+import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
+
+export type { RedisClient, RedisClusterClient } from "./redis-notices.js";
+
+/** Options of {@link redisStore}. */
+export interface RedisStoreOptions {
+  /** What `createClient()` or `createCluster()` of the package `redis` gave. It stays yours to connect and to close. */
+  client: RedisClient | RedisClusterClient;
+  /** What the keys start with. Default `"sess:"`, as in connect-redis. */
+  prefix?: string | undefined;
+  /** How long a session without `cookie.maxAge` lives untouched, in **seconds**. Default 86,400, as in connect-redis. */
+  ttl?: number | undefined;
+  /** How long Redis may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
+  timeout?: number | undefined;
+}
+
+/**
+ * A live store in Redis (7 or newer) or Valkey, for any number of nodes: what one node changes or ends, the others
+ * hear at once. Keys, JSON and expiry are those of connect-redis 9, so that services can move one after the other.
+ *
+ * The client is one of the package `redis` (node-redis 5 or newer), connected by you; the driver makes a duplicate of
+ * its own for notices, one per node, or one per master of a cluster.
+ *
+ * @throws SessionError `STORE_CLIENT_INVALID`, `OPTION_INVALID`; while the client is not connected, what needs the
+ * store fails with `STORE_UNAVAILABLE`, whose cause is `STORE_NOT_READY`.
+ * @example
+ * ```ts
+ * import { createClient } from "redis";
+ *
+ * const client = createClient({ url: process.env.REDIS_URL });
+ * client.on("error", (error) => console.error(error));
+ * await client.connect();
+ * const sessions = createSessions({ secret, store: redisStore({ client }) });
+ * ```
+ */
+export function redisStore(options: RedisStoreOptions): LiveStore {
+  const { client, prefix = "sess:", ttl = 86_400, timeout = 5000 } = options;
+  checkClient(client);
+  if (typeof prefix !== "string") throw new SessionError("OPTION_INVALID", { detail: "prefix is a string." });
+  if (!(ttl > 0)) throw new SessionError("OPTION_INVALID", { detail: "ttl is a number of seconds above 0." });
+  return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout), { timeout });
+}
+
+class Script {
+  readonly text: string;
+  readonly sha: string;
+
+  constructor(text: string) {
+    this.text = text;
+    this.sha = createHash("sha1").update(text).digest("hex");
+  }
+}
+
+// KEYS[1] is the session; KEYS[2] is both its channel and, for a minute after its end, the key that says why it ended.
+const scripts = {
+  read: new Script(`return redis.call("GET", KEYS[1])`),
+  create: new Script(`
+    if not redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return 0 end
+    redis.call("DEL", KEYS[2])
+    return 1`),
+  /** ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message. */
+  replace: new Script(`
+    if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+    if ARGV[3] == "" then redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
+    else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
+    if ARGV[4] ~= "" then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
+    return 1`),
+  /** ARGV: why, ms to remember it, the command that publishes, the message. The first reason stands. */
+  remove: new Script(`
+    redis.call("DEL", KEYS[1])
+    redis.call("SET", KEYS[2], ARGV[1], "PX", ARGV[2], "NX")
+    redis.call(ARGV[3], KEYS[2], ARGV[4])
+    return 1`),
+};
+
+const scanCount = 500;
+
+class RedisDriver implements Driver {
+  readonly isShared = true;
+  readonly isAtomic = true;
+  readonly notices: NoticeLine;
+  readonly #client: RedisClient | RedisClusterClient;
+  readonly #isCluster: boolean;
+  readonly #prefix: string;
+  readonly #ttl: number;
+  readonly #writer = new NoticeWriter();
+
+  constructor(client: RedisClient | RedisClusterClient, prefix: string, ttl: number, timeout: number) {
+    // A command that could not be sent in time is not sent later: nobody waits for it any more.
+    this.#client = client.withCommandOptions({ timeout }) as RedisClient | RedisClusterClient;
+    this.#isCluster = isCluster(client);
+    this.#prefix = prefix;
+    this.#ttl = ttl;
+    this.notices = new NoticeLine(
+      (events) => openRedisNotices(client, events),
+      this.#writer,
+      (id) => this.#channelOf(id),
+    );
+  }
+
+  read(id: string): Promise<string | undefined> {
+    return this.#get(this.#prefix + id);
+  }
+
+  async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
+    const client = this.#connected();
+    // The keys of a cluster are on many nodes; commands of one turn go out together.
+    if (isCluster(client)) return Promise.all(ids.map((id) => this.read(id)));
+    const texts = await client.mGet(ids.map((id) => this.#prefix + id));
+    return texts.map((text) => text ?? undefined);
+  }
+
+  async create(id: string, text: string, expires: number): Promise<boolean> {
+    return (await this.#run(scripts.create, id, [text, this.#lifetime(expires)])) === 1;
+  }
+
+  replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean> {
+    return this.#replace(id, text, expires, expected, "changed");
+  }
+
+  touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
+    return this.#replace(id, text, expires, expected);
+  }
+
+  async remove(id: string, code: EndCode): Promise<void> {
+    const end = endText(code, Date.now());
+    await this.#run(scripts.remove, id, [end, `${endMemory}`, this.#publish, this.#writer.message(code)]);
+  }
+
+  async endOf(id: string): Promise<End | undefined> {
+    const text = await this.#get(this.#channelOf(id));
+    return text === undefined ? undefined : parseEnd(text);
+  }
+
+  async all(): Promise<unknown> {
+    const sessions = Object.create(null) as Record<string, unknown>;
+    for await (const ids of this.#ids()) {
+      const texts = await this.readMany(ids);
+      for (const [index, text] of texts.entries()) {
+        if (text !== undefined) sessions[ids[index] as string] = strip(parse(text));
+      }
+    }
+    return sessions;
+  }
+
+  async count(): Promise<number> {
+    const known = new Set<string>();
+    for await (const ids of this.#ids()) for (const id of ids) known.add(id);
+    return known.size;
+  }
+
+  /** One after the other, because each has those who listen. */
+  async clear(): Promise<void> {
+    for await (const ids of this.#ids()) await Promise.all(ids.map((id) => this.remove(id, "SESSION_DESTROYED")));
+  }
+
+  close(): void {
+    this.notices.close();
+  }
+
+  async #replace(
+    id: string,
+    text: string,
+    expires: number | undefined,
+    expected: string,
+    kind?: NoticeKind,
+  ): Promise<boolean> {
+    const life = expires === undefined ? "" : this.#lifetime(expires);
+    const notice = kind ? [this.#publish, this.#writer.message(kind)] : ["", ""];
+    return (await this.#run(scripts.replace, id, [expected, text, life, ...notice])) === 1;
+  }
+
+  get #publish(): string {
+    return this.#isCluster ? "SPUBLISH" : "PUBLISH";
+  }
+
+  #channelOf(id: string): string {
+    return channelName(this.#prefix + id, this.#isCluster);
+  }
+
+  /** In ms from now: clocks of nodes and of Redis may differ. */
+  #lifetime(expires: number): string {
+    return `${Number.isFinite(expires) ? Math.max(Math.ceil(expires - Date.now()), 1) : this.#ttl}`;
+  }
+
+  async #get(key: string): Promise<string | undefined> {
+    const client = this.#connected();
+    // A cluster client may ask replicas, which may be behind, but not with a script.
+    const text = isCluster(client) ? await evaluate(client, scripts.read, [key], []) : await client.get(key);
+    return (text ?? undefined) as string | undefined;
+  }
+
+  #run(script: Script, id: string, values: string[]): Promise<unknown> {
+    return evaluate(this.#connected(), script, [this.#prefix + id, this.#channelOf(id)], values);
+  }
+
+  #connected(): RedisClient | RedisClusterClient {
+    if (this.#client.isOpen) return this.#client;
+    throw new SessionError("STORE_NOT_READY", { detail: "The Redis client is not connected: await client.connect()." });
+  }
+
+  async *#ids(): AsyncGenerator<string[]> {
+    const client = this.#connected();
+    const MATCH = `${this.#prefix.replaceAll(/[*?[\]\\^-]/g, String.raw`\$&`)}*`;
+    const nodes = isCluster(client) ? client.masters.map((master) => client.nodeClient(master as never)) : [client];
+    for (const node of nodes) {
+      for await (const keys of (await node).scanIterator({ MATCH, COUNT: scanCount })) {
+        const own = keys.filter((key) => !key.startsWith(noticePrefix));
+        if (own.length > 0) yield own.map((key) => key.slice(this.#prefix.length));
+      }
+    }
+  }
+}
+
+async function evaluate(
+  client: RedisClient | RedisClusterClient,
+  script: Script,
+  keys: string[],
+  values: string[],
+): Promise<unknown> {
+  const options = { keys, arguments: values };
+  try {
+    return await client.evalSha(script.sha, options);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+    return client.eval(script.text, options);
+  }
+}
+
+function isCluster(client: RedisClient | RedisClusterClient): client is RedisClusterClient {
+  return "masters" in client;
+}
+
+function checkClient(value: unknown): void {
+  const refuse = (detail: string): never => {
+    throw new SessionError("STORE_CLIENT_INVALID", { detail });
+  };
+  const client = (value ?? {}) as Record<string, unknown>;
+  if (value === undefined || value === null) refuse("There is no client: npm install redis, then createClient().");
+  if (typeof client["evalsha"] === "function" && typeof client["evalSha"] !== "function") {
+    refuse("It is a client of ioredis: redisStore() needs one of the package redis.");
+  }
+  for (const method of ["evalSha", "duplicate", "withCommandOptions", "listenerCount"]) {
+    if (typeof client[method] !== "function") refuse(`It has no ${method}(): pass what createClient() gave.`);
+  }
+  if (!("masters" in client) && (typeof client["subscribe"] !== "function" || typeof client["mGet"] !== "function")) {
+    refuse("It is neither a single client nor a cluster client.");
+  }
+  if ((client as { isPubSubActive?: unknown }).isPubSubActive === true) {
+    refuse("It is a subscriber, of another node perhaps: pass a client that sends commands, notices get their own.");
+  }
+  if ((client as unknown as RedisClient).listenerCount("error") === 0) {
+    refuse('It has no "error" listener, so that a lost connection ends the process: client.on("error", …).');
+  }
+}
