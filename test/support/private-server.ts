@@ -1,7 +1,7 @@
 // A server program that a test starts for itself, in a folder of its own, and may stop, pause, kill and start again.
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,6 +31,16 @@ export class PrivateServer {
 
   /** Starts it, or starts it again with what it had stored. */
   async start(): Promise<void> {
+    try {
+      await this.#start();
+    } catch {
+      // What was left of one that was killed may be in the way for a moment.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await this.#start();
+    }
+  }
+
+  async #start(): Promise<void> {
     const { command, args, options } = this.#program;
     const started = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
     this.#process = started;
@@ -72,11 +82,11 @@ export class PrivateServer {
 
   /** It keeps its connections, and answers nobody. */
   pause(): void {
-    this.#process?.kill("SIGSTOP");
+    this.#signal("SIGSTOP");
   }
 
   resume(): void {
-    this.#process?.kill("SIGCONT");
+    this.#signal("SIGCONT");
   }
 
   /** Ends it and removes what it stored. */
@@ -85,18 +95,41 @@ export class PrivateServer {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  readonly #killed = (): void => void this.#process?.kill("SIGKILL");
+  readonly #killed = (): void => this.#signal("SIGKILL");
+
+  /** To the program and its children: PostgreSQL has a process for each connection. */
+  #signal(signal: NodeJS.Signals): void {
+    if (!this.#process?.pid) return;
+    for (const pid of [this.#process.pid, ...childrenOf(this.#process.pid)]) {
+      try {
+        process.kill(pid, signal);
+      } catch {
+        // It has just ended.
+      }
+    }
+  }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
     const ending = this.#process;
-    this.#process = undefined;
+    if (!ending) return;
     process.off("exit", this.#killed);
-    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
-    const ended = once(ending, "exit");
-    ending.kill(signal);
-    // One that is paused hears of a signal when it goes on.
-    ending.kill("SIGCONT");
-    await ended;
+    if (ending.exitCode === null && ending.signalCode === null) {
+      const ended = once(ending, "exit");
+      if (signal === "SIGKILL") this.#signal(signal);
+      else ending.kill(signal);
+      // One that is paused hears of a signal when it goes on.
+      this.#signal("SIGCONT");
+      await ended;
+    }
+    this.#process = undefined;
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
   }
 }
 

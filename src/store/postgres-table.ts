@@ -1,0 +1,93 @@
+// The table of sessions: its name, how it is made, and what it means when a statement does not find it as it should be.
+import { SessionError } from "../errors.js";
+import type { PostgresPool } from "./postgres-notices.js";
+
+/** Any number, the same on all nodes: who creates the table holds this lock. */
+const lock = 7_351_946_228;
+
+/** Codes of PostgreSQL for what the application has to mend, not the operator. */
+const setupErrors = new Map([
+  ["42P01", "The table does not exist."],
+  ["3F000", "The schema does not exist."],
+  ["42703", "The table has other columns than sid, sess and expire."],
+  ["42P10", "The table has no primary key on sid."],
+  ["42804", "The table's columns have other types than varchar, json and timestamp(6)."],
+  ["42883", "The table's columns have other types than varchar, json and timestamp(6)."],
+  ["42846", "The table's columns have other types than varchar, json and timestamp(6)."],
+  ["42501", "The database user may not use the table."],
+]);
+
+export class PostgresTable {
+  /** The name, quoted, with its schema where that is known. */
+  readonly name: string;
+  readonly #pool: PostgresPool;
+  readonly #creates: boolean;
+  readonly #index: string;
+  #created: Promise<unknown> | undefined;
+
+  constructor(pool: PostgresPool, schema: string | undefined, table: string, creates: boolean) {
+    this.#pool = pool;
+    this.name = schema === undefined ? quoted(table) : `${quoted(schema)}.${quoted(table)}`;
+    this.#index = quoted(`IDX_${table}_expire`);
+    this.#creates = creates;
+  }
+
+  /** Runs a statement in which `$table` is the table, and `$channel` the channel of its notices. */
+  async query<Row>(text: string, values: unknown[]): Promise<Row[]> {
+    if (this.#creates) await this.#create();
+    const statement = text.replaceAll("$table", () => this.name).replaceAll("$channel", () => this.#channel);
+    try {
+      return (await this.#pool.query(statement, values)).rows as Row[];
+    } catch (error) {
+      throw this.explained(error);
+    }
+  }
+
+  /** The channel on which this table's notices come. */
+  async channel(): Promise<string> {
+    const [row] = await this.query<{ channel: string }>("SELECT $channel AS channel", []);
+    return row?.channel as string;
+  }
+
+  /** By the table's number, in whatever way each node names it. */
+  get #channel(): string {
+    return `('socket_session_' || '${this.name.replaceAll("'", "''")}'::regclass::oid)`;
+  }
+
+  /** What the application has to mend as `STORE_NOT_READY`, any other error as it is. */
+  explained(error: unknown): unknown {
+    const why = setupErrors.get(String((error as { code?: unknown } | undefined)?.code));
+    if (why === undefined) return error;
+    const fix = `${this.name} is made by createTable: true, or by: ${this.#statements().join(" ")}`;
+    return new SessionError("STORE_NOT_READY", { detail: `${why} ${fix}`, cause: error });
+  }
+
+  async #create(): Promise<void> {
+    this.#created ??= this.#createIfMissing();
+    try {
+      await this.#created;
+    } catch (error) {
+      this.#created = undefined;
+      throw this.explained(error);
+    }
+  }
+
+  async #createIfMissing(): Promise<void> {
+    // Who may not create tables can still use one that is there.
+    const { rows } = await this.#pool.query("SELECT to_regclass($1) AS table", [this.name]);
+    if ((rows[0] as { table: unknown }).table !== null) return;
+    // In one message, so that it is one transaction: nodes that start together do it one after the other.
+    await this.#pool.query([`SELECT pg_advisory_xact_lock(${lock});`, ...this.#statements()].join("\n"));
+  }
+
+  #statements(): string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${this.name} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL);`,
+      `CREATE INDEX IF NOT EXISTS ${this.#index} ON ${this.name} (expire);`,
+    ];
+  }
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,253 @@
+// The driver for PostgreSQL: each session is one row, written by statements that compare, set and tell the other nodes
+// in one transaction. The table is that of connect-pg-simple. The pool is injected; nothing of pg is imported.
+import { type EndCode, SessionError } from "../errors.js";
+import { type Driver, type End, endMemory } from "./driver.js";
+import { LiveStore } from "./live-store.js";
+import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
+import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
+import { PostgresTable } from "./postgres-table.js";
+import { parse, strip } from "./record.js";
+
+export type { PostgresClient, PostgresPool } from "./postgres-notices.js";
+
+/** Options of {@link postgresStore}. */
+export interface PostgresStoreOptions {
+  /** A `Pool` of the package `pg`. It stays yours to end. One of its connections is used to listen while sockets are open. */
+  pool: PostgresPool;
+  /** The table's name. Default `"session"`, as in connect-pg-simple. */
+  table?: string | undefined;
+  /** The table's schema. Default: found on the search path. */
+  schema?: string | undefined;
+  /** Whether the table, and its index on the expiry, are created where they are missing. Default false. */
+  createTable?: boolean | undefined;
+  /** How long a session without `cookie.maxAge` lives untouched, in **seconds**. Default 86,400, as in connect-pg-simple. */
+  ttl?: number | undefined;
+  /** How often expired rows are deleted, in ms, half of it random; `false` for never. Default 900,000. */
+  sweepInterval?: number | false | undefined;
+  /** How long PostgreSQL may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
+  timeout?: number | undefined;
+}
+
+/**
+ * A live store in PostgreSQL, for any number of nodes: what one node changes or ends, the others hear at once. Table,
+ * JSON and expiry are those of connect-pg-simple 10, so that services can move one after the other.
+ *
+ * @throws SessionError `STORE_CLIENT_INVALID`, `OPTION_INVALID`; while the table is missing or has other columns, what
+ * needs the store fails with `STORE_UNAVAILABLE`, whose cause is `STORE_NOT_READY`.
+ * @example
+ * ```ts
+ * import { Pool } from "pg";
+ *
+ * const pool = new Pool({ connectionString: process.env.DATABASE_URL });
+ * pool.on("error", (error) => console.error(error));
+ * const sessions = createSessions({ secret, store: postgresStore({ pool, createTable: true }) });
+ * ```
+ */
+export function postgresStore(options: PostgresStoreOptions): LiveStore {
+  const { pool, table = "session", schema, createTable = false, timeout = 5000 } = options;
+  const { ttl = 86_400, sweepInterval = 900_000 } = options;
+  checkPool(pool);
+  const refuse = (detail: string): never => {
+    throw new SessionError("OPTION_INVALID", { detail });
+  };
+  for (const [key, name] of Object.entries({ table, schema })) {
+    if (name !== undefined && (typeof name !== "string" || name === "")) refuse(`${key} is a name.`);
+  }
+  if (!(ttl > 0)) refuse("ttl is a number of seconds above 0.");
+  if (sweepInterval !== false && !(sweepInterval > 0)) refuse("sweepInterval is a number of ms above 0, or false.");
+  const place = new PostgresTable(pool, schema, table, createTable);
+  return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout });
+}
+
+/** Ids of rows that say why a session ended. Nobody can have such an id: cookies are signed. */
+const endPrefix = "ended:";
+
+class PostgresDriver implements Driver {
+  readonly isShared = true;
+  readonly isAtomic = true;
+  readonly notices: NoticeLine;
+  readonly #table: PostgresTable;
+  readonly #ttl: number;
+  readonly #writer = new NoticeWriter();
+  readonly #sweepInterval: number | false;
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(pool: PostgresPool, table: PostgresTable, ttl: number, sweepInterval: number | false) {
+    this.#table = table;
+    this.#ttl = ttl;
+    this.#sweepInterval = sweepInterval;
+    this.notices = new NoticeLine((events) => openPostgresNotices(pool, table, events), this.#writer);
+  }
+
+  async read(id: string): Promise<string | undefined> {
+    return (await this.readMany([id]))[0];
+  }
+
+  async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
+    const rows = await this.#query<{ sid: string; text: string }>(
+      `SELECT sid, sess::text AS text FROM $table WHERE sid = ANY($1) AND expire > to_timestamp($2)`,
+      [ids, seconds(Date.now())],
+    );
+    const texts = new Map(rows.map(({ sid, text }) => [sid, text]));
+    return ids.map((id) => texts.get(id));
+  }
+
+  async create(id: string, text: string, expires: number): Promise<boolean> {
+    this.#sweepLater();
+    // A row that has expired and waits for the sweep is not there; nor does an earlier end of this id count any more.
+    const rows = await this.#query(
+      `WITH forgotten AS (DELETE FROM $table WHERE sid = $5)
+      INSERT INTO $table AS here (sid, sess, expire) VALUES ($1, $2, to_timestamp($3))
+      ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
+      WHERE here.expire <= to_timestamp($4) RETURNING 1`,
+      [id, text, this.#expiry(expires), seconds(Date.now()), endPrefix + noticeName(id)],
+    );
+    return rows.length === 1;
+  }
+
+  async replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean> {
+    const rows = await this.#query(
+      `WITH written AS (
+        UPDATE $table SET sess = $2, expire = coalesce(to_timestamp($3), expire)
+        WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1
+      ) SELECT pg_notify($channel, $6) FROM written`,
+      [
+        id,
+        text,
+        expires === undefined ? null : this.#expiry(expires),
+        expected,
+        seconds(Date.now()),
+        `${noticeName(id)} ${this.#writer.message("changed")}`,
+      ],
+    );
+    return rows.length === 1;
+  }
+
+  async touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
+    const rows = await this.#query(
+      `UPDATE $table SET sess = $2, expire = to_timestamp($3)
+      WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1`,
+      [id, text, this.#expiry(expires), expected, seconds(Date.now())],
+    );
+    return rows.length === 1;
+  }
+
+  async remove(id: string, code: EndCode): Promise<void> {
+    this.#sweepLater();
+    const now = Date.now();
+    // The first reason stands, unless it is old and waits for the sweep.
+    await this.#query(
+      `WITH gone AS (DELETE FROM $table WHERE sid = $1), reason AS (
+        INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, to_timestamp($4))
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
+        WHERE here.expire <= to_timestamp($5)
+      ) SELECT pg_notify($channel, $6)`,
+      [
+        id,
+        endPrefix + noticeName(id),
+        endRow(code, now),
+        seconds(now + endMemory),
+        seconds(now),
+        `${noticeName(id)} ${this.#writer.message(code)}`,
+      ],
+    );
+  }
+
+  async endOf(id: string): Promise<End | undefined> {
+    const rows = await this.#query<{ ended: string | null }>(
+      `SELECT sess->>'ended' AS ended FROM $table WHERE sid = $1 AND expire > to_timestamp($2)`,
+      [endPrefix + noticeName(id), seconds(Date.now())],
+    );
+    return parseEnd(rows[0]?.ended ?? "");
+  }
+
+  async all(): Promise<unknown> {
+    const sessions = Object.create(null) as Record<string, unknown>;
+    const rows = await this.#query<{ sid: string; text: string }>(
+      `SELECT sid, sess::text AS text FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
+      [seconds(Date.now()), endPrefix],
+    );
+    for (const { sid, text } of rows) sessions[sid] = strip(parse(text));
+    return sessions;
+  }
+
+  async count(): Promise<number> {
+    const rows = await this.#query<{ count: string }>(
+      `SELECT count(*) AS count FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
+      [seconds(Date.now()), endPrefix],
+    );
+    return Number(rows[0]?.count);
+  }
+
+  async clear(): Promise<void> {
+    const now = Date.now();
+    const code = "SESSION_DESTROYED";
+    // The name of a session in notices, as noticeName() makes it.
+    const name = `left(encode(sha256(convert_to(sid, 'UTF8')), 'hex'), 32)`;
+    await this.#query(
+      `WITH gone AS (DELETE FROM $table WHERE NOT starts_with(sid, $1) RETURNING sid), reasons AS (
+        INSERT INTO $table (sid, sess, expire) SELECT $1 || ${name}, $2, to_timestamp($3) FROM gone
+        ON CONFLICT (sid) DO NOTHING
+      ) SELECT pg_notify($channel, ${name} || ' ' || $4) FROM gone`,
+      [endPrefix, endRow(code, now), seconds(now + endMemory), this.#writer.message(code)],
+    );
+  }
+
+  close(): void {
+    clearTimeout(this.#sweeper);
+    this.#sweeper = undefined;
+    this.notices.close();
+  }
+
+  /** In seconds since 1970, as the table has it. */
+  #expiry(expires: number): number {
+    return seconds(Number.isFinite(expires) ? expires : Date.now() + this.#ttl);
+  }
+
+  #query<Row>(text: string, values: unknown[]): Promise<Row[]> {
+    return this.#table.query<Row>(text, values);
+  }
+
+  /** Expired rows are deleted now and then: begun by the first write, so that nobody has a timer who only reads. */
+  #sweepLater(): void {
+    if (this.#sweepInterval === false || this.#sweeper) return;
+    // Half fixed, half random: the nodes do not sweep together.
+    const pause = this.#sweepInterval / 2 + (Math.random() * this.#sweepInterval) / 2;
+    this.#sweeper = setTimeout(() => {
+      this.#query(`DELETE FROM $table WHERE expire <= to_timestamp($1)`, [seconds(Date.now())])
+        .catch(() => undefined)
+        .finally(() => {
+          if (!this.#sweeper) return;
+          this.#sweeper = undefined;
+          this.#sweepLater();
+        });
+    }, pause).unref();
+  }
+}
+
+/** Looks like a session without fields to who lists the table. */
+function endRow(code: EndCode, at: number): string {
+  return JSON.stringify({ cookie: { originalMaxAge: null, expires: null }, ended: endText(code, at) });
+}
+
+function seconds(ms: number): number {
+  return ms / 1000;
+}
+
+function checkPool(value: unknown): void {
+  const refuse = (detail: string): never => {
+    throw new SessionError("STORE_CLIENT_INVALID", { detail });
+  };
+  if (value === undefined || value === null) refuse("There is no pool: npm install pg, then new Pool().");
+  const pool = value as Record<string, unknown>;
+  for (const method of ["query", "connect", "listenerCount"]) {
+    if (typeof pool[method] !== "function") refuse(`It has no ${method}(): pass a Pool of the package pg.`);
+  }
+  if (typeof pool["totalCount"] !== "number") refuse("It is one client, not a pool: pass a Pool of the package pg.");
+  if ((value as PostgresPool).listenerCount("error") === 0) {
+    refuse('It has no "error" listener, so that a restart of the server ends the process: pool.on("error", …).');
+  }
+  if ((value as PostgresPool).options?.max === 1) {
+    refuse("It has one connection, and listening for notices needs one of its own: max is 2 or more.");
+  }
+}
