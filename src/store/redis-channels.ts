@@ -1,6 +1,5 @@
-// What a session's channel is called in Redis. Knows nothing of clients.
+// What a session's channel is called in Redis, and to which part of a cluster it belongs. Knows nothing of clients.
 import { hash } from "node:crypto";
-import calculateSlot from "cluster-key-slot";
 
 /** What channels, and the keys that tell of ends, start with. */
 export const noticePrefix = "socket-session:";
@@ -11,7 +10,7 @@ export const noticePrefix = "socket-session:";
  */
 export function channelName(key: string, isCluster: boolean): string {
   const name = hash("sha256", key, "base64url").slice(0, 22);
-  return isCluster ? `${noticePrefix}{${tagOf(calculateSlot(key))}}${name}` : noticePrefix + name;
+  return isCluster ? `${noticePrefix}{${tagOf(slotOf(key))}}${name}` : noticePrefix + name;
 }
 
 /** For each slot of a cluster a short text that belongs to it, as far as they were needed yet. */
@@ -23,7 +22,21 @@ function tagOf(slot: number): string {
     const tag = tags.get(slot);
     if (tag !== undefined) return tag;
     const candidate = (tried++).toString(36);
-    const own = calculateSlot(candidate);
+    const own = slotOf(candidate);
     if (!tags.has(own)) tags.set(own, candidate);
   }
+}
+
+const slotCount = 16_384;
+const polynomial = 0x1021;
+
+/** The slot of a cluster that a key or a channel is in: CRC16 (XMODEM) of what stands in its first braces, or of all. */
+export function slotOf(key: string): number {
+  const bytes = Buffer.from(/^[^{]*\{([^}]+)\}/s.exec(key)?.[1] ?? key);
+  let crc = 0;
+  for (const byte of bytes) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 0x8000 ? (crc << 1) ^ polynomial : crc << 1) & 0xffff;
+  }
+  return crc % slotCount;
 }

@@ -1,7 +1,7 @@
 // How notices are heard in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and
 // subscribes; when to open again is the notice line's to decide.
-import calculateSlot from "cluster-key-slot";
 import type { NoticeConnection, NoticeEvents } from "./notice-line.js";
+import { slotOf } from "./redis-channels.js";
 
 /** Opens what a node hears on. A subscriber that is lost does not come back by itself: all is opened anew. */
 export async function openRedisNotices(
@@ -66,7 +66,7 @@ class ClusterNotices implements NoticeConnection {
   }
 
   #subscriberOf(name: string): Promise<Subscriber> {
-    const master = this.#cluster.slots[calculateSlot(name)]?.master;
+    const master = this.#cluster.slots[slotOf(name)]?.master;
     if (!master) return Promise.reject(new Error("the cluster has no master for this slot"));
     let subscriber = this.#subscribers.get(master.address);
     if (!subscriber) {

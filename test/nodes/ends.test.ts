@@ -1,0 +1,101 @@
+// Promise 6 between processes: a session that ends on one node has its sockets told and closed on the others.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { closed } from "../support/browser.js";
+import { closeNodes, type Node, openNodes, startNodes } from "../support/fleet.js";
+import { type Storage, storages } from "../support/storages.js";
+
+describe.each(storages)("on $name", ({ name, open }) => {
+  let storage: Storage;
+  let nodes: Node[];
+  let [a, b, c]: Node[] = [];
+  beforeAll(async () => {
+    storage = await open();
+    nodes = await openNodes(3, { store: storage.own() });
+    [a, b, c] = nodes;
+  });
+  afterAll(async () => {
+    await closeNodes(nodes);
+    await storage.close();
+  });
+
+  test("a logout on one node closes sockets on the others with SESSION_DESTROYED, at once", async () => {
+    const times: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      const ada = await a!.login();
+      const sockets = await Promise.all([a!.visit(ada).connect(), b!.visit(ada).connect(), b!.visit(ada).connect()]);
+      const ends = Promise.all(sockets.map(closed));
+      const since = performance.now();
+      await ada.post("/logout");
+      for (const { told, reason } of await ends) {
+        expect(told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+        expect(reason).toBe("io server disconnect");
+      }
+      times.push(performance.now() - since);
+      expect(await b!.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+    }
+    // Long before any lease.
+    expect(times.toSorted((x, y) => x - y)[5]).toBeLessThan(1000);
+    expect(await b!.state()).toMatchObject({ size: 0, isHearing: true, errors: [] });
+  });
+
+  test("a rotation on one node is SESSION_ROTATED on the others, and the old id is turned down kindly everywhere", async () => {
+    const ada = await a!.login({ user: "before" });
+    const old = c!.visit(ada);
+    const other = b!.visit(ada);
+    const end = closed(await other.connect());
+    await ada.post("/login", { user: "after" });
+    const { told, reason } = await end;
+    expect(told).toEqual([{ code: "SESSION_ROTATED", retry: true }]);
+    expect(reason).toMatch(/^transport/);
+    // A node that never had the session knows, too: the transport closes, so that the client comes back by itself.
+    for (const early of [old, other]) {
+      const socket = early.socket("/", { via: "websocket" });
+      const errors: Error[] = [];
+      socket.on("connect_error", (error) => errors.push(error));
+      const closedTransport = new Promise((resolve) => socket.io.once("close", resolve));
+      socket.connect();
+      await closedTransport;
+      expect(errors).toEqual([]);
+    }
+    const socket = await c!.visit(ada).connect();
+    expect(await socket.emitWithAck("get")).toMatchObject({ user: "after" });
+  });
+
+  test("what one node changed, the next event on another sees, and the change is told there", async () => {
+    const ada = await a!.login();
+    const socket = await b!.visit(ada).connect();
+    await ada.post("/set", { user: "bob" });
+    await expect.poll(() => socket.emitWithAck("get"), { interval: 1, timeout: 1000 }).toMatchObject({ user: "bob" });
+    // And back: a change on the socket is in the next response of the other node.
+    await socket.emitWithAck("set", { other: "changed" });
+    expect(await socket.emitWithAck("save")).toBe("saved");
+    expect(await ada.get("/session")).toMatchObject({ user: "bob", other: "changed" });
+  });
+
+  // Time is the same on a cluster.
+  if (name === "a Redis cluster") return;
+
+  test("an expiry closes the sockets on every node; activity on one keeps the session alive for all", async () => {
+    const ada = await a!.login({ maxAge: 1000 });
+    const active = await a!.visit(ada).connect();
+    const silent = await b!.visit(ada).connect();
+    let isClosed = false;
+    const end = closed(silent).finally(() => (isClosed = true));
+    const activity = setInterval(() => active.emit("get", () => undefined), 100);
+    const until = Date.now() + 2500;
+    while (Date.now() < until) {
+      await active.emitWithAck("get");
+      expect(isClosed).toBe(false);
+    }
+    clearInterval(activity);
+    const ends = await Promise.all([end, closed(active)]);
+    for (const { told } of ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  });
+
+  test("the absolute lifetime holds on every node", async () => {
+    const limited = await startNodes(2, { store: storage.own(), sessions: { absoluteTimeout: 800 } });
+    const ada = await limited[0]!.login();
+    const ends = await Promise.all(limited.map(async (node) => closed(await node.visit(ada).connect())));
+    for (const { told } of ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  });
+});

@@ -1,0 +1,101 @@
+// One node of a fleet, in a process of its own: Express, Socket.IO and sessions on the store that it is told.
+// Started by test/support/fleet.ts, which tells it what to do by messages.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import express from "express";
+import { Server } from "socket.io";
+import { createSessions } from "../../dist/esm/index.js";
+
+const settings = JSON.parse(process.argv[2] ?? "{}");
+const { store, end } = await openStore(settings.store);
+const sessions = createSessions({ secret: "a secret for tests", store, ...settings.sessions });
+const errors = [];
+sessions.on("error", (error) => errors.push(error.code ?? String(error)));
+
+const app = express();
+const http = createServer(app);
+const io = new Server(http);
+app.use(sessions.middleware);
+app.use(express.json());
+sessions.attach(io);
+
+app.post("/login", (req, res, next) => {
+  req.session.regenerate((error) => {
+    if (error) return next(error);
+    const { maxAge, ...fields } = req.body;
+    if (maxAge !== undefined) req.session.cookie.maxAge = maxAge;
+    Object.assign(req.session, fields);
+    req.session.save((failed) => (failed ? next(failed) : res.json({})));
+  });
+});
+app.post("/logout", (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.json({}))));
+app.post("/set", (req, res) => res.json(Object.assign(req.session, req.body) && {}));
+app.get("/session", (req, res) => {
+  const { cookie: _, ...data } = req.session;
+  res.json(data);
+});
+
+io.on("connection", (socket) => {
+  socket.on("get", (done) => done({ ...socket.session, cookie: undefined }));
+  socket.on("set", (fields, done) => done(void Object.assign(socket.session, fields)));
+  socket.on("save", (done) => {
+    socket.session.save().then(
+      () => done("saved"),
+      (error) => done(error.code),
+    );
+  });
+});
+
+const commands = {
+  /** Raises a counter of a session `times` times, as quickly as it can, and sets a field of its own. */
+  async work({ id, field, times }) {
+    const before = sessions.store.retries;
+    await Promise.all(
+      Array.from({ length: times }, () => sessions.update(id, (data) => (data.count = (data.count ?? 0) + 1))),
+    );
+    await sessions.update(id, (data) => (data[field] = times));
+    return sessions.store.retries - before;
+  },
+  async state() {
+    return { size: sessions.size, isHearing: sessions.store.isHearing, isDown: sessions.store.isDown, errors };
+  },
+  async close() {
+    io.close();
+    http.closeAllConnections();
+    await sessions.close().catch(() => {});
+    await end();
+    process.disconnect();
+    return {};
+  },
+};
+
+process.on("message", async ({ number, name, values }) => {
+  try {
+    process.send({ number, answer: await commands[name](values) });
+  } catch (error) {
+    process.send({ number, error: `${error.code}: ${error.message}` });
+  }
+});
+process.on("disconnect", () => setTimeout(() => process.exit(), 5000).unref());
+
+http.listen(settings.port ?? 0, "127.0.0.1");
+await once(http, "listening");
+process.send({ port: http.address().port });
+
+async function openStore({ kind, url, ports, ...options }) {
+  if (kind === "postgres") {
+    const { default: pg } = await import("pg");
+    const { postgresStore } = await import("../../dist/esm/store/postgres.js");
+    const pool = new pg.Pool({ connectionString: url });
+    pool.on("error", () => {});
+    return { store: postgresStore({ pool, createTable: true, ...options }), end: () => pool.end() };
+  }
+  const { createClient, createCluster } = await import("redis");
+  const { redisStore } = await import("../../dist/esm/store/redis.js");
+  const client = ports
+    ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) })
+    : createClient({ url });
+  client.on("error", () => {});
+  await client.connect();
+  return { store: redisStore({ client, ...options }), end: async () => client.destroy() };
+}

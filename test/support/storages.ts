@@ -1,0 +1,72 @@
+// The kinds of storage that nodes share, each as a real server.
+import type { StoreSettings } from "./fleet.js";
+import { ownTable, startPostgres, usePostgres } from "./postgres.js";
+import type { PrivateServer } from "./private-server.js";
+import { ownPrefix, startRedis, startRedisCluster, useRedis } from "./redis.js";
+
+export interface Storage {
+  /** Settings for nodes that share sessions of their own. */
+  own(): StoreSettings;
+  close(): Promise<void>;
+}
+
+export interface PrivateStorage extends Storage {
+  readonly server: PrivateServer;
+  readonly port: number;
+  /** The same server by another port: that of a wire. */
+  through(port: number): StoreSettings;
+}
+
+/** For tests that leave the server alone. */
+export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
+  {
+    name: "Redis",
+    open: async () => {
+      const { url, close } = await useRedis();
+      return { own: () => ({ kind: "redis", url, prefix: ownPrefix() }), close };
+    },
+  },
+  {
+    name: "a Redis cluster",
+    open: async () => {
+      const { ports, close } = await startRedisCluster();
+      return { own: () => ({ kind: "redis", ports, prefix: ownPrefix() }), close };
+    },
+  },
+  {
+    name: "PostgreSQL",
+    open: async () => {
+      const { url, close } = await usePostgres();
+      return { own: () => ({ kind: "postgres", url, table: ownTable() }), close };
+    },
+  },
+];
+
+/** For tests that stop, pause or kill the server, or put a wire before it. */
+export const privateStorages: readonly { name: string; open(): Promise<PrivateStorage> }[] = [
+  {
+    name: "Redis",
+    open: async () => {
+      const { port, server } = await startRedis();
+      const through = (other: number): StoreSettings => ({
+        kind: "redis",
+        url: `redis://127.0.0.1:${other}`,
+        prefix: ownPrefix(),
+      });
+      return { server, port, through, own: () => through(port), close: () => server.close() };
+    },
+  },
+  {
+    name: "PostgreSQL",
+    open: async () => {
+      const { url, server } = await startPostgres();
+      const port = Number(new URL(url).port);
+      const through = (other: number): StoreSettings => ({
+        kind: "postgres",
+        url: url.replace(`${port}`, `${other}`),
+        table: ownTable(),
+      });
+      return { server, port, through, own: () => through(port), close: () => server.close() };
+    },
+  },
+];

@@ -1,0 +1,68 @@
+// A line between nodes and their storage, on which notices can be dropped, or the notice connections alone cut.
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+
+/** "drops": notices do not arrive, all else does. "cuts": connections that listen are closed, new ones, too. */
+type State = "works" | "drops" | "cuts";
+
+export class Wire {
+  #state: State = "works";
+  readonly #server: Server;
+  readonly #listening = new Set<Socket>();
+  readonly #all = new Set<Socket>();
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Opens a line to a port of this machine. */
+  static async to(port: number): Promise<Wire> {
+    const server = createServer();
+    const wire = new Wire(server);
+    server.on("connection", (near) => wire.#join(near, connect(port, "127.0.0.1")));
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    return wire;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  set state(state: State) {
+    this.#state = state;
+    if (state === "cuts") for (const socket of this.#listening) socket.destroy();
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#all) socket.destroy();
+  }
+
+  #join(near: Socket, far: Socket): void {
+    const end = (): void => {
+      near.destroy();
+      far.destroy();
+      for (const set of [this.#all, this.#listening]) set.delete(near);
+    };
+    this.#all.add(near);
+    for (const socket of [near, far]) {
+      socket.setNoDelay(true);
+      socket.on("close", end);
+      socket.on("error", end);
+    }
+    near.on("data", (data) => {
+      // Redis's SUBSCRIBE and PostgreSQL's LISTEN.
+      if (/\bsubscribe\r\n|LISTEN "/.test(data.toString("latin1"))) {
+        this.#listening.add(near);
+        if (this.#state === "cuts") return end();
+      }
+      far.write(data);
+    });
+    far.on("data", (data) => {
+      const isNotice =
+        this.#listening.has(near) && /\r\nmessage\r\n|^A.{8}socket_session_/s.test(data.toString("latin1"));
+      if (!(isNotice && this.#state === "drops")) near.write(data);
+    });
+  }
+}
