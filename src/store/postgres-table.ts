@@ -14,6 +14,7 @@ const setupErrors = new Map([
   ["42804", "The table's columns have other types than varchar, json and timestamp(6)."],
   ["42883", "The table's columns have other types than varchar, json and timestamp(6)."],
   ["42846", "The table's columns have other types than varchar, json and timestamp(6)."],
+  ["22P02", "The table's columns have other types than varchar, json and timestamp(6)."],
   ["42501", "The database user may not use the table."],
 ]);
 
@@ -59,7 +60,8 @@ export class PostgresTable {
     const why = setupErrors.get(String((error as { code?: unknown } | undefined)?.code));
     if (why === undefined) return error;
     const fix = `${this.name} is made by createTable: true, or by: ${this.#statements().join(" ")}`;
-    return new SessionError("STORE_NOT_READY", { detail: `${why} ${fix}`, cause: error });
+    // Without the error itself, which may hold an id.
+    return new SessionError("STORE_NOT_READY", { detail: `${why} ${fix}` });
   }
 
   async #create(): Promise<void> {

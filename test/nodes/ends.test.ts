@@ -6,23 +6,23 @@ import { type Storage, storages } from "../support/storages.js";
 
 describe.each(storages)("on $name", ({ name, open }) => {
   let storage: Storage;
-  let nodes: Node[];
-  let [a, b, c]: Node[] = [];
+  let a: Node;
+  let b: Node;
+  let c: Node;
   beforeAll(async () => {
     storage = await open();
-    nodes = await openNodes(3, { store: storage.own() });
-    [a, b, c] = nodes;
+    [a, b, c] = await openNodes(3, { store: storage.own() });
   });
   afterAll(async () => {
-    await closeNodes(nodes);
+    await closeNodes([a, b, c]);
     await storage.close();
   });
 
   test("a logout on one node closes sockets on the others with SESSION_DESTROYED, at once", async () => {
     const times: number[] = [];
     for (let round = 0; round < 10; round++) {
-      const ada = await a!.login();
-      const sockets = await Promise.all([a!.visit(ada).connect(), b!.visit(ada).connect(), b!.visit(ada).connect()]);
+      const ada = await a.login();
+      const sockets = await Promise.all([a.visit(ada).connect(), b.visit(ada).connect(), b.visit(ada).connect()]);
       const ends = Promise.all(sockets.map(closed));
       const since = performance.now();
       await ada.post("/logout");
@@ -31,17 +31,17 @@ describe.each(storages)("on $name", ({ name, open }) => {
         expect(reason).toBe("io server disconnect");
       }
       times.push(performance.now() - since);
-      expect(await b!.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+      expect(await b.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
     }
     // Long before any lease.
     expect(times.toSorted((x, y) => x - y)[5]).toBeLessThan(1000);
-    expect(await b!.state()).toMatchObject({ size: 0, isHearing: true, errors: [] });
+    expect(await b.state()).toMatchObject({ size: 0, isHearing: true, errors: [] });
   });
 
   test("a rotation on one node is SESSION_ROTATED on the others, and the old id is turned down kindly everywhere", async () => {
-    const ada = await a!.login({ user: "before" });
-    const old = c!.visit(ada);
-    const other = b!.visit(ada);
+    const ada = await a.login({ user: "before" });
+    const old = c.visit(ada);
+    const other = b.visit(ada);
     const end = closed(await other.connect());
     await ada.post("/login", { user: "after" });
     const { told, reason } = await end;
@@ -57,13 +57,13 @@ describe.each(storages)("on $name", ({ name, open }) => {
       await closedTransport;
       expect(errors).toEqual([]);
     }
-    const socket = await c!.visit(ada).connect();
+    const socket = await c.visit(ada).connect();
     expect(await socket.emitWithAck("get")).toMatchObject({ user: "after" });
   });
 
   test("what one node changed, the next event on another sees, and the change is told there", async () => {
-    const ada = await a!.login();
-    const socket = await b!.visit(ada).connect();
+    const ada = await a.login();
+    const socket = await b.visit(ada).connect();
     await ada.post("/set", { user: "bob" });
     await expect.poll(() => socket.emitWithAck("get"), { interval: 1, timeout: 1000 }).toMatchObject({ user: "bob" });
     // And back: a change on the socket is in the next response of the other node.
@@ -76,9 +76,9 @@ describe.each(storages)("on $name", ({ name, open }) => {
   if (name === "a Redis cluster") return;
 
   test("an expiry closes the sockets on every node; activity on one keeps the session alive for all", async () => {
-    const ada = await a!.login({ maxAge: 1000 });
-    const active = await a!.visit(ada).connect();
-    const silent = await b!.visit(ada).connect();
+    const ada = await a.login({ maxAge: 1000 });
+    const active = await a.visit(ada).connect();
+    const silent = await b.visit(ada).connect();
     let isClosed = false;
     const end = closed(silent).finally(() => (isClosed = true));
     const activity = setInterval(() => active.emit("get", () => undefined), 100);
@@ -94,7 +94,7 @@ describe.each(storages)("on $name", ({ name, open }) => {
 
   test("the absolute lifetime holds on every node", async () => {
     const limited = await startNodes(2, { store: storage.own(), sessions: { absoluteTimeout: 800 } });
-    const ada = await limited[0]!.login();
+    const ada = await limited[0].login();
     const ends = await Promise.all(limited.map(async (node) => closed(await node.visit(ada).connect())));
     for (const { told } of ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
   });

@@ -60,7 +60,7 @@ const commands = {
     return { size: sessions.size, isHearing: sessions.store.isHearing, isDown: sessions.store.isDown, errors };
   },
   async close() {
-    io.close();
+    await io.close();
     http.closeAllConnections();
     await sessions.close().catch(() => {});
     await end();

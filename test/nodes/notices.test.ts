@@ -12,18 +12,17 @@ const bound = lease + 100 + 400;
 describe.each(privateStorages)("on $name", ({ open }) => {
   let storage: PrivateStorage;
   let wire: Wire;
-  let nodes: Node[];
-  let [a, b]: Node[] = [];
+  let a: Node;
+  let b: Node;
 
   beforeAll(async () => {
     storage = await open();
     wire = await Wire.to(storage.port);
     const store = storage.through(wire.port);
-    nodes = await openNodes(2, { store, sessions: { lease } });
-    [a, b] = nodes;
+    [a, b] = await openNodes(2, { store, sessions: { lease } });
   });
   afterAll(async () => {
-    await closeNodes(nodes);
+    await closeNodes([a, b]);
     wire.close();
     await storage.close();
   });
@@ -33,14 +32,14 @@ describe.each(privateStorages)("on $name", ({ open }) => {
   afterEach(async () => {
     wire.state = "works";
     await expect
-      .poll(async () => (await b!.state()).isHearing || (await b!.state()).size === 0, { timeout: 10_000 })
+      .poll(async () => (await b.state()).isHearing || (await b.state()).size === 0, { timeout: 10_000 })
       .toBe(true);
   });
 
   test("dropped notices: silent sockets see an end within the lease, and an event a change", async () => {
-    const [ada, bob] = await Promise.all([a!.login(), a!.login({ user: "bob" })]);
-    const silent = await b!.visit(ada).connect();
-    const active = await b!.visit(bob).connect();
+    const [ada, bob] = await Promise.all([a.login(), a.login({ user: "bob" })]);
+    const silent = await b.visit(ada).connect();
+    const active = await b.visit(bob).connect();
     wire.state = "drops";
     const end = closed(silent);
     const since = Date.now();
@@ -55,27 +54,27 @@ describe.each(privateStorages)("on $name", ({ open }) => {
     await expect
       .poll(() => active.emitWithAck("get"), { interval: 20, timeout: bound })
       .toMatchObject({ user: "bobby" });
-    expect((await b!.state()).isHearing).toBe(true);
+    expect((await b.state()).isHearing).toBe(true);
   });
 
   test("the notice connection cut: each event reads first; nobody is logged out; when it is back all is heard again", async () => {
-    const ada = await a!.login();
-    const socket = await b!.visit(ada).connect();
+    const ada = await a.login();
+    const socket = await b.visit(ada).connect();
     let isClosed = false;
     void closed(socket).then(() => (isClosed = true));
     wire.state = "cuts";
-    await expect.poll(async () => (await b!.state()).isHearing, { interval: 5 }).toBe(false);
+    await expect.poll(async () => (await b.state()).isHearing, { interval: 5 }).toBe(false);
     for (let round = 1; round <= 20; round++) {
       await ada.post("/set", { count: round });
       expect(await socket.emitWithAck("get")).toMatchObject({ count: round });
     }
-    expect(await b!.state()).toMatchObject({ isHearing: false, isDown: false });
+    expect(await b.state()).toMatchObject({ isHearing: false, isDown: false });
     // A handshake needs the store, not the notices.
-    await b!.visit(ada).connect();
+    await b.visit(ada).connect();
     expect(isClosed).toBe(false);
     await ada.post("/set", { count: 99 });
     wire.state = "works";
-    await expect.poll(async () => (await b!.state()).isHearing, { timeout: 10_000 }).toBe(true);
+    await expect.poll(async () => (await b.state()).isHearing, { timeout: 10_000 }).toBe(true);
     expect(await socket.emitWithAck("get")).toMatchObject({ count: 99 });
     const end = closed(socket);
     const since = Date.now();
@@ -85,10 +84,10 @@ describe.each(privateStorages)("on $name", ({ open }) => {
   });
 
   test("an end while the notice connection is cut closes silent sockets when it is back, at once", async () => {
-    const ada = await a!.login();
-    const socket = await b!.visit(ada).connect();
+    const ada = await a.login();
+    const socket = await b.visit(ada).connect();
     wire.state = "cuts";
-    await expect.poll(async () => (await b!.state()).isHearing, { interval: 5 }).toBe(false);
+    await expect.poll(async () => (await b.state()).isHearing, { interval: 5 }).toBe(false);
     const end = closed(socket);
     const since = Date.now();
     await ada.post("/logout");

@@ -2,25 +2,30 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closed } from "../support/browser.js";
-import { startNodes } from "../support/fleet.js";
+import { closeNodes, type Node, openNodes } from "../support/fleet.js";
 import { type PrivateStorage, privateStorages } from "../support/storages.js";
 
 const outage = 1500;
 
 describe.each(privateStorages)("on $name", ({ open }) => {
   let storage: PrivateStorage;
+  let a: Node;
+  let b: Node;
   beforeAll(async () => {
     storage = await open();
+    const store = { ...storage.own(), timeout: 300 };
+    [a, b] = await openNodes(2, { store, sessions: { lease: 500 } });
   });
-  afterAll(() => storage.close());
+  afterAll(async () => {
+    await closeNodes([a, b]);
+    await storage.close();
+  });
 
   test.each(["stopped", "killed", "paused"] as const)(
     "%s and back: changes of both nodes are kept, sockets stay, notices are heard again",
     async (what) => {
-      const store = { ...storage.own(), timeout: 300 };
-      const [a, b] = await startNodes(2, { store, sessions: { lease: 500 } });
-      const ada = await a!.login();
-      const [one, two] = [await a!.visit(ada).connect(), await b!.visit(ada).connect()];
+      const ada = await a.login();
+      const [one, two] = [await a.visit(ada).connect(), await b.visit(ada).connect()];
       const told: unknown[] = [];
       for (const socket of [one, two]) void closed(socket).then((end) => told.push(end));
 
@@ -29,7 +34,7 @@ describe.each(privateStorages)("on $name", ({ open }) => {
       await one.emitWithAck("set", { one: 1 });
       await two.emitWithAck("set", { two: 2 });
       expect(await one.emitWithAck("save")).toBe("STORE_UNAVAILABLE");
-      expect(await b!.visit(ada).refused()).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
+      expect(await b.visit(ada).refused()).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
       await delay(outage);
       expect(await two.emitWithAck("get")).toMatchObject({ two: 2 });
       expect(told).toEqual([]);
@@ -40,7 +45,7 @@ describe.each(privateStorages)("on $name", ({ open }) => {
       await expect
         .poll(
           () =>
-            a!
+            a
               .visit(ada)
               .get("/session")
               .catch(() => undefined),
@@ -48,7 +53,7 @@ describe.each(privateStorages)("on $name", ({ open }) => {
         )
         .toMatchObject(kept);
       await expect.poll(() => two.emitWithAck("get"), { timeout: 5000 }).toMatchObject(kept);
-      await expect.poll(async () => (await b!.state()).isHearing, { timeout: 15_000 }).toBe(true);
+      await expect.poll(async () => (await b.state()).isHearing, { timeout: 15_000 }).toBe(true);
       expect(told).toEqual([]);
       await ada.post("/logout");
       await expect.poll(() => told, { timeout: 1000 }).toHaveLength(2);

@@ -15,15 +15,15 @@ describe.each(storages)("on $name", ({ name, open }) => {
 
   test(`a counter raised ${processes * times} times from ${processes} processes ends there, and every field is kept`, async () => {
     const nodes = await startNodes(processes, { store: storage.own() });
-    const ada = await nodes[0]!.login();
-    const socket = await nodes[1]!.visit(ada).connect();
+    const ada = await nodes[0].login();
+    const socket = await nodes[1].visit(ada).connect();
     const since = performance.now();
     const retries = await Promise.all(
       nodes.map((node, index) => node.ask<number>("work", { id: idOf(ada), field: `f${index}`, times })),
     );
     const took = performance.now() - since;
     const fields = Object.fromEntries(nodes.map((_, index) => [`f${index}`, times]));
-    expect(await nodes[2]!.visit(ada).get("/session")).toEqual({ user: "ada", count: processes * times, ...fields });
+    expect(await nodes[2].visit(ada).get("/session")).toEqual({ user: "ada", count: processes * times, ...fields });
     await expect.poll(() => socket.emitWithAck("get"), { interval: 5 }).toMatchObject({ count: processes * times });
     const all = retries.reduce((sum, one) => sum + one);
     process.stdout.write(

@@ -1,5 +1,8 @@
 // The PostgreSQL driver against a real server.
-import { afterAll, beforeAll } from "vitest";
+import connectPgSimple from "connect-pg-simple";
+import session from "express-session";
+import { Client, Pool } from "pg";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { postgresStore } from "../../src/store/postgres.js";
 import { storeContract } from "../contract/store.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
@@ -13,3 +16,130 @@ afterAll(() => postgres.close());
 storeContract("postgres", () => ({
   store: postgresStore({ pool: postgresPool(postgres.url), table: ownTable(), createTable: true }),
 }));
+
+const PgStore = connectPgSimple(session);
+
+test("the table, the JSON and the expiry are those of connect-pg-simple, whoever made the table", async () => {
+  const pool = postgresPool(postgres.url);
+  const inAMinute = { originalMaxAge: 60_000, expires: new Date(Date.now() + 60_000), httpOnly: true, path: "/" };
+  const forever = { originalMaxAge: null, expires: null, httpOnly: true, path: "/" };
+  for (const isOurs of [true, false]) {
+    const table = ownTable();
+    const store = postgresStore({ pool, table, createTable: isOurs, ttl: 100 });
+    const old = new PgStore({
+      pool,
+      tableName: table,
+      createTableIfMissing: true,
+      ttl: 100,
+      pruneSessionInterval: false,
+    });
+    const writers = isOurs ? [store, old] : [old, store];
+    for (const [name, cookie] of Object.entries({ inAMinute, forever })) {
+      for (const writer of writers) await write(writer, `${name} ${writer === store}`, { cookie, user: "ada" });
+      const { rows } = await pool.query(`SELECT sess::text AS text, expire FROM ${table} WHERE sid LIKE $1`, [
+        `${name}%`,
+      ]);
+      expect(rows[0].text).toBe(rows[1].text);
+      expect(Math.abs(rows[0].expire - rows[1].expire)).toBeLessThan(1500);
+    }
+    const columns = await pool.query(
+      `SELECT column_name, data_type, is_nullable FROM information_schema.columns WHERE table_name = $1 ORDER BY 1`,
+      [table],
+    );
+    expect(columns.rows).toEqual([
+      { column_name: "expire", data_type: "timestamp without time zone", is_nullable: "NO" },
+      { column_name: "sess", data_type: "json", is_nullable: "NO" },
+      { column_name: "sid", data_type: "character varying", is_nullable: "NO" },
+    ]);
+    const indexes = await pool.query(`SELECT 1 FROM pg_indexes WHERE tablename = $1 AND indexdef LIKE '%(expire)%'`, [
+      table,
+    ]);
+    expect(indexes.rows).toHaveLength(1);
+  }
+});
+
+test("nodes that start together create the table once, and find it by schema or search path", async () => {
+  const pool = postgresPool(postgres.url);
+  const table = ownTable();
+  const name = `s${table}"; --`;
+  await pool.query(`CREATE SCHEMA "${name.replaceAll('"', '""')}"`);
+  const stores = Array.from({ length: 8 }, () => postgresStore({ pool, table, schema: name, createTable: true }));
+  await Promise.all(stores.map((store, index) => write(store, `id ${index}`, { cookie: {} })));
+  expect(await new Promise((resolve) => stores[0]?.length((_, count) => resolve(count)))).toBe(8);
+});
+
+test("neither payloads nor the rows of ends hold an id, and ends are no sessions", async () => {
+  const pool = postgresPool(postgres.url);
+  const table = ownTable();
+  const store = postgresStore({ pool, table, createTable: true });
+  await write(store, "the-id", { cookie: {} });
+  const listener = new Client({ connectionString: postgres.url });
+  await listener.connect();
+  onTestFinished(() => listener.end());
+  const { rows } = await pool.query<{ oid: number }>(`SELECT $1::regclass::oid AS oid`, [table]);
+  const heard: string[] = [];
+  listener.on("notification", ({ channel, payload }) => heard.push(`${channel} ${payload}`));
+  await listener.query(`LISTEN socket_session_${rows[0]?.oid}`);
+  await store.end("the-id", "SESSION_ROTATED");
+  await expect.poll(() => heard).toHaveLength(1);
+  const ends = (await pool.query<{ sid: string; text: string }>(`SELECT sid, sess::text AS text FROM ${table}`)).rows;
+  expect(ends).toHaveLength(1);
+  expect(JSON.stringify([heard, ends])).not.toContain("the-id");
+  expect(await new Promise((resolve) => store.length((_, count) => resolve(count)))).toBe(0);
+  expect(await new Promise((resolve) => store.all((_, all) => resolve({ ...(all as unknown as object) })))).toEqual({});
+});
+
+test("expired rows are deleted now and then", async () => {
+  const pool = postgresPool(postgres.url);
+  const table = ownTable();
+  const store = postgresStore({ pool, table, createTable: true, sweepInterval: 100 });
+  onTestFinished(() => store.close());
+  const expires = new Date(Date.now() + 50);
+  await write(store, "short", { cookie: { originalMaxAge: 50, expires } });
+  await write(store, "long", { cookie: { originalMaxAge: null, expires: null } });
+  const left = async (): Promise<unknown> => (await pool.query(`SELECT sid FROM ${table}`)).rows;
+  expect(await left()).toHaveLength(2);
+  await expect.poll(left).toEqual([{ sid: "long" }]);
+});
+
+describe("what cannot work is told, with what to do", () => {
+  test.each([
+    ["a table that is not there", undefined],
+    ["one with other columns", "(id text primary key, data json)"],
+    ["one with other types", "(sid bigint primary key, sess json, expire timestamp)"],
+  ])("%s", async (_, columns) => {
+    const pool = postgresPool(postgres.url);
+    const table = ownTable();
+    if (columns !== undefined) await pool.query(`CREATE TABLE ${table} ${columns}`);
+    const store = postgresStore({ pool, table });
+    const error = await new Promise<Error>((resolve) => store.get("unknown-1", (failure) => resolve(failure as Error)));
+    expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", cause: { code: "STORE_NOT_READY" } });
+    expect(error.message).toContain("CREATE TABLE");
+    expect(error.message).toContain(table);
+  });
+
+  test.each([
+    ["nothing", undefined, "npm install pg"],
+    ["something else", {}, "Pool"],
+    ["a client", new Client(), "not a pool"],
+    ["a pool without an error listener", new Pool(), 'pool.on("error"'],
+    ["a pool of one connection", new Pool({ max: 1 }).on("error", () => undefined), "max is 2"],
+  ])("%s", (_, pool, fix) => {
+    expect(() => postgresStore({ pool: pool as never })).toThrow(
+      expect.objectContaining({ code: "STORE_CLIENT_INVALID", message: expect.stringContaining(fix) as string }),
+    );
+  });
+
+  test.each([{ table: "" }, { schema: 1 }, { ttl: 0 }, { sweepInterval: 0 }, { timeout: 0 }])("%o", (options) => {
+    const pool = new Pool().on("error", () => undefined);
+    expect(() => postgresStore({ pool, ...(options as object) })).toThrow(
+      expect.objectContaining({ code: "OPTION_INVALID" }),
+    );
+  });
+});
+
+function write(store: Pick<session.Store, "set">, id: string, data: object): Promise<void> {
+  return new Promise((resolve, reject) =>
+    store.set(id, data as never, (error?: unknown) => (error ? reject(error as Error) : resolve())),
+  );
+}

@@ -90,16 +90,21 @@ export function idOf(browser: Browser): string {
 }
 
 /** Starts nodes; they are ended with the test. */
-export async function startNodes(count: number, settings: NodeSettings): Promise<Node[]> {
+export async function startNodes<Count extends number>(count: Count, settings: NodeSettings): Promise<Nodes<Count>> {
   const nodes = await openNodes(count, settings);
   onTestFinished(() => closeNodes(nodes));
   return nodes;
 }
 
 /** Starts nodes for several tests; who does so closes them. */
-export async function openNodes(count: number, settings: NodeSettings): Promise<Node[]> {
-  return Promise.all(Array.from({ length: count }, () => openNode(settings)));
+export async function openNodes<Count extends number>(count: Count, settings: NodeSettings): Promise<Nodes<Count>> {
+  return (await Promise.all(Array.from({ length: count }, () => openNode(settings)))) as Nodes<Count>;
 }
+
+/** A list of so many nodes. */
+type Nodes<Count extends number, Known extends Node[] = []> = Known["length"] extends Count
+  ? Known
+  : Nodes<Count, [...Known, Node]>;
 
 export async function closeNodes(nodes: readonly Node[]): Promise<void> {
   await Promise.all(nodes.map((node) => node.kill()));

@@ -18,13 +18,13 @@ export interface RedisServer {
   readonly server: PrivateServer;
 }
 
-/** A private server that keeps every write, whatever happens to it. Close its `server` at the end. */
+/** A private server that keeps every write, even when it is killed. Close its `server` at the end. */
 export async function startRedis(extra: readonly string[] = []): Promise<RedisServer> {
   const { command, env } = program();
   const port = await freePort();
   const folder = temporaryFolder("redis");
   const url = `redis://127.0.0.1:${port}`;
-  const settings = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", ...extra];
+  const settings = ["--save", "", "--appendonly", "yes", "--appendfsync", "no", ...extra];
   const server = new PrivateServer(folder, {
     command,
     args: ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder, ...settings],

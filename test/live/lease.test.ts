@@ -1,0 +1,213 @@
+// The lease, with a fake clock: what nobody tells of is found by the clock, in batches.
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Driver, NoticeListener } from "../../src/store/driver.js";
+import { liveStore } from "../../src/store/foreign.js";
+import { LiveStore } from "../../src/store/live-store.js";
+import { MemoryDriver } from "../../src/store/memory.js";
+import { Registry } from "../../src/live/registry.js";
+import { LineStore } from "../support/stores.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const lease = 30_000;
+const cookie = JSON.stringify({ originalMaxAge: null, expires: null });
+
+interface Shared {
+  readonly store: LiveStore;
+  readonly registry: Registry;
+  /** What another node writes to. */
+  readonly others: MemoryDriver;
+  readonly listener: NoticeListener;
+  /** The commands that were sent, and of how many sessions. */
+  readonly asked: { read: number; readMany: number[] };
+  isDown: boolean;
+}
+
+/** A storage that another node writes, too, and that tells of it when the test says so. */
+function share(): Shared {
+  const others = new MemoryDriver();
+  const asked = { read: 0, readMany: [] as number[] };
+  let listener: NoticeListener | undefined;
+  const own: Partial<Driver> = {
+    isShared: true,
+    notices: {
+      listen: (given) => void (listener = given),
+      watch: async () => {},
+      unwatch: () => {},
+      close: () => {},
+    },
+    read: async (id) => {
+      asked.read++;
+      if (shared.isDown) throw new Error("down");
+      return others.read(id);
+    },
+    readMany: async (ids) => {
+      asked.readMany.push(ids.length);
+      if (shared.isDown) throw new Error("down");
+      return Promise.all(ids.map((id) => others.read(id)));
+    },
+  };
+  const driver = new Proxy(others, {
+    get(target, key) {
+      const value: unknown = Reflect.get(key in own ? own : target, key);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  }) as Driver;
+  const store = new LiveStore(driver);
+  listener?.hearing(true);
+  const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
+  const registry = new Registry(store, { lease, maxStale: 300_000 }, quiet);
+  const shared: Shared = { store, registry, others, listener: listener as NoticeListener, asked, isDown: false };
+  onTestFinished(() => registry.close());
+  return shared;
+}
+
+async function connect({ registry, others }: Shared, count: number, ended: string[] = []): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    await others.create(`id ${index}`, `{"cookie":${cookie},"n":0}`, Number.POSITIVE_INFINITY);
+  }
+  await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      registry.acquire(`id ${index}`, { end: ({ code }) => void ended.push(`${index} ${code}`) }),
+    ),
+  );
+}
+
+test("a thousand silent sessions are re-read once per lease, two hundred with one command", async () => {
+  const shared = share();
+  await connect(shared, 1000);
+  expect(shared.asked).toEqual({ read: 1000, readMany: [] });
+  await vi.advanceTimersByTimeAsync(lease * 0.8);
+  expect(shared.asked.readMany).toEqual([]);
+  await vi.advanceTimersByTimeAsync(lease * 0.3);
+  expect(shared.asked).toEqual({ read: 1000, readMany: [200, 200, 200, 200, 200] });
+  await vi.advanceTimersByTimeAsync(lease * 3);
+  expect(shared.asked.readMany).toHaveLength(20);
+});
+
+test("sessions that come one after the other are still read together", async () => {
+  const shared = share();
+  for (let index = 0; index < 300; index++) {
+    await shared.others.create(`id ${index}`, `{"cookie":${cookie}}`, Number.POSITIVE_INFINITY);
+    await shared.registry.acquire(`id ${index}`, { end() {} });
+    await vi.advanceTimersByTimeAsync(lease / 300);
+  }
+  shared.asked.readMany.length = 0;
+  await vi.advanceTimersByTimeAsync(lease * 10);
+  // Within a tenth of the lease: ten or eleven commands per lease for all.
+  expect(shared.asked.readMany.length).toBeLessThanOrEqual(115);
+});
+
+test("an end and a change that nobody told of are found within the lease", async () => {
+  const shared = share();
+  const ended: string[] = [];
+  await connect(shared, 3, ended);
+  await vi.advanceTimersByTimeAsync(1000);
+  await shared.others.remove("id 1");
+  await shared.others.replace("id 2", `{"cookie":${cookie},"n":2}`, undefined, `{"cookie":${cookie},"n":0}`);
+  await vi.advanceTimersByTimeAsync(lease - 1000 + 100);
+  expect(ended).toEqual(["1 SESSION_DESTROYED"]);
+  expect(shared.registry.get("id 2")?.data).toMatchObject({ n: 2 });
+  expect(shared.registry.size).toBe(2);
+});
+
+test("while nothing is heard each event reads; what is heard again is re-read at once, together", async () => {
+  const shared = share();
+  await connect(shared, 300);
+  const live = shared.registry.get("id 7");
+  expect(live?.enter()).toBe(true);
+  shared.listener.hearing(false);
+  for (let event = 1; event <= 3; event++) {
+    expect(await live?.enter()).toBe(true);
+    expect(shared.asked.read).toBe(300 + event);
+  }
+  await shared.others.remove("id 8");
+  shared.listener.hearing(true);
+  // Not yet fresh: it must be looked at after the moment when it was heard again.
+  expect(await live?.enter()).toBe(true);
+  expect(shared.asked.read).toBe(304);
+  expect(live?.enter()).toBe(true);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(shared.registry.size).toBe(299);
+  expect(shared.asked.readMany).toHaveLength(2);
+});
+
+test("an event that comes while a look is under way, after a newer notice, waits for the look after it", async () => {
+  const shared = share();
+  await connect(shared, 1);
+  const live = shared.registry.get("id 0");
+  shared.listener.heard("id 0", "changed");
+  // The look has begun; now another change, and its notice.
+  await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
+  shared.listener.heard("id 0", "changed");
+  expect(await live?.enter()).toBe(true);
+  expect(live?.data).toMatchObject({ n: 1 });
+  // However many notices come meanwhile, it is one more look.
+  const before = shared.asked.read;
+  for (let notice = 0; notice < 100; notice++) shared.listener.heard("id 0", "changed");
+  expect(await live?.enter()).toBe(true);
+  expect(shared.asked.read - before).toBe(2);
+});
+
+test("an end that is heard while the session is read for its first connection refuses that", async () => {
+  const shared = share();
+  await shared.others.create("id", `{"cookie":${cookie}}`, Number.POSITIVE_INFINITY);
+  const acquiring = shared.registry.acquire("id", { end() {} });
+  await Promise.resolve();
+  shared.listener.heard("id", "SESSION_ROTATED");
+  await expect(acquiring).rejects.toMatchObject({ code: "SESSION_ROTATED" });
+  expect(shared.registry.size).toBe(0);
+});
+
+test("a store that does not answer is asked once in a while, for all, and ends nobody's session", async () => {
+  const shared = share();
+  const ended: string[] = [];
+  await connect(shared, 1000, ended);
+  shared.isDown = true;
+  await vi.advanceTimersByTimeAsync(lease + 10_000);
+  expect(ended).toEqual([]);
+  // Once a second and a half at most, a batch each.
+  expect(shared.asked.readMany.length).toBeLessThan(40);
+  shared.isDown = false;
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(shared.store.isDown).toBe(false);
+  expect(ended).toEqual([]);
+  shared.isDown = true;
+  await vi.advanceTimersByTimeAsync(400_000);
+  // After maxStale silent sockets are closed, too.
+  expect(ended).toHaveLength(1000);
+  expect(new Set(ended.map((end) => end.split(" ")[1]))).toEqual(new Set(["STORE_UNAVAILABLE"]));
+});
+
+describe("over any express-session store", () => {
+  test("silent sessions are re-read once per lease, ten at a time", async () => {
+    const line = new LineStore();
+    line.latency = 10;
+    const store = liveStore(line);
+    const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
+    const registry = new Registry(store, { lease, maxStale: 300_000 }, quiet);
+    onTestFinished(() => registry.close());
+    const ended: string[] = [];
+    for (let index = 0; index < 100; index++) {
+      line.inner.set(`id ${index}`, { cookie: JSON.parse(cookie), n: index } as never);
+      const acquiring = registry.acquire(`id ${index}`, { end: ({ code }) => void ended.push(`${index} ${code}`) });
+      await vi.advanceTimersByTimeAsync(10);
+      await acquiring;
+    }
+    line.inner.destroy("id 50");
+    line.asked.get = 0;
+    await vi.advanceTimersByTimeAsync(lease - 1000);
+    const since = Date.now();
+    let most = 0;
+    let before = line.asked.get;
+    while (Date.now() - since < 2000) {
+      await vi.advanceTimersByTimeAsync(10);
+      most = Math.max(most, line.asked.get - before);
+      before = line.asked.get;
+    }
+    expect(line.asked.get).toBe(100);
+    expect(most).toBe(10);
+    expect(ended).toEqual(["50 SESSION_DESTROYED"]);
+  });
+});

@@ -1,0 +1,129 @@
+// Promise 11: an old service with connect-redis or connect-pg-simple, and a new node beside it, on the same sessions.
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import connectPgSimple from "connect-pg-simple";
+import { RedisStore } from "connect-redis";
+import express from "express";
+import session, { type Store } from "express-session";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { secret } from "../support/app.js";
+import { Browser, closed } from "../support/browser.js";
+import { closeNodes, idOf, type Node, openNodes, type StoreSettings } from "../support/fleet.js";
+import { postgresPool } from "../support/postgres.js";
+import { redisClient } from "../support/redis.js";
+import { type Storage, storages } from "../support/storages.js";
+
+const lease = 500;
+const PgStore = connectPgSimple(session);
+
+/** How an old service opens the store of these settings. */
+async function openOld({ kind, url = "", prefix = "", table }: StoreSettings): Promise<Store> {
+  if (kind === "redis") return new RedisStore({ client: await redisClient(url), prefix });
+  const store = new PgStore({ pool: postgresPool(url), tableName: table, pruneSessionInterval: false });
+  return store as unknown as Store;
+}
+
+/** The old service: express-session as it was used before, with the same secret. */
+async function startOld(settings: StoreSettings): Promise<string> {
+  const app = express();
+  app.use(session({ secret, resave: false, saveUninitialized: false, store: await openOld(settings) }));
+  app.use(express.json());
+  app.post("/login", (req, res) => {
+    const { maxAge, ...fields } = req.body as { maxAge?: number };
+    if (maxAge !== undefined) req.session.cookie.maxAge = maxAge;
+    res.json(Object.assign(req.session, fields) && {});
+  });
+  app.post("/set", (req, res) => res.json(Object.assign(req.session, req.body) && {}));
+  app.post("/logout", (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.json({}))));
+  app.get("/session", (req, res) => {
+    const { cookie: _, ...data } = req.session;
+    res.json(data);
+  });
+  const server = createServer(app).listen(0, "127.0.0.1");
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  await once(server, "listening");
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** The same browser, at another address. */
+function at(url: string, browser = new Browser(url)): Browser {
+  const visitor = new Browser(url);
+  for (const [name, value] of browser.cookies) visitor.cookies.set(name, value);
+  onTestFinished(() => visitor.close());
+  return visitor;
+}
+
+describe.each(storages.filter(({ name }) => name !== "a Redis cluster"))("on $name", ({ open }) => {
+  let storage: Storage;
+  let settings: StoreSettings;
+  let node: Node;
+  beforeAll(async () => {
+    storage = await open();
+    settings = storage.own();
+    [node] = await openNodes(1, { store: settings, sessions: { lease } });
+    // Creates the table.
+    await new Browser(node.url).post("/login", { user: "first" });
+  });
+  afterAll(async () => {
+    await closeNodes([node]);
+    await storage.close();
+  });
+
+  test("a login of either service is one of the other, and what one writes the other reads", async () => {
+    const old = await startOld(settings);
+    const ada = at(old);
+    await ada.post("/login", { user: "ada", nested: { a: 1 } });
+    const socket = await node.visit(ada).connect();
+    expect(await socket.emitWithAck("get")).toMatchObject({ user: "ada", nested: { a: 1 } });
+    await socket.emitWithAck("set", { count: 1 });
+    expect(await socket.emitWithAck("save")).toBe("saved");
+    expect(await ada.get("/session")).toEqual({ user: "ada", nested: { a: 1 }, count: 1 });
+    await ada.post("/set", { other: "from the old service" });
+    // It gives no notice: the lease finds it.
+    await expect
+      .poll(() => socket.emitWithAck("get"), { timeout: lease + 1000 })
+      .toMatchObject({ count: 1, other: "from the old service" });
+
+    const bob = await node.login({ user: "bob" });
+    expect(await at(old, bob).get("/session")).toEqual({ user: "bob" });
+  });
+
+  test("a logout of either service is one of the other", async () => {
+    const old = await startOld(settings);
+    const [ada, bob] = [await node.login(), await node.login({ user: "bob" })];
+    const silent = await node.visit(ada).connect();
+    const end = closed(silent);
+    await at(old, ada).post("/logout");
+    expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+    expect(await node.visit(ada).refused()).toMatchObject({ code: "SESSION_UNKNOWN" });
+
+    await bob.post("/logout");
+    expect(await at(old, bob).get("/session")).toEqual({});
+  });
+
+  test("what the old service keeps alive beside the data stays alive: no socket is closed, and no write shortens its life", async () => {
+    const old = await startOld(settings);
+    const maxAge = 2000;
+    const ada = at(old);
+    await ada.post("/login", { user: "ada", maxAge });
+    const silent = await node.visit(ada).connect();
+    let isClosed = false;
+    void closed(silent).then(() => (isClosed = true));
+    const until = Date.now() + maxAge + 1500;
+    while (Date.now() < until) {
+      // Changes nothing: a touch, which leaves the text as it was.
+      expect(await ada.get("/session")).toEqual({ user: "ada" });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect(isClosed).toBe(false);
+    // By its text the session is over, by its life it is not: a writer who does not move the expiry leaves it alone.
+    await node.ask("work", { id: idOf(ada), field: "k1", times: 1 });
+    expect(await ada.get("/session")).toEqual({ user: "ada", count: 1, k1: 1 });
+    expect(isClosed).toBe(false);
+    expect((await closed(silent)).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  });
+});
