@@ -31,6 +31,8 @@ export interface LiveOptions {
   maxStale?: number | undefined;
   /** How long a session may live since it was created, whatever its activity, in ms. Default: no limit. */
   absoluteTimeout?: number | undefined;
+  /** How many sessions without connections may wait to be saved in an outage; then the oldest is given up. Default 10,000. */
+  maxUnsaved?: number | undefined;
 }
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
@@ -103,8 +105,8 @@ export class Sessions {
   readonly #emitter = new EventEmitter();
   /** @internal Use {@link createSessions}. */
   constructor(options: CreateOptions | ExistingMiddlewareOptions) {
-    const { lease = 30_000, maxStale = 300_000, absoluteTimeout } = options;
-    positive({ lease, maxStale });
+    const { lease = 30_000, maxStale = 300_000, maxUnsaved = 10_000, absoluteTimeout } = options;
+    positive({ lease, maxStale, maxUnsaved });
     if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
     if (options.middleware) {
       const known = inspectMiddleware(options.middleware as Middleware);
@@ -116,7 +118,8 @@ export class Sessions {
       this.#cookiePath = undefined;
       this.#ownsStore = false;
     } else {
-      const { store, lease: _l, maxStale: _m, absoluteTimeout: _a, middleware: _mw, ...sessionOptions } = options;
+      const { store, middleware: _, ...others } = options;
+      const { lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, ...sessionOptions } = others;
       const secrets = secretsOf(sessionOptions.secret);
       this.#trust = new ProxyTrust(options.proxy);
       this.store = store ? liveStore(store) : memoryStore();
@@ -128,7 +131,7 @@ export class Sessions {
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
     this.#registry = new Registry(
       this.store,
-      { lease, maxStale },
+      { lease, maxStale, maxUnsaved },
       {
         change: (live) => this.#emit("change", live),
         end: (live, code) => this.#emit("end", live, code),
@@ -141,6 +144,11 @@ export class Sessions {
   /** Number of live sessions on this node. */
   get size(): number {
     return this.#registry.size;
+  }
+
+  /** Number of sessions with changes that the store has not taken yet: more than a few, for long, is an outage. */
+  get pending(): number {
+    return this.#registry.pending;
   }
 
   /**
@@ -388,7 +396,7 @@ function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buff
 function positive(numbers: Record<string, unknown>): void {
   for (const [name, value] of Object.entries(numbers)) {
     if (typeof value !== "number" || !(value > 0)) {
-      throw new SessionError("OPTION_INVALID", { detail: `${name} is a number of ms above 0.` });
+      throw new SessionError("OPTION_INVALID", { detail: `${name} is a number above 0.` });
     }
   }
 }

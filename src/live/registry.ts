@@ -16,6 +16,8 @@ export interface RegistryEvents {
 export interface RegistryOptions {
   readonly lease: number;
   readonly maxStale: number;
+  /** How many sessions without connections may wait to be saved. */
+  readonly maxUnsaved: number;
 }
 
 /** How long after a rotation (ms) its old id is turned down with "come back", not with "unknown". */
@@ -35,10 +37,14 @@ export class Registry implements Subscriber {
   readonly #sessions = new Map<string, ActiveSession>();
   /** Sessions with changes to save that lost their connections, and their place to another live session. */
   readonly #leaving = new Set<ActiveSession>();
+  /** Sessions without connections whose changes the store has not taken, the oldest first. */
+  readonly #unsaved = new Set<ActiveSession>();
   readonly #clock = new Clock((now) => this.#tick(now));
   readonly #unsubscribe: () => void;
   #isClosed = false;
   #isSweeping = false;
+  /** Since when the store did not answer in the outage that was told last (ms since 1970). */
+  #toldOutage: number | undefined;
 
   constructor(store: LiveStore, options: RegistryOptions, events: RegistryEvents) {
     this.#store = store;
@@ -56,9 +62,7 @@ export class Registry implements Subscriber {
         this.#forget(live as ActiveSession);
         events.end(live, code);
       },
-      settled: (live) => {
-        if (live.isIdle) this.#forget(live);
-      },
+      settled: (live) => this.#settled(live, options.maxUnsaved, events),
       revived: (live) => {
         if (this.#isClosed || live.ended || this.#sessions.get(live.id) === live) return;
         if (this.#sessions.has(live.id)) {
@@ -68,7 +72,14 @@ export class Registry implements Subscriber {
         this.#sessions.set(live.id, live);
         void store.watch(live.id);
       },
-      failed: (error) => events.error(error),
+      failed: (error) => {
+        // An outage is told once, not by each save that is tried again.
+        const { downSince } = store;
+        const isKnown = downSince !== undefined && downSince === this.#toldOutage;
+        if (isKnown && (error as SessionError).code === "STORE_UNAVAILABLE") return;
+        this.#toldOutage = downSince;
+        events.error(error);
+      },
     };
     this.#unsubscribe = store.subscribe(this);
   }
@@ -76,6 +87,15 @@ export class Registry implements Subscriber {
   /** Number of live sessions on this node. */
   get size(): number {
     return this.#sessions.size;
+  }
+
+  /** Number of sessions with changes that the store has not taken yet. */
+  get pending(): number {
+    let count = 0;
+    for (const sessions of [this.#sessions.values(), this.#leaving]) {
+      for (const live of sessions) if (live.isPending) count++;
+    }
+    return count;
   }
 
   /** The live session with this id, if this node has one. */
@@ -101,6 +121,7 @@ export class Registry implements Subscriber {
       live.loading = this.#load(live);
     }
     live.pending++;
+    this.#unsaved.delete(live);
     try {
       if (live.loading) await live.loading;
       else {
@@ -114,7 +135,7 @@ export class Registry implements Subscriber {
       return live;
     } finally {
       live.pending--;
-      if (live.isIdle) this.#forget(live);
+      this.#context.settled(live);
     }
   }
 
@@ -192,7 +213,21 @@ export class Registry implements Subscriber {
     return new SessionError(isRotated ? "SESSION_ROTATED" : "SESSION_UNKNOWN");
   }
 
+  #settled(live: ActiveSession, maxUnsaved: number, events: RegistryEvents): void {
+    if (live.isIdle) this.#forget(live);
+    else if (live.connections === 0 && live.pending === 0) this.#unsaved.add(live);
+    if (this.#unsaved.size <= maxUnsaved) return;
+    // Those with connections are as many as there are clients; those without would grow as long as the outage lasts.
+    const oldest = this.#unsaved.values().next().value as ActiveSession;
+    oldest.abandon();
+    this.#forget(oldest);
+    this.#leaving.delete(oldest);
+    const detail = `The changes of a session without connections were given up: more than ${maxUnsaved} waited.`;
+    events.error(new SessionError("STORE_UNAVAILABLE", { detail }));
+  }
+
   #forget(live: ActiveSession): void {
+    this.#unsaved.delete(live);
     if (this.#sessions.get(live.id) !== live) return;
     this.#sessions.delete(live.id);
     live.isDetached = true;

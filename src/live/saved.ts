@@ -60,6 +60,7 @@ export abstract class Saved extends Tracked {
   #save: Save | undefined;
   #escaped: Escaped | undefined;
   #failed: Failed | undefined;
+  #isAbandoned = false;
 
   constructor(id: string, context: SaveContext) {
     super(createRoot());
@@ -80,6 +81,17 @@ export abstract class Saved extends Tracked {
   get isSaved(): boolean {
     this.look();
     return !this.#isDirty && !this.#save;
+  }
+
+  /** True where changes made here are known to wait for the store. */
+  get isPending(): boolean {
+    return this.#isDirty || this.#save !== undefined;
+  }
+
+  /** Gives up what waits for the store. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.forget();
   }
 
   /** True where nothing is left that could still be saved. What JSON cannot hold is not waited for. */
@@ -152,6 +164,7 @@ export abstract class Saved extends Tracked {
 
   protected changed(): void {
     this.#isDirty = true;
+    this.#isAbandoned = false;
     if (!this.#isRetrying) this.#failed = undefined;
     this.woken();
     if (this.#isScheduled || this.#save) return;
@@ -237,6 +250,7 @@ export abstract class Saved extends Tracked {
         this.end(code);
         throw error;
       }
+      if (this.#isAbandoned) throw error;
       this.#isDirty = true;
       this.#retryLater();
       this.context.failed(error);

@@ -77,6 +77,8 @@ interface Late {
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 
 const attempts = 100;
+/** How many commands that were given up may be under way: beyond, what needs the storage fails at once. */
+const mostUnanswered = 1000;
 /** From which attempt on (and for at most how many ms) a writer waits before it tries again. */
 const patience = 3;
 const longestWait = 20;
@@ -113,6 +115,8 @@ export class LiveStore extends session.Store {
   /** Sessions with writes that were given up and may still arrive, and what was written after them. */
   readonly #late = new Map<string, Late>();
   readonly #ended = new Map<string, End>();
+  /** Commands that were given up and are still under way. */
+  #unanswered = 0;
   #isHearing: boolean;
 
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
@@ -569,18 +573,29 @@ export class LiveStore extends session.Store {
   async #askShared<T>(id: string, command: () => Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     try {
+      // Clients queue what they cannot send: an outage must not fill the memory with questions.
+      if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
+      const running = command();
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${this.#timeout} ms`)), this.#timeout);
+        timer = setTimeout(() => {
+          this.#unanswered++;
+          const answered = (): void => void this.#unanswered--;
+          running.then(answered, answered);
+          reject(new Error(`no answer within ${this.#timeout} ms`));
+        }, this.#timeout);
       });
-      const answer = await Promise.race([command(), late]);
+      const answer = await Promise.race([running, late]);
+      if (this.downSince !== undefined) debug("the storage answers again, after %d ms", Date.now() - this.downSince);
       this.downSince = undefined;
       return answer;
     } catch (cause) {
       if (cause instanceof SessionError && cause.code === "STORE_UNSUPPORTED") throw cause;
+      const error = redact(cause, id);
+      if (this.downSince === undefined) debug("the storage does not answer: %s", error);
       this.downSince ??= Date.now();
       // What the application has to mend is told as such.
       const detail = cause instanceof SessionError ? `${cause.code}: ${cause.message}` : "";
-      throw new SessionError("STORE_UNAVAILABLE", { detail, cause: redact(cause, id) });
+      throw new SessionError("STORE_UNAVAILABLE", { detail, cause: error });
     } finally {
       clearTimeout(timer);
     }

@@ -36,7 +36,7 @@ test("a moment in the past is soon, one beyond the longest timer is no overflow"
 
 test("five thousand live sessions have one timer between them, and end at their moments", async () => {
   const store = memoryStore();
-  const registry = new Registry(store, { lease: 30_000, maxStale: 300_000 }, quiet);
+  const registry = new Registry(store, { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const closed: number[] = [];
   const start = Date.now();
   for (let index = 0; index < 5000; index++) {

@@ -57,7 +57,7 @@ function share(): Shared {
   const store = new LiveStore(driver);
   listener?.hearing(true);
   const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
-  const registry = new Registry(store, { lease, maxStale: 300_000 }, quiet);
+  const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const shared: Shared = { store, registry, others, listener: listener as NoticeListener, asked, isDown: false };
   onTestFinished(() => registry.close());
   return shared;
@@ -186,7 +186,7 @@ describe("over any express-session store", () => {
     line.latency = 10;
     const store = liveStore(line);
     const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
-    const registry = new Registry(store, { lease, maxStale: 300_000 }, quiet);
+    const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
     onTestFinished(() => registry.close());
     const ended: string[] = [];
     for (let index = 0; index < 100; index++) {

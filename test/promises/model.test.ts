@@ -47,7 +47,7 @@ describe("the store and the live sessions, in every order of storage commands", 
         vi.useFakeTimers({ toFake: ["Date"], now: 1_700_000_000_000 });
         const store = new LiveStore(scheduled(new MemoryDriver(), scheduler));
         session({ secret: "s", resave: false, saveUninitialized: false, store, cookie: { maxAge: 60_000 } });
-        const registry = new Registry(store, { lease: 30_000, maxStale: 300_000 }, quiet);
+        const registry = new Registry(store, { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
         const run = new Run(store, registry);
         const work: Promise<void>[] = [];
         for (const [index, one] of steps.entries()) {

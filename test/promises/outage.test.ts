@@ -111,3 +111,50 @@ test("after maxStale without an answer connections are closed with STORE_UNAVAIL
 function codeOf(error: { code: string }): string {
   return error.code;
 }
+
+test("an outage is told once, what waits is counted, and sessions that nobody is connected to wait up to a limit", async () => {
+  const line = new LineStore();
+  const errors: { code: string; message: string }[] = [];
+  const maxUnsaved = 2;
+  const { login, sessions, io } = await startApp({
+    sessions: { store: liveStore(line, { timeout: 200 }), maxUnsaved },
+    setup({ io, sessions }) {
+      sessions.on("error", (error) => errors.push(error as never));
+      io.on("connection", (socket) => {
+        socket.on("set", (done) => done(void (socket.session.other = "changed")));
+      });
+    },
+  });
+  const all = await Promise.all([1, 2, 3, 4].map((index) => login(`user ${index}`)));
+  const sockets = [];
+  for (const browser of all) sockets.push(await browser.connect());
+  line.state = "fails";
+  for (const socket of sockets) await socket.emitWithAck("set");
+  await expect.poll(() => sessions.pending).toBe(4);
+  await delay(1500);
+  // Each was tried several times.
+  expect(line.asked.get).toBeGreaterThan(8);
+  expect(errors.map(({ code }) => code)).toEqual(["STORE_UNAVAILABLE"]);
+  for (const [index, socket] of sockets.entries()) {
+    socket.disconnect();
+    await expect.poll(() => io.engine.clientsCount).toBe(3 - index);
+  }
+  expect(sessions.size).toBe(maxUnsaved);
+  expect(errors.slice(1).map(({ message }) => message)).toEqual([
+    expect.stringContaining("given up"),
+    expect.stringContaining("given up"),
+  ]);
+  line.state = "up";
+  await expect.poll(() => sessions.pending, { timeout: 8000 }).toBe(0);
+  // The oldest were given up.
+  const kept = await Promise.all(all.map(async (browser) => (await browser.get("/session"))["other"]));
+  expect(kept).toEqual([undefined, undefined, "changed", "changed"]);
+  expect(sessions.size).toBe(0);
+  // The next outage is told again.
+  const socket = await all[0]?.connect();
+  line.state = "fails";
+  await socket?.emitWithAck("set");
+  await expect.poll(() => errors.length).toBe(4);
+  line.state = "up";
+  await expect.poll(() => sessions.pending, { timeout: 8000 }).toBe(0);
+});

@@ -68,7 +68,7 @@ test("of two handshakes with one unknown id neither gets in, however they interl
   for (let later = 0; later < 40; later++) {
     const registry = new Registry(
       new LiveStore(new MemoryDriver()),
-      { lease: 1000, maxStale: 1000 },
+      { lease: 1000, maxStale: 1000, maxUnsaved: 10 },
       { change() {}, end() {}, error() {}, wantsChanges: () => false },
     );
     const acquire = (): Promise<string> =>

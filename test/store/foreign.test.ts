@@ -84,3 +84,14 @@ describe("liveStore", () => {
     expect(error).toMatchObject({ code: "STORE_UNSUPPORTED" });
   });
 });
+
+test("a store that hangs is not asked without end: what was given up and may still come is limited", async () => {
+  const line = new LineStore();
+  line.state = "hangs";
+  const store = liveStore(line, { timeout: 20 });
+  const ask = (): Promise<unknown> => new Promise((resolve) => store.get("id", resolve));
+  await Promise.all(Array.from({ length: 1000 }, ask));
+  expect(line.asked.get).toBe(1000);
+  expect(await ask()).toMatchObject({ code: "STORE_UNAVAILABLE" });
+  expect(line.asked.get).toBe(1000);
+});

@@ -131,7 +131,7 @@ describe("a cluster", () => {
   test("knows in which slot the server has a key", async () => {
     const client = await redisClient(`redis://127.0.0.1:${cluster.ports[0]}`);
     for (const key of ["", "sess:abc", "{tag}rest", "a{b}{c}", "{}whole", "{{x}}", "ключ", `sess:${ownPrefix()}`]) {
-      expect({ key, slot: slotOf(key) }).toEqual({ key, slot: Number(await client.clusterKeySlot(key)) });
+      expect({ key, slot: slotOf(key) }).toEqual({ key, slot: await client.clusterKeySlot(key) });
     }
   });
 
