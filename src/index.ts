@@ -23,6 +23,7 @@ export {
   type Sessions,
   type SessionsEvents,
   type Target,
+  type UserSession,
 } from "./sessions.js";
 export type { Driver } from "./store/driver.js";
 export { liveStore } from "./store/foreign.js";

@@ -19,6 +19,7 @@ import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/soc
 import { liveStore } from "./store/foreign.js";
 import { type LiveStore } from "./store/live-store.js";
 import { memoryStore } from "./store/memory.js";
+import { timesOf } from "./store/record.js";
 import { warnOnce } from "./warnings.js";
 
 const debug = createDebug("socket-session:sessions");
@@ -33,6 +34,11 @@ export interface LiveOptions {
   absoluteTimeout?: number | undefined;
   /** How many sessions without connections may wait to be saved in an outage; then the oldest is given up. Default 10,000. */
   maxUnsaved?: number | undefined;
+  /**
+   * Whose session it is, by its data: lets {@link Sessions.ofUser} and {@link Sessions.destroyUser} find all sessions
+   * of a user, on all nodes. Undefined, null or "" for nobody's. Called often, so it has to be quick.
+   */
+  user?: ((session: SessionData) => string | number | null | undefined) | undefined;
 }
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
@@ -65,8 +71,24 @@ export interface AttachOptions {
   sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
 }
 
-/** A socket, a request, a session object, or a session id. */
-export type Target = string | { readonly session?: unknown } | { readonly id: string; readonly save: unknown };
+/** A socket, a request, a session object, an entry of {@link Sessions.ofUser}, or a session id. */
+export type Target =
+  | string
+  | { readonly session?: unknown }
+  | { readonly id: string; readonly save: unknown }
+  | UserSession;
+
+/** A session of a user, as {@link Sessions.ofUser} gives it: to be shown to that user, and a {@link Target}. */
+export interface UserSession {
+  /** Tells the session from others, and nothing about its id. The same on all nodes, for as long as the session lives. */
+  readonly handle: string;
+  /** When it became this user's (ms since 1970). */
+  readonly created: number;
+  /** When it was last active, as far as the store was told (ms since 1970); undefined without `cookie.maxAge`. */
+  readonly lastSeen: number | undefined;
+  /** Number of its open connections on this node. */
+  readonly connections: number;
+}
 
 /** The events of {@link Sessions.on}. */
 export interface SessionsEvents {
@@ -105,7 +127,7 @@ export class Sessions {
   readonly #emitter = new EventEmitter();
   /** @internal Use {@link createSessions}. */
   constructor(options: CreateOptions | ExistingMiddlewareOptions) {
-    const { lease = 30_000, maxStale = 300_000, maxUnsaved = 10_000, absoluteTimeout } = options;
+    const { lease = 30_000, maxStale = 300_000, maxUnsaved = 10_000, absoluteTimeout, user } = options;
     positive({ lease, maxStale, maxUnsaved });
     if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
     if (options.middleware) {
@@ -119,7 +141,7 @@ export class Sessions {
       this.#ownsStore = false;
     } else {
       const { store, middleware: _, ...others } = options;
-      const { lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, ...sessionOptions } = others;
+      const { lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, user: _user, ...sessionOptions } = others;
       const secrets = secretsOf(sessionOptions.secret);
       this.#trust = new ProxyTrust(options.proxy);
       this.store = store ? liveStore(store) : memoryStore();
@@ -129,6 +151,10 @@ export class Sessions {
       this.#cookiePath = typeof sessionOptions.cookie === "object" ? sessionOptions.cookie.path : undefined;
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
+    if (user !== undefined) {
+      if (typeof user !== "function") throw new SessionError("OPTION_INVALID", { detail: "user is a function." });
+      this.store.userOf = user;
+    }
     this.#registry = new Registry(
       this.store,
       { lease, maxStale, maxUnsaved },
@@ -259,6 +285,50 @@ export class Sessions {
   }
 
   /**
+   * The sessions of a user, on all nodes, the oldest first: for a page "where you are logged in". Needs the option
+   * `user`.
+   *
+   * @throws SessionError `OPTION_INVALID`, `STORE_UNAVAILABLE`
+   * @example
+   * ```ts
+   * app.get("/devices", async (req, res) => res.json(await sessions.ofUser(req.session.userId)));
+   * ```
+   */
+  async ofUser(user: string | number): Promise<UserSession[]> {
+    const stored = await this.store.sessionsOf(userName(user));
+    return stored
+      .toSorted((a, b) => a.created - b.created)
+      .map(({ id, created, text }) => {
+        const { maxAge, expires } = timesOf(text);
+        const entry: UserSession = {
+          handle: hash("sha256", `handle ${id}`, "base64url").slice(0, 22),
+          created,
+          lastSeen: maxAge === undefined ? undefined : expires - maxAge,
+          connections: this.#registry.get(id)?.connections ?? 0,
+        };
+        idsOfEntries.set(entry, id);
+        return entry;
+      });
+  }
+
+  /**
+   * Ends all sessions of a user everywhere, but the one given as `except`; resolves with their number. A new password
+   * needs exactly that. A login under way at the same moment may come after it.
+   *
+   * @throws SessionError `OPTION_INVALID`, `TARGET_INVALID`, `STORE_UNAVAILABLE`
+   * @example
+   * ```ts
+   * await sessions.destroyUser(req.session.userId, { except: req });
+   * ```
+   */
+  async destroyUser(user: string | number, options: { except?: Target | undefined } = {}): Promise<number> {
+    const spared = options.except === undefined ? undefined : this.#requireId(options.except);
+    const stored = (await this.store.sessionsOf(userName(user))).filter(({ id }) => id !== spared);
+    await Promise.all(stored.map(({ id }) => this.store.end(id, "SESSION_DESTROYED")));
+    return stored.length;
+  }
+
+  /**
    * The room that holds every socket of this session, on all nodes: `io.to(sessions.room(req)).emit(…)`. Its name is
    * a hash of the id, which tells nothing about it.
    *
@@ -356,9 +426,21 @@ function behindOf(target: object | null | undefined): ReturnType<typeof operatio
   return operations(target) ?? (typeof session === "object" && session !== null ? operations(session) : undefined);
 }
 
+/** Whose id an entry of ofUser() stands for: it does not hold it, as it is made to be sent to a page. */
+const idsOfEntries = new WeakMap<object, string>();
+
+function userName(user: string | number): string {
+  const isName = typeof user === "number" || (typeof user === "string" && user !== "");
+  if (!isName)
+    throw new SessionError("OPTION_INVALID", { detail: "A user is a number or a string that is not empty." });
+  return String(user);
+}
+
 function idOf(target: Target): string | undefined {
   if (typeof target === "string") return target || undefined;
   if (typeof target !== "object" || target === null) return undefined;
+  const listed = idsOfEntries.get(target);
+  if (listed !== undefined) return listed;
   const behind = behindOf(target);
   if (behind) return behind.id;
   const {

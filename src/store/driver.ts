@@ -19,6 +19,9 @@ export interface Driver {
   /** True where `create` and `replace` are compare-and-set: a command that comes late changes nothing then. */
   readonly isAtomic: boolean;
 
+  /** Where notes are kept; absent where the storage holds nothing but sessions. */
+  readonly notes?: Notes;
+
   /** What other nodes tell; absent where the storage tells nobody. */
   readonly notices?: Notices;
 
@@ -42,6 +45,9 @@ export interface Driver {
   /** Stops timers and listeners. The storage itself belongs to who made it. */
   close(): void;
 }
+
+/** Small texts beside the sessions, for the index of users: no sessions, and nobody is told of them. */
+export type Notes = Pick<Driver, "read" | "create" | "touch">;
 
 /** Why a session ended, and when (ms since 1970). */
 export interface End {

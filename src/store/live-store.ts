@@ -8,6 +8,7 @@ import { type EndCode, endCodeOf, SessionError } from "../errors.js";
 import { type Driver, type End, endMemory } from "./driver.js";
 import { reconcile } from "./merge.js";
 import { KeyedQueue } from "./queue.js";
+import { UserIndex } from "./users.js";
 import {
   createdAt,
   expiryOf,
@@ -47,6 +48,17 @@ export interface Subscriber {
   flush(id: string): Promise<void> | undefined;
   /** Whether it still wants to hear of this session. */
   watches(id: string): boolean;
+}
+
+/** Says whose session this is; undefined, null and "" for nobody's. */
+export type UserOf = (session: SessionData) => string | number | null | undefined;
+
+/** A session of a user, as it is stored. */
+export interface StoredSession {
+  readonly id: string;
+  readonly text: string;
+  /** When it became the user's (ms since 1970). */
+  readonly created: number;
 }
 
 /** Options of `liveStore()`. */
@@ -101,6 +113,9 @@ export class LiveStore extends session.Store {
   /** Milliseconds a session may live since it was created, whatever its activity. Set by `createSessions`. */
   absoluteTimeout: number | undefined;
 
+  #userOf: UserOf | undefined;
+  #users: UserIndex | undefined;
+
   /** Since when the storage does not answer (ms since 1970); undefined while it does. */
   downSince: number | undefined;
 
@@ -148,6 +163,18 @@ export class LiveStore extends session.Store {
           this.#origins.set(request.session, { id: request.sessionID, base: undefined });
         };
       },
+    });
+  }
+
+  /** Whose a session is: from now on the sessions of each user are known. Set by `createSessions`. */
+  set userOf(userOf: UserOf) {
+    const { notes } = this.#driver;
+    if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot keep which sessions a user has." });
+    this.#userOf = userOf;
+    this.#users = new UserIndex({
+      read: (name) => this.#ask("", () => notes.read(name)),
+      create: (name, text, expires) => this.#ask("", () => notes.create(name, text, expires)),
+      touch: (name, text, expires, expected) => this.#ask("", () => notes.touch(name, text, expires, expected)),
     });
   }
 
@@ -266,7 +293,11 @@ export class LiveStore extends session.Store {
    * notice and after all earlier ones.
    */
   read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
-    return this.#queue.run(id, async () => use(await this.#current(id)));
+    return this.#queue.run(id, async () => {
+      const text = await this.#current(id);
+      if (this.#users && text !== undefined) this.#note(id, { text, expires: timesOf(text).expires }).catch(ignore);
+      return use(text);
+    });
   }
 
   /** Applies what changed from `base` to `next`; rejects with the end's code where there is nothing to update. */
@@ -316,6 +347,10 @@ export class LiveStore extends session.Store {
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
   end(id: string, code: EndCode): Promise<void> {
     return this.#queue.run(id, async () => {
+      // Best effort: what stays in the index is dropped when it is next read.
+      const text = this.#users && (await this.#stored(id).catch(() => undefined));
+      const user = text === undefined ? undefined : this.#userIn(text);
+      if (user !== undefined) this.#users?.remove(user, [id]).catch(ignore);
       await this.#write(id, undefined, () => this.#driver.remove(id, code));
       this.#remember(id, code);
     });
@@ -324,6 +359,22 @@ export class LiveStore extends session.Store {
   /** Why this session ended, and when, if that was within the last minute and is known here. */
   endOf(id: string): End | undefined {
     return this.#ended.get(id);
+  }
+
+  /** The sessions of a user that are stored now, on whichever node they were made. */
+  async sessionsOf(user: string): Promise<StoredSession[]> {
+    const users = this.#users;
+    if (!users) throw new SessionError("OPTION_INVALID", { detail: "createSessions() was given no option user." });
+    const found: StoredSession[] = [];
+    const gone: string[] = [];
+    for (const { id, created } of await users.entries(user)) {
+      const text = await this.read(id, (stored) => stored);
+      if (text !== undefined && this.#userIn(text) === user) found.push({ id, created, text });
+      else if (text === undefined || created < Date.now() - endMemory) gone.push(id);
+    }
+    // One that was noted a moment ago may be about to be stored.
+    users.remove(user, gone).catch(ignore);
+    return found;
   }
 
   /**
@@ -353,11 +404,25 @@ export class LiveStore extends session.Store {
 
   // --- inside ---
 
+  /** Whose session this text is. */
+  #userIn(text: string): string | undefined {
+    const user = this.#userOf?.(inflate(strip(parse(text))));
+    return user === undefined || user === null || user === "" ? undefined : String(user);
+  }
+
+  /** Notes whose session it is, before it is written as such. */
+  async #note(id: string, { text, expires }: Draft): Promise<void> {
+    const user = this.#userIn(text);
+    if (user !== undefined) await this.#users?.add(user, id, expires);
+  }
+
   async #get(id: string): Promise<SessionData | undefined> {
     // What a socket of this process changed a moment ago is part of what HTTP reads.
     await this.#flush(id)?.catch(() => undefined);
     const text = await this.#stored(id);
     if (text === undefined) return undefined;
+    // Made by a service that keeps no index, perhaps.
+    if (this.#users) this.#note(id, { text, expires: timesOf(text).expires }).catch(ignore);
     if (this.absoluteTimeout !== undefined && this.#isTooOld(text)) {
       await this.end(id, "SESSION_EXPIRED");
       return undefined;
@@ -405,6 +470,7 @@ export class LiveStore extends session.Store {
   /** Creates; false where the id is taken. */
   async #create(id: string, text: string): Promise<boolean> {
     const draft = this.#draft(strip(parse(text)));
+    if (this.#users) await this.#note(id, draft);
     if (!(await this.#write(id, draft.text, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
     this.#ended.delete(id);
     return true;
@@ -419,6 +485,7 @@ export class LiveStore extends session.Store {
       const isChanged = next.text !== text;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
+        if (this.#users) await this.#note(id, next);
         // Who did not move the expiry leaves it: another service may have moved it beside the text.
         const isKept = Number.isFinite(next.expires) && next.expires === timesOf(text).expires;
         const written = await this.#write(id, next.text, () =>
@@ -626,3 +693,5 @@ function redact(error: unknown, id: string): unknown {
     error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
   return new Error(message);
 }
+
+function ignore(): void {}

@@ -1,6 +1,6 @@
 // The embedded driver: sessions in this process's memory, as texts, so that nobody can change them by reference.
 import { warnOnce } from "../warnings.js";
-import type { Driver } from "./driver.js";
+import type { Driver, Notes } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { parse, strip } from "./record.js";
 
@@ -28,8 +28,13 @@ interface Entry {
 export class MemoryDriver implements Driver {
   readonly isShared = false;
   readonly isAtomic = true;
+  #notes: MemoryDriver | undefined;
   readonly #entries = new Map<string, Entry>();
   #sweeper: NodeJS.Timeout | undefined;
+
+  get notes(): Notes {
+    return (this.#notes ??= new MemoryDriver());
+  }
 
   async read(id: string): Promise<string | undefined> {
     return this.#alive(id)?.text;
@@ -75,6 +80,7 @@ export class MemoryDriver implements Driver {
   }
 
   close(): void {
+    this.#notes?.close();
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }

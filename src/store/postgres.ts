@@ -1,7 +1,7 @@
 // The driver for PostgreSQL: each session is one row, written by statements that compare, set and tell the other nodes
 // in one transaction. The table is that of connect-pg-simple. The pool is injected; nothing of pg is imported.
 import { type EndCode, SessionError } from "../errors.js";
-import { type Driver, type End, endMemory } from "./driver.js";
+import { type Driver, type End, endMemory, type Notes } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
 import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
@@ -59,13 +59,22 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
   return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout });
 }
 
-/** Ids of rows that say why a session ended. Nobody can have such an id: cookies are signed. */
-const endPrefix = "ended:";
+/** Ids of rows that are no sessions. Nobody can have such an id: cookies are signed. */
+const ownPrefix = "socket-session:";
+/** Of those that say why a session ended. */
+const endPrefix = `${ownPrefix}ended:`;
+/** Of those that say which sessions a user has. */
+const notePrefix = `${ownPrefix}user:`;
 
 class PostgresDriver implements Driver {
   readonly isShared = true;
   readonly isAtomic = true;
   readonly notices: NoticeLine;
+  readonly notes: Notes = {
+    read: (name) => this.read(notePrefix + name),
+    create: (name, text, expires) => this.create(notePrefix + name, text, expires),
+    touch: (name, text, expires, expected) => this.touch(notePrefix + name, text, expires, expected),
+  };
   readonly #table: PostgresTable;
   readonly #ttl: number;
   readonly #writer = new NoticeWriter();
@@ -165,7 +174,7 @@ class PostgresDriver implements Driver {
     const sessions = Object.create(null) as Record<string, unknown>;
     const rows = await this.#query<{ sid: string; text: string }>(
       `SELECT sid, sess::text AS text FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
-      [seconds(Date.now()), endPrefix],
+      [seconds(Date.now()), ownPrefix],
     );
     for (const { sid, text } of rows) sessions[sid] = strip(parse(text));
     return sessions;
@@ -174,7 +183,7 @@ class PostgresDriver implements Driver {
   async count(): Promise<number> {
     const rows = await this.#query<{ count: string }>(
       `SELECT count(*) AS count FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
-      [seconds(Date.now()), endPrefix],
+      [seconds(Date.now()), ownPrefix],
     );
     return Number(rows[0]?.count);
   }
@@ -185,11 +194,11 @@ class PostgresDriver implements Driver {
     // The name of a session in notices, as noticeName() makes it.
     const name = `left(encode(sha256(convert_to(sid, 'UTF8')), 'hex'), 32)`;
     await this.#query(
-      `WITH gone AS (DELETE FROM $table WHERE NOT starts_with(sid, $1) RETURNING sid), reasons AS (
+      `WITH gone AS (DELETE FROM $table WHERE NOT starts_with(sid, $5) RETURNING sid), reasons AS (
         INSERT INTO $table (sid, sess, expire) SELECT $1 || ${name}, $2, to_timestamp($3) FROM gone
         ON CONFLICT (sid) DO NOTHING
       ) SELECT pg_notify($channel, ${name} || ' ' || $4) FROM gone`,
-      [endPrefix, endRow(code, now), seconds(now + endMemory), this.#writer.message(code)],
+      [endPrefix, endRow(code, now), seconds(now + endMemory), this.#writer.message(code), ownPrefix],
     );
   }
 

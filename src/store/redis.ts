@@ -2,7 +2,7 @@
 // nodes in one step. Data is that of connect-redis. The node-redis client is injected; nothing of it is imported.
 import { createHash } from "node:crypto";
 import { type EndCode, SessionError } from "../errors.js";
-import { type Driver, type End, endMemory, type NoticeKind } from "./driver.js";
+import { type Driver, type End, endMemory, type NoticeKind, type Notes } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
 import { parse, strip } from "./record.js";
@@ -47,7 +47,9 @@ export function redisStore(options: RedisStoreOptions): LiveStore {
   checkClient(client);
   if (typeof prefix !== "string") throw new SessionError("OPTION_INVALID", { detail: "prefix is a string." });
   if (!(ttl > 0)) throw new SessionError("OPTION_INVALID", { detail: "ttl is a number of seconds above 0." });
-  return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout), { timeout });
+  // Outside of the prefix: who lists the sessions does not find them.
+  const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
+  return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout });
 }
 
 class Script {
@@ -88,13 +90,21 @@ class RedisDriver implements Driver {
   readonly isShared = true;
   readonly isAtomic = true;
   readonly notices: NoticeLine;
+  readonly notes: Notes;
   readonly #client: RedisClient | RedisClusterClient;
   readonly #isCluster: boolean;
   readonly #prefix: string;
   readonly #ttl: number;
   readonly #writer = new NoticeWriter();
 
-  constructor(client: RedisClient | RedisClusterClient, prefix: string, ttl: number, timeout: number) {
+  constructor(
+    client: RedisClient | RedisClusterClient,
+    prefix: string,
+    ttl: number,
+    timeout: number,
+    notes?: RedisDriver,
+  ) {
+    this.notes = notes ?? this;
     // A command that could not be sent in time is not sent later: nobody waits for it any more.
     this.#client = client.withCommandOptions({ timeout }) as RedisClient | RedisClusterClient;
     this.#isCluster = isCluster(client);

@@ -14,6 +14,8 @@ const lease = 30_000;
 const cookie = JSON.stringify({ originalMaxAge: null, expires: null });
 
 interface Shared {
+  /** Until it resolves, what is watched is not heard. */
+  watching: Promise<void>;
   readonly store: LiveStore;
   readonly registry: Registry;
   /** What another node writes to. */
@@ -33,7 +35,7 @@ function share(): Shared {
     isShared: true,
     notices: {
       listen: (given) => void (listener = given),
-      watch: async () => {},
+      watch: () => shared.watching,
       unwatch: () => {},
       close: () => {},
     },
@@ -58,7 +60,15 @@ function share(): Shared {
   listener?.hearing(true);
   const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
   const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
-  const shared: Shared = { store, registry, others, listener: listener as NoticeListener, asked, isDown: false };
+  const shared: Shared = {
+    watching: Promise.resolve(),
+    store,
+    registry,
+    others,
+    listener: listener as NoticeListener,
+    asked,
+    isDown: false,
+  };
   onTestFinished(() => registry.close());
   return shared;
 }
@@ -148,6 +158,20 @@ test("an event that comes while a look is under way, after a newer notice, waits
   for (let notice = 0; notice < 100; notice++) shared.listener.heard("id 0", "changed");
   expect(await live?.enter()).toBe(true);
   expect(shared.asked.read - before).toBe(2);
+});
+
+test("a session is read when its notices are heard, not before, also when it comes back with unsaved changes", async () => {
+  const shared = share();
+  await shared.others.create("id", `{"cookie":${cookie},"n":0}`, Number.POSITIVE_INFINITY);
+  let hears: () => void = () => {};
+  shared.watching = new Promise((resolve) => (hears = resolve));
+  const acquiring = shared.registry.acquire("id", { end() {} });
+  await vi.advanceTimersByTimeAsync(10);
+  expect(shared.asked.read).toBe(0);
+  // What another node writes until then is read, although nobody told.
+  await shared.others.replace("id", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
+  hears();
+  expect((await acquiring).data).toMatchObject({ n: 1 });
 });
 
 test("an end that is heard while the session is read for its first connection refuses that", async () => {

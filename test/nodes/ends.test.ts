@@ -1,7 +1,7 @@
 // Promise 6 between processes: a session that ends on one node has its sockets told and closed on the others.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closed } from "../support/browser.js";
-import { closeNodes, type Node, openNodes, startNodes } from "../support/fleet.js";
+import { closeNodes, idOf, type Node, openNodes, startNodes } from "../support/fleet.js";
 import { type Storage, storages } from "../support/storages.js";
 
 describe.each(storages)("on $name", ({ name, open }) => {
@@ -70,6 +70,27 @@ describe.each(storages)("on $name", ({ name, open }) => {
     await socket.emitWithAck("set", { other: "changed" });
     expect(await socket.emitWithAck("save")).toBe("saved");
     expect(await ada.get("/session")).toMatchObject({ user: "bob", other: "changed" });
+  });
+
+  test("a user's sessions are known on every node, and end everywhere else with destroyUser", async () => {
+    const user = `user of ${name}`;
+    const here = await a.login({ user });
+    const [there, elsewhere, other] = [
+      await b.login({ user }),
+      await c.login({ user }),
+      await b.login({ user: "bob" }),
+    ];
+    const ends = [closed(await b.visit(there).connect()), closed(await a.visit(elsewhere).connect())];
+    const kept = await Promise.all([a.visit(here).connect(), c.visit(here).connect(), c.visit(other).connect()]);
+    const devices = await c.visit(here).get<{ handle: string; connections: number }[]>("/devices");
+    expect(devices.map(({ connections }) => connections)).toEqual([1, 0, 0]);
+    expect(await b.visit(there).get("/devices")).toMatchObject(devices.map(({ handle }) => ({ handle })));
+    expect(JSON.stringify(devices)).not.toContain(idOf(here));
+    const response = await c.visit(here).post("/logout-elsewhere");
+    expect(await response.json()).toEqual({ ended: 2 });
+    for (const { told } of await Promise.all(ends)) expect(told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+    expect(kept.map(({ connected }) => connected)).toEqual([true, true, true]);
+    expect(await b.visit(here).get("/devices")).toHaveLength(1);
   });
 
   // Time is the same on a cluster.

@@ -8,7 +8,8 @@ import { createSessions } from "../../dist/esm/index.js";
 
 const settings = JSON.parse(process.argv[2] ?? "{}");
 const { store, end } = await openStore(settings.store);
-const sessions = createSessions({ secret: "a secret for tests", store, ...settings.sessions });
+const user = (session) => session.user;
+const sessions = createSessions({ secret: "a secret for tests", store, user, ...settings.sessions });
 const errors = [];
 sessions.on("error", (error) => errors.push(error.code ?? String(error)));
 
@@ -33,6 +34,11 @@ app.post("/set", (req, res) => res.json(Object.assign(req.session, req.body) && 
 app.get("/session", (req, res) => {
   const { cookie: _, ...data } = req.session;
   res.json(data);
+});
+
+app.get("/devices", async (req, res) => res.json(await sessions.ofUser(req.session.user)));
+app.post("/logout-elsewhere", async (req, res) => {
+  res.json({ ended: await sessions.destroyUser(req.session.user, { except: req }) });
 });
 
 io.on("connection", (socket) => {

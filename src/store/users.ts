@@ -1,0 +1,109 @@
+// Which sessions a user has: a note for each user, with the ids of sessions that are or were theirs. It may name too
+// many, never too few: it is written before the session, and who reads it looks into the sessions.
+import { hash } from "node:crypto";
+import { SessionError } from "../errors.js";
+import type { Notes } from "./driver.js";
+
+/** A session that is or was a user's. */
+export interface UserEntry {
+  readonly id: string;
+  /** When the session became theirs (ms since 1970). */
+  readonly created: number;
+}
+
+/** id → when it became theirs, and until when it is remembered (ms since 1970). */
+interface Note {
+  [id: string]: [created: number, until: number];
+}
+
+interface Known {
+  readonly user: string;
+  readonly until: number;
+}
+
+const attempts = 100;
+/** Of how many sessions this process remembers that they are noted. */
+const mostKnown = 50_000;
+/** For sessions without an end: they are noted again by a write after this time (ms). */
+const aDay = 86_400_000;
+
+export class UserIndex {
+  readonly #notes: Notes;
+  /** What was noted from here, so that not every write of a session asks. */
+  readonly #known = new Map<string, Known>();
+
+  constructor(notes: Notes) {
+    this.#notes = notes;
+  }
+
+  /** Notes a session for its user, for longer than it lives; resolves when that is stored. */
+  async add(user: string, id: string, expires: number): Promise<void> {
+    const now = Date.now();
+    const needed = Number.isFinite(expires) ? expires : now + aDay;
+    const known = this.#known.get(id);
+    if (known?.user === user && known.until >= needed) return;
+    // Twice its life: so that a session that is kept alive is noted again now and then, not with each touch.
+    const until = now + 2 * Math.max(needed - now, 0);
+    await this.#change(user, (note) => {
+      note[id] = [note[id]?.[0] ?? now, until];
+      return true;
+    });
+    this.#remember(id, { user, until });
+    if (known && known.user !== user) await this.remove(known.user, [id]);
+  }
+
+  async entries(user: string): Promise<UserEntry[]> {
+    const note = parseNote(await this.#notes.read(nameOf(user)));
+    return Object.entries(note).map(([id, [created]]) => ({ id, created }));
+  }
+
+  /** Forgets sessions of a user. */
+  async remove(user: string, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    for (const id of ids) if (this.#known.get(id)?.user === user) this.#known.delete(id);
+    await this.#change(user, (note) => {
+      const there = ids.filter((id) => Object.hasOwn(note, id));
+      for (const id of there) delete note[id];
+      return there.length > 0;
+    });
+  }
+
+  /** Compare-and-set until it holds. `change` answers whether there is something to write. */
+  async #change(user: string, change: (note: Note) => boolean): Promise<void> {
+    const name = nameOf(user);
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const text = await this.#notes.read(name);
+      const note = parseNote(text);
+      if (!change(note)) return;
+      const now = Date.now();
+      let latest = now + 1;
+      for (const [id, [, until]] of Object.entries(note)) {
+        if (until <= now) delete note[id];
+        else latest = Math.max(latest, until);
+      }
+      const next = JSON.stringify(note);
+      const written =
+        text === undefined
+          ? await this.#notes.create(name, next, latest)
+          : await this.#notes.touch(name, next, latest, text);
+      if (written) return;
+    }
+    throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many sessions of one user change at once." });
+  }
+
+  #remember(id: string, known: Known): void {
+    this.#known.delete(id);
+    this.#known.set(id, known);
+    if (this.#known.size <= mostKnown) return;
+    const oldest = this.#known.keys().next().value;
+    if (oldest !== undefined) this.#known.delete(oldest);
+  }
+}
+
+function nameOf(user: string): string {
+  return hash("sha256", user, "hex").slice(0, 32);
+}
+
+function parseNote(text: string | undefined): Note {
+  return Object.assign(Object.create(null) as Note, text === undefined ? {} : (JSON.parse(text) as Note));
+}

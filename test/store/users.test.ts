@@ -1,0 +1,60 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { MemoryDriver } from "../../src/store/memory.js";
+import { UserIndex } from "../../src/store/users.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function count(driver: MemoryDriver) {
+  const asked = { read: 0, write: 0 };
+  const notes = {
+    read: (name: string) => (asked.read++, driver.read(name)),
+    create: (...values: Parameters<MemoryDriver["create"]>) => (asked.write++, driver.create(...values)),
+    touch: (...values: Parameters<MemoryDriver["touch"]>) => (asked.write++, driver.touch(...values)),
+  };
+  return { asked, notes };
+}
+
+test("a session that is kept alive is noted now and then, and never forgotten while it lives", async () => {
+  const { asked, notes } = count(new MemoryDriver());
+  const index = new UserIndex(notes);
+  const maxAge = 60_000;
+  for (let touch = 0; touch < 1000; touch++) {
+    await index.add("ada", "id", Date.now() + maxAge);
+    expect(await new UserIndex(notes).entries("ada")).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(maxAge / 10);
+  }
+  expect(asked.write).toBeLessThan(120);
+  // Then it ends by itself, and the note with it.
+  await vi.advanceTimersByTimeAsync(3 * maxAge);
+  expect(await index.entries("ada")).toEqual([]);
+});
+
+test("a session without an end is noted once a day", async () => {
+  const { asked, notes } = count(new MemoryDriver());
+  const index = new UserIndex(notes);
+  const hour = 3_600_000;
+  for (let touch = 0; touch < 24 * 10; touch++) {
+    await index.add("ada", "id", Number.POSITIVE_INFINITY);
+    await vi.advanceTimersByTimeAsync(hour);
+  }
+  expect(asked.write).toBeGreaterThan(5);
+  expect(asked.write).toBeLessThan(12);
+  expect(await index.entries("ada")).toHaveLength(1);
+});
+
+test("nodes that note sessions of one user at once lose none, whatever the ids are called", async () => {
+  const { notes } = count(new MemoryDriver());
+  const ids = ["__proto__", "constructor", ...Array.from({ length: 48 }, (_, index) => `id ${index}`)];
+  await Promise.all(ids.map((id) => new UserIndex(notes).add("ada", id, Date.now() + 60_000)));
+  expect((await new UserIndex(notes).entries("ada")).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+});
+
+test("a session that changes hands is the new user's alone", async () => {
+  const { notes } = count(new MemoryDriver());
+  const index = new UserIndex(notes);
+  await index.add("ada", "id", Date.now() + 60_000);
+  await index.add("bob", "id", Date.now() + 60_000);
+  expect(await index.entries("ada")).toEqual([]);
+  expect(await index.entries("bob")).toHaveLength(1);
+});
