@@ -1,5 +1,5 @@
 // A chat whose pages and sockets share one live session. Everything about sessions is in this file.
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
@@ -22,15 +22,23 @@ const isText = (value) => typeof value === "string" && value.length <= longestTe
  * @param {string} [options.secret] Signs the session cookies. By default a new one: a restart then logs everyone out.
  * @param {number} [options.maxAge] How long a session lives without activity, in ms. Default: 8 hours.
  * @param {import("express-session").Store} [options.store] Where sessions are kept. Default: this process's memory.
+ * @param {import("socket.io").ServerOptions["adapter"]} [options.adapter] Brings messages to other nodes of the chat.
+ * @param {string} [options.node] What this node is called, where there are several.
  */
 export async function startChat(options = {}) {
   const { port = 0, secret = randomBytes(32).toString("base64url"), maxAge = 8 * 60 * 60_000, store } = options;
+  const { adapter, node } = options;
   const app = express();
   const http = createServer(app);
-  const io = new Server(http, { maxHttpBufferSize: 10_000 });
+  const io = new Server(http, { maxHttpBufferSize: 10_000, adapter });
 
   // 1. One object for HTTP and sockets. The options are express-session's own.
-  const sessions = createSessions({ secret, store, cookie: { sameSite: "lax", maxAge } });
+  const sessions = createSessions({
+    secret,
+    store,
+    cookie: { sameSite: "lax", maxAge },
+    user: (session) => session.name,
+  });
 
   // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one.
   app.disable("x-powered-by");
@@ -43,10 +51,9 @@ export async function startChat(options = {}) {
   // every socket is a user's.
   sessions.attach(io);
 
-  /** Who is logged in: session id → name. A bigger application would keep this in its database. */
+  /** Who logged in on this node: session id → name. A bigger application would keep this in its database. */
   const members = new Map();
   const history = [];
-  let lastId = 0;
 
   app.post("/login", async (req, res) => {
     // A real application checks a password here.
@@ -69,7 +76,7 @@ export async function startChat(options = {}) {
 
   // The session as HTTP sees it: the same as on the sockets.
   app.get("/session", (req, res) => {
-    res.set("Cache-Control", "no-store").json(viewOf(req.session, sessions.get(req)));
+    res.set("Cache-Control", "no-store").json(viewOf(req.session, sessions.get(req), node));
   });
 
   // HTTP writes the field that the sockets write, too. Open tabs hear of it through "change" below.
@@ -95,9 +102,7 @@ export async function startChat(options = {}) {
 
   // Ends every session of this user, in whichever browser.
   app.post("/logout-everywhere", async (req, res) => {
-    const ids = [...members].filter(([, name]) => name === req.session.name).map(([id]) => id);
-    await Promise.all(ids.map((id) => sessions.destroy(id)));
-    await sessions.destroy(req);
+    await sessions.destroyUser(req.session.name);
     res.clearCookie("connect.sid").sendStatus(204);
   });
 
@@ -116,12 +121,13 @@ export async function startChat(options = {}) {
   }
 
   io.on("connection", (socket) => {
+    socket.data.name = socket.session.name; // for showPeople() on other nodes
     showSession(sessions.get(socket));
-    showPeople();
+    void showPeople();
     socket.emit("history", history);
     socket.on("disconnect", () => {
       showSession(sessions.get(socket));
-      showPeople();
+      void showPeople();
     });
 
     // socket.session is always current, and what is written to it is saved.
@@ -139,15 +145,24 @@ export async function startChat(options = {}) {
       const text = isText(value) ? value.trim() : "";
       if (text === "") return { error: `A message has 1 to ${longestText} characters.` };
       const { name } = socket.session;
-      const message = { id: ++lastId, name, text, at: Date.now() };
-      history.push(message);
-      if (history.length > longestHistory) history.shift();
+      const message = { id: randomInt(2 ** 48 - 1), name, text, at: Date.now() };
       socket.session.draft = "";
       socket.session.unread = 0;
       io.emit("message", message);
-      await Promise.all([socket.session.save(), countFor((member) => member !== name)]);
+      if (adapter) io.serverSideEmit("message", message);
+      await Promise.all([socket.session.save(), keep(message)]);
     });
   });
+
+  // Messages of other nodes.
+  io.on("message", (message) => keep(message).catch((error) => console.error(error)));
+
+  /** On every node: each has the history, and counts for those who logged in there. */
+  async function keep(message) {
+    history.push(message);
+    if (history.length > longestHistory) history.shift();
+    await countFor((member) => member !== message.name);
+  }
 
   /** Counts one more unread message. update() is atomic: of two messages at once both are counted. */
   async function countFor(isConcerned) {
@@ -171,12 +186,17 @@ export async function startChat(options = {}) {
   sessions.on("error", (error) => console.error(error));
 
   function showSession(live) {
-    if (!live.ended) io.to(sessions.room(live.id)).emit("session", viewOf(live.data, live));
+    // To the tabs on this node: each node hears of the change, and tells its own.
+    if (!live.ended) io.local.to(sessions.room(live.id)).emit("session", viewOf(live.data, live, node));
   }
 
-  function showPeople() {
-    const names = [...io.sockets.sockets.values()].map((socket) => socket.session.name);
-    io.emit("people", [...new Set(names)].sort());
+  async function showPeople() {
+    try {
+      const sockets = await io.fetchSockets(); // of all nodes
+      io.emit("people", [...new Set(sockets.map(({ data }) => data.name))].sort());
+    } catch {
+      // A node did not answer: it is stopping, and its people come back on another.
+    }
   }
 
   http.listen(port);
@@ -194,8 +214,9 @@ export async function startChat(options = {}) {
 }
 
 /** What a page may know of its session: named fields, never the whole, never the id. */
-function viewOf({ name, unread = 0, draft = "" }, live) {
-  return { name, unread, draft, tabs: live?.connections ?? 0 };
+function viewOf({ name, unread = 0, draft = "" }, live, node) {
+  const tabs = live?.connections ?? 0;
+  return { name, unread, draft, tabs: node ? `${tabs} on ${node}` : tabs };
 }
 
 /** Listens, and answers the client: a handler may fail because the session ended or the store is away. */

@@ -36,7 +36,7 @@ export interface RedisStoreOptions {
  * ```ts
  * import { createClient } from "redis";
  *
- * const client = createClient({ url: process.env.REDIS_URL });
+ * const client = createClient({ url: process.env.REDIS_URL ?? "redis://localhost:6379" });
  * client.on("error", (error) => console.error(error));
  * await client.connect();
  * const sessions = createSessions({ secret, store: redisStore({ client }) });

@@ -143,6 +143,22 @@ test("while nothing is heard each event reads; what is heard again is re-read at
   expect(shared.asked.readMany).toHaveLength(2);
 });
 
+test("while nothing is heard a look under way is too old for an event, and a new connection looks, too", async () => {
+  const shared = share();
+  await connect(shared, 1);
+  const live = shared.registry.get("id 0");
+  shared.listener.hearing(false);
+  const first = live?.enter();
+  await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
+  const second = live?.enter();
+  expect(await first).toBe(true);
+  expect(await second).toBe(true);
+  expect(live?.data).toMatchObject({ n: 1 });
+  const before = shared.asked.read;
+  await shared.registry.acquire("id 0", { end() {} });
+  expect(shared.asked.read).toBe(before + 1);
+});
+
 test("an event that comes while a look is under way, after a newer notice, waits for the look after it", async () => {
   const shared = share();
   await connect(shared, 1);

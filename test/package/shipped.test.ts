@@ -54,6 +54,29 @@ describe("at run time", () => {
     expect((JSON.parse(text) as string[]).toSorted()).toEqual(names);
   });
 
+  it("has the stores at paths of their own, for import and require, without redis and pg installed", async () => {
+    const plain = new Project({ without: ["redis", "pg"] });
+    plain.write({
+      "stores.js": `
+        import { createRequire } from "node:module";
+        const require = createRequire(import.meta.url);
+        for (const [path, name] of [["redis", "redisStore"], ["postgres", "postgresStore"]]) {
+          const imported = await import("socket-session/" + path);
+          if (imported[name] !== require("socket-session/" + path)[name]) throw new Error(path);
+          try {
+            imported[name]({});
+          } catch (error) {
+            console.log(Object.keys(imported).join(), error.code);
+          }
+        }`,
+    });
+    expect(await plain.node("stores.js")).toEqual({
+      status: 0,
+      text: "redisStore STORE_CLIENT_INVALID\npostgresStore STORE_CLIENT_INVALID\n",
+    });
+    plain.remove();
+  });
+
   it("gives import and require one and the same", async () => {
     project.write({
       "same.js": `

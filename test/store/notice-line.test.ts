@@ -106,16 +106,26 @@ test("what is watched while the connection opens, or is away, is heard when it i
   expect(heard).toEqual(["d SESSION_DESTROYED"]);
 });
 
-test("a server that is silent is noticed by the heartbeat, and holds nobody up", async () => {
+test("a server that is silent is noticed by the heartbeat, without anybody asking for something", async () => {
   const { server, line, hearing } = start();
   await line.watch("a");
   server.state = "is silent";
-  await line.watch("b");
   await expect.poll(() => hearing).toEqual([true, false]);
-  await line.watch("c");
+  await line.watch("b");
   server.state = "answers";
   await expect.poll(() => hearing).toEqual([true, false, true]);
-  expect(server.names.toSorted()).toEqual(["a", "b", "c"].map(noticeName).toSorted());
+  expect(server.names.toSorted()).toEqual(["a", "b"].map(noticeName).toSorted());
+});
+
+test("a server that is silent holds nobody up who watches", async () => {
+  const { server, line, hearing } = start();
+  await line.watch("a");
+  server.beforeAnswer = () => new Promise(() => {});
+  await line.watch("b");
+  expect(hearing).toEqual([true, false]);
+  server.beforeAnswer = async () => {};
+  await expect.poll(() => hearing).toEqual([true, false, true]);
+  expect(server.names.toSorted()).toEqual(["a", "b"].map(noticeName).toSorted());
 });
 
 test("closed is closed, also while it opens; a later watch opens it again", async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MemoryDriver } from "../../src/store/memory.js";
+import { LiveStore } from "../../src/store/live-store.js";
 import { UserIndex } from "../../src/store/users.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -57,4 +58,16 @@ test("a session that changes hands is the new user's alone", async () => {
   await index.add("bob", "id", Date.now() + 60_000);
   expect(await index.entries("ada")).toEqual([]);
   expect(await index.entries("bob")).toHaveLength(1);
+});
+
+test("a session that changed hands in a service without the index is not listed", async () => {
+  const driver = new MemoryDriver();
+  const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
+  store.userOf = (session) => session.user;
+  const cookie = { originalMaxAge: null, expires: null };
+  for (const id of ["a", "b"]) store.set(id, { cookie, user: "ada" } as never);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await store.sessionsOf("ada")).toHaveLength(2);
+  await other.update("b", (data) => void (data.user = "bob"));
+  expect((await store.sessionsOf("ada")).map(({ id }) => id)).toEqual(["a"]);
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Project } from "../support/project.js";
 
 const fixture = readFileSync(join(import.meta.dirname, "fixtures/app.ts"), "utf8");
+const stores = readFileSync(join(import.meta.dirname, "fixtures/stores.ts"), "utf8");
 
 describe("types", () => {
   let project: Project;
@@ -21,6 +22,26 @@ describe("types", () => {
   it("are the same to a CommonJS application", async () => {
     project.write({ "app.cts": fixture });
     expect(await project.tsc(["app.cts"])).toEqual({ status: 0, text: "" });
+  });
+
+  it("take the clients of redis and pg as they are", async () => {
+    const withTypes = new Project({ packages: ["@types/pg"] });
+    withTypes.write({ "stores.ts": stores });
+    // Theirs are not ours to check.
+    expect(await withTypes.tsc(["stores.ts"], { skipLibCheck: true })).toEqual({ status: 0, text: "" });
+    withTypes.remove();
+  });
+
+  it("of the stores need neither redis nor pg", async () => {
+    const without = new Project({ without: ["redis", "pg"] });
+    without.write({
+      "app.ts": `
+        import type { RedisStoreOptions } from "socket-session/redis";
+        import type { PostgresStoreOptions } from "socket-session/postgres";
+        export type Options = RedisStoreOptions | PostgresStoreOptions;`,
+    });
+    expect(await without.tsc(["app.ts"])).toEqual({ status: 0, text: "" });
+    without.remove();
   });
 
   it("would be caught if they were wrong: the assertions of the fixture are compiled", async () => {
