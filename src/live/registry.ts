@@ -177,8 +177,11 @@ export class Registry implements Subscriber {
     this.#clock.stop();
     const held = [...this.#sessions.values(), ...this.#leaving].filter((live) => !live.loading && !live.ended);
     const results = await Promise.allSettled(held.map((live) => live.save()));
-    this.#unsubscribe();
+    const ids = [...this.#sessions.keys()];
     this.#sessions.clear();
+    // Another registry may go on with the same store.
+    for (const id of ids) this.#store.unwatch(id);
+    this.#unsubscribe();
     const failed = results.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
   }

@@ -268,6 +268,10 @@ function checkClient(value: unknown): void {
   if ((client as { isPubSubActive?: unknown }).isPubSubActive === true) {
     refuse("It is a subscriber, of another node perhaps: pass a client that sends commands, notices get their own.");
   }
+  if (client["_keyPrefix"] !== undefined) {
+    // It would be put before keys, but not before channels: notices would go where nobody listens.
+    refuse("It has a keyPrefix: leave that to redisStore({ prefix }).");
+  }
   if ((client as unknown as RedisClient).listenerCount("error") === 0) {
     refuse('It has no "error" listener, so that a lost connection ends the process: client.on("error", …).');
   }

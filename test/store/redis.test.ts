@@ -95,6 +95,7 @@ describe("what cannot work is refused, with what to do", () => {
     ["an ioredis client", ioredis, "ioredis"],
     ["something else", {}, "createClient()"],
     ["a pool", createClientPool().on("error", () => undefined), "createClient()"],
+    ["a client with a keyPrefix", createClient({ keyPrefix: "app:" }), "prefix"],
     ["a client without an error listener", createClient(), 'client.on("error"'],
   ])("%s", (_, client, fix) => {
     expect(() => redisStore({ client: client as never })).toThrow(
