@@ -20,14 +20,19 @@ export async function startBalancer(port, urls) {
     return nodes.at(-1);
   }
 
+  // A node that does not answer, or one side of a WebSocket that is gone without a word.
+  proxy.on("error", (_error, _req, res) => {
+    if ("headersSent" in res && !res.headersSent) res.writeHead(502).end();
+    else res.destroy();
+  });
+
   const server = createServer((req, res) => {
-    const refuse = (status) => (res.headersSent ? res.destroy() : res.writeHead(status).end());
-    if (nodes.length === 0) return refuse(503);
-    proxy.web(req, res, { target: next() }, () => refuse(502));
+    if (nodes.length === 0) res.writeHead(503).end();
+    else proxy.web(req, res, { target: next() });
   });
   server.on("upgrade", (req, socket, head) => {
-    if (nodes.length === 0) return socket.destroy();
-    proxy.ws(req, socket, head, { target: next() }, () => socket.destroy());
+    if (nodes.length === 0) socket.destroy();
+    else proxy.ws(req, socket, head, { target: next() });
   });
 
   server.listen(port);

@@ -1,6 +1,7 @@
 // `npm run demo:cluster` as its users meet it: two real nodes, a real Redis, a real balancer and a real Chromium.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -28,7 +29,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await browser?.close();
-  await demo?.stop();
+  expect(await demo?.stop()).toBe(0);
 });
 
 const node = (number: 1 | 2): string => demo.nodes[number - 1]?.url as string;
@@ -99,7 +100,7 @@ describe("one session on two nodes", () => {
 describe("the balancer", () => {
   test("brings the tabs of a node that is killed to the other, logged in as before", async () => {
     const own = await startDemo();
-    onTestFinished(async () => void (await own.stop()));
+    onTestFinished(async () => expect(await own.stop()).toBe(0));
     const context = await openBrowser();
     const page = await logIn(context, "Survivor", own.balancer);
     const killed = (await page.locator("#field-tabs").textContent())?.endsWith("1") ? 0 : 1;
@@ -111,6 +112,19 @@ describe("the balancer", () => {
     await shows(page, "tabs", `1 on node ${2 - killed}`);
     await shows(page, "draft", "before the crash");
     expect((await page.request.get(`${own.balancer}/session`)).status()).toBe(200);
+  });
+
+  test("outlives a client that is gone without a word", async () => {
+    const { hostname, port, host } = new URL(demo.balancer);
+    const socket = connect(Number(port), hostname);
+    const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+    const key = `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}`;
+    const request = ["GET /socket.io/?EIO=4&transport=websocket HTTP/1.1", `Host: ${host}`, ...upgrade, key];
+    socket.write(`${request.join("\r\n")}\r\n\r\n`);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toContain("101 Switching Protocols");
+    socket.resetAndDestroy();
+    for (let time = 0; time < 5; time++) expect((await fetch(demo.balancer)).status).toBe(200);
   });
 });
 
