@@ -31,6 +31,11 @@ app.post("/login", (req, res, next) => {
 });
 app.post("/logout", (req, res, next) => req.session.destroy((error) => (error ? next(error) : res.json({}))));
 app.post("/set", (req, res) => res.json(Object.assign(req.session, req.body) && {}));
+app.post("/put", ({ session, body }, res, next) => {
+  (session.kept ??= {})[body.key] = body.value;
+  session.save((failed) => (failed ? next(failed) : res.json({})));
+});
+app.post("/count", async (req, res) => res.json({ count: await sessions.update(req, raise) }));
 app.get("/session", (req, res) => {
   const { cookie: _, ...data } = req.session;
   res.json(data);
@@ -44,21 +49,29 @@ app.post("/logout-elsewhere", async (req, res) => {
 io.on("connection", (socket) => {
   socket.on("get", (done) => done({ ...socket.session, cookie: undefined }));
   socket.on("set", (fields, done) => done(void Object.assign(socket.session, fields)));
-  socket.on("save", (done) => {
-    socket.session.save().then(
+  const told = (saving, done) => {
+    saving.then(
       () => done("saved"),
       (error) => done(error.code),
     );
+  };
+  socket.on("save", (done) => told(socket.session.save(), done));
+  socket.on("put", (key, value, done) => {
+    (socket.session.kept ??= {})[key] = value;
+    told(socket.session.save(), done);
   });
+  socket.on("count", (done) => told(sessions.update(socket, raise), done));
 });
+
+function raise(data) {
+  return (data.count = (data.count ?? 0) + 1);
+}
 
 const commands = {
   /** Raises a counter of a session `times` times, as quickly as it can, and sets a field of its own. */
   async work({ id, field, times }) {
     const before = sessions.store.retries;
-    await Promise.all(
-      Array.from({ length: times }, () => sessions.update(id, (data) => (data.count = (data.count ?? 0) + 1))),
-    );
+    await Promise.all(Array.from({ length: times }, () => sessions.update(id, raise)));
     await sessions.update(id, (data) => (data[field] = times));
     return sessions.store.retries - before;
   },
