@@ -37,9 +37,4 @@ export class Random {
     for (const [name, weight] of entries) if ((left -= weight) < 0) return name;
     return (entries.at(-1) as [Name, number])[0];
   }
-
-  /** Another generator, that depends on this one's seed alone. */
-  child(number: number): Random {
-    return new Random(Math.imul(this.#state + number + 1, 0x9e3779b1));
-  }
 }

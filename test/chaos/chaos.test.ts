@@ -1,0 +1,17 @@
+// All promises between nodes at once, while nodes die and the storage comes and goes. A short run here; longer ones by
+// `npm run chaos`, which sets CHAOS_SEED, CHAOS_SECONDS and CHAOS_STORE.
+import { describe, expect, test } from "vitest";
+import { runChaos } from "./run.js";
+import { type Kind } from "./storage.js";
+
+const { CHAOS_SEED: seed = "20", CHAOS_SECONDS: seconds = "15", CHAOS_STORE: store } = process.env;
+const kinds = (["redis", "postgres"] as const).filter((kind: Kind) => store === undefined || store === kind);
+
+describe.each(kinds)("on %s", (kind) => {
+  test(`${seconds} s of chaos with seed ${seed}`, { timeout: (Number(seconds) + 120) * 1000 }, async () => {
+    const told = await runChaos({ kind, seed: Number(seed), seconds: Number(seconds) });
+    process.stdout.write(`chaos on ${kind}, seed ${seed}, ${seconds} s:\n${told}\n`);
+    // A run in which nothing happened would promise nothing.
+    expect(told).toMatch(/\d+ put\b.*\d+ count\b/);
+  });
+});

@@ -1,0 +1,240 @@
+// The judge of a run is judged: for each rule a history that breaks it, and the nearest one that does not.
+import { describe, expect, test } from "vitest";
+import type { Fault, Operation, SocketLife } from "./history.js";
+import { deadline, violations } from "./model.js";
+
+const limits = { lease: 1000, maxStale: 3000, timeout: 1000, slack: 400 };
+/** The lease, a tick of the clock, and the slack. */
+const bound = 1500;
+const end = 100_000;
+
+type Told = Partial<Operation> & Pick<Operation, "kind" | "from">;
+
+function operation(told: Told): Operation {
+  return { session: "ada/1", via: "http", node: "a1", outcome: "ok", to: told.from + 10, ...told };
+}
+
+function socket(told: Partial<SocketLife> = {}): SocketLife {
+  return { number: 1, session: "ada/1", node: "b1", from: 20, connected: 30, closed: end, isOwn: true, ...told };
+}
+
+function outage(from: number, to: number): Fault {
+  return { what: "the storage is stopped", from, to, isOutage: true };
+}
+
+const login: Told = { kind: "login", from: 0 };
+
+function broken(
+  operations: Told[],
+  {
+    sockets = [],
+    faults = [],
+    survivors = [],
+  }: { sockets?: SocketLife[]; faults?: Fault[]; survivors?: string[] } = {},
+): string[] {
+  const history = { operations: [login, ...operations].map(operation), sockets, faults };
+  return violations({ ...history, survivors: new Set(survivors) }, limits, end).map(({ text }) => text);
+}
+
+function read(from: number, seen: Operation["seen"], more: Partial<Operation> = {}): Told {
+  return { kind: "read", from, seen: { user: "ada", ...seen }, ...more };
+}
+
+const none = { seen: {} };
+
+describe("nobody is logged out", () => {
+  test("a session that nothing ended is there", () => {
+    expect(broken([{ kind: "read", from: 100, ...none }])).toEqual([
+      "http read from 100 to 110: logged out, although nothing ended the session",
+    ]);
+    expect(broken([{ kind: "read", from: 100, ...none, outcome: "500" }])).toEqual([]);
+    expect(
+      broken([
+        { kind: "logout", from: 105, ends: ["ada/1"], outcome: "500" },
+        { kind: "read", from: 100, ...none },
+      ]),
+    ).toEqual([]);
+  });
+
+  test.each([
+    ["SESSION_DESTROYED", "logout"],
+    ["SESSION_ROTATED", "login"],
+    ["SESSION_UNKNOWN", "logout"],
+  ] as const)("%s is told after a %s only", (told, kind) => {
+    const sockets = [socket({ closed: 500, told, isOwn: false })];
+    const asked = (from: number): Told => ({
+      kind,
+      from,
+      session: kind === "login" ? "ada/2" : "ada/1",
+      ends: ["ada/1"],
+    });
+    expect(broken([], { sockets })).toHaveLength(1);
+    expect(broken([asked(600)], { sockets })).toHaveLength(1);
+    expect(broken([asked(400)], { sockets })).toEqual([]);
+    const other = { DESTROYED: "login", ROTATED: "logout" }[told.slice(8)] as Operation["kind"] | undefined;
+    if (other) expect(broken([{ ...asked(400), kind: other }], { sockets })).toHaveLength(1);
+  });
+
+  test("a logout elsewhere ends sessions of the user of which the client did not know yet", () => {
+    const sockets = [socket({ closed: 500, told: "SESSION_DESTROYED", isOwn: false })];
+    const elsewhere: Told = { kind: "logout elsewhere", from: 400, session: "ada/2", ends: [] };
+    expect(broken([elsewhere], { sockets })).toEqual([]);
+    expect(broken([{ ...elsewhere, session: "bob/2" }], { sockets })).toHaveLength(1);
+  });
+
+  test("an expiry comes when it is due", () => {
+    const sockets = [socket({ closed: 1500, told: "SESSION_EXPIRED", isOwn: false })];
+    const expiring = (maxAge: number): string[] => {
+      const operations = [operation({ ...login, maxAge })];
+      return violations({ operations, sockets, faults: [], survivors: new Set() }, limits, end).map(({ text }) => text);
+    };
+    expect(expiring(1400)).toEqual([]);
+    expect(expiring(2000)).toHaveLength(1);
+  });
+
+  test("other codes are never right", () => {
+    expect(broken([], { sockets: [socket({ told: "SESSION_INVALID" })] })).toHaveLength(1);
+  });
+
+  test("an outage closes sockets after maxStale only", () => {
+    const closedAt = (closed: number): string[] =>
+      broken([], {
+        sockets: [socket({ closed, told: "STORE_UNAVAILABLE", isOwn: false })],
+        faults: [outage(1000, 9000)],
+      });
+    expect(closedAt(3500)).toHaveLength(1);
+    expect(closedAt(4500)).toEqual([]);
+    expect(closedAt(50_000)).toHaveLength(1);
+  });
+});
+
+describe("nothing is alive that was ended", () => {
+  test("an acknowledged end is seen by every later read of HTTP", () => {
+    const logout = (outcome: string): Told => ({ kind: "logout", from: 100, ends: ["ada/1"], outcome });
+    expect(broken([logout("ok"), read(200, {})])).toEqual([
+      "http read from 200 to 210: alive, although it ended before 110",
+    ]);
+    expect(broken([logout("500"), read(200, {})])).toEqual([]);
+    expect(broken([logout("ok"), read(105, {})])).toEqual([]);
+  });
+
+  test("its sockets are closed within the bound", () => {
+    const logout: Told = { kind: "logout", from: 1000, ends: ["ada/1"] };
+    const closedAt = (closed: number | undefined, faults: Fault[] = []): string[] =>
+      broken([logout], {
+        sockets: [socket(closed === undefined ? { isOwn: false } : { closed, isOwn: false })],
+        faults,
+      });
+    expect(closedAt(1010 + bound)).toEqual([]);
+    expect(closedAt(1020 + bound)).toHaveLength(1);
+    const { closed: _, ...open } = socket();
+    expect(broken([logout], { sockets: [open] })).toHaveLength(1);
+    expect(closedAt(1020 + bound, [outage(1500, 2000)])).toEqual([]);
+  });
+
+  test("nobody is let in after the bound", () => {
+    const logout: Told = { kind: "logout", from: 1000, ends: ["ada/1"] };
+    expect(broken([logout], { sockets: [socket({ from: 4000, connected: 4010, closed: 4020 })] })).toHaveLength(1);
+  });
+
+  test("an idle socket is closed when its session expires", () => {
+    const expiring = (closed: number): string[] =>
+      violations(
+        {
+          operations: [operation({ ...login, maxAge: 2000 })],
+          sockets: [socket({ closed })],
+          faults: [],
+          survivors: new Set(),
+        },
+        limits,
+        end,
+      ).map(({ text }) => text);
+    expect(expiring(2030 + bound)).toEqual([]);
+    expect(expiring(2040 + bound)).toHaveLength(1);
+  });
+
+  test("no socket is open all through an outage that is longer than maxStale", () => {
+    const faults = [outage(1000, 15_000)];
+    expect(broken([], { sockets: [socket({ closed: 14_000 })], faults })).toHaveLength(1);
+    expect(broken([], { sockets: [socket({ closed: 5000 })], faults })).toEqual([]);
+    expect(broken([], { sockets: [socket({ closed: 14_000 })], faults: [outage(1000, 4000)] })).toEqual([]);
+  });
+});
+
+describe("no acknowledged change is lost", () => {
+  const put = (from: number, value: number, more: Partial<Operation> = {}): Told => ({
+    kind: "put",
+    from,
+    key: "k",
+    value,
+    ...more,
+  });
+
+  test("HTTP reads it at once", () => {
+    expect(broken([put(100, 1), read(200, { kept: { k: 1 } })])).toEqual([]);
+    expect(broken([put(100, 1), read(200, {})])).toHaveLength(1);
+    expect(broken([put(100, 1, { outcome: "500" }), read(200, {})])).toEqual([]);
+    expect(broken([put(100, 1), read(105, {})])).toEqual([]);
+  });
+
+  test("a value is the latest, or one of those that were written at the same time", () => {
+    const seen = (value: number, ...puts: Told[]): string[] => broken([...puts, read(500, { kept: { k: value } })]);
+    expect(seen(1, put(100, 1), put(200, 2))).toHaveLength(1);
+    expect(seen(1, put(100, 1), put(105, 2))).toEqual([]);
+    expect(seen(3, put(100, 1), put(200, 2))).toHaveLength(1);
+    // What was not acknowledged is saved when the storage is back.
+    expect(seen(1, put(100, 1, { outcome: "STORE_UNAVAILABLE" }), put(200, 2))).toEqual([]);
+  });
+
+  test("a socket sees what its own node wrote at once, what others wrote within the bound", () => {
+    const seenBy = (node: string, from: number): string[] =>
+      broken([put(100, 1), read(from, {}, { via: "socket", node, socket: 1 })]);
+    expect(seenBy("a1", 200)).toHaveLength(1);
+    expect(seenBy("b1", 200)).toEqual([]);
+    expect(seenBy("b1", 110 + bound)).toHaveLength(1);
+  });
+
+  test("what a node could not save is there in the end, if the node is", () => {
+    const operations = [
+      put(100, 1, { via: "socket", outcome: "STORE_UNAVAILABLE", node: "b1" }),
+      read(90_000, {}, { isFinal: true }),
+    ];
+    expect(broken(operations, { survivors: ["b1"] })).toHaveLength(1);
+    expect(broken(operations, { survivors: ["b2"] })).toEqual([]);
+  });
+
+  test("each acknowledged count counts, and no other counts twice", () => {
+    const count = (from: number, outcome = "ok"): Told => ({ kind: "count", from, outcome });
+    const seen = (value: number): string[] =>
+      broken([count(100), count(120), count(140, "STORE_UNAVAILABLE"), read(200, { count: value })]);
+    expect([1, 2, 3, 4].map((value) => seen(value).length)).toEqual([1, 0, 0, 1]);
+  });
+
+  test("a socket never goes back in time", () => {
+    const counts = (first: number, second: number): string[] =>
+      broken([
+        { kind: "count", from: 50 },
+        read(100, { count: first }, { via: "socket", node: "b1", socket: 1 }),
+        read(200, { count: second }, { via: "socket", node: "b1", socket: 1 }),
+      ]);
+    expect(counts(0, 1)).toEqual([]);
+    expect(counts(1, 0)).toHaveLength(1);
+  });
+});
+
+describe("the bound", () => {
+  test("is a lease, a tick and what the machine needs", () => {
+    expect(deadline([], limits, 1000)).toBe(1000 + bound);
+  });
+
+  test("counts from when a storage is back and surely used again", () => {
+    const [back, waited] = [1200, 200];
+    const used = back + waited + limits.timeout + 1500;
+    expect(deadline([outage(1000, back)], limits, 1000)).toBe(used + bound);
+    expect(deadline([outage(1000, back)], limits, used + 1)).toBe(used + 1 + bound);
+    expect(deadline([outage(1000 + bound + 1, 9000)], limits, 1000)).toBe(1000 + bound);
+    expect(deadline([{ what: "notices are dropped", from: 1000, to: 9000, isOutage: false }], limits, 1000)).toBe(
+      1000 + bound,
+    );
+  });
+});

@@ -1,0 +1,249 @@
+// What the promises allow, as rules over a history. Knows nothing of storages, nodes or clients: only what they saw.
+import type { History, Operation, Seen, SocketLife } from "./history.js";
+
+/** The times (ms) on which the bounds of the promises stand. */
+export interface Limits {
+  readonly lease: number;
+  readonly maxStale: number;
+  /** Of one command. */
+  readonly timeout: number;
+  /** What a busy machine may need beyond that. */
+  readonly slack: number;
+}
+
+export interface Violation {
+  readonly session: string;
+  readonly text: string;
+}
+
+type Known = Pick<History, "operations" | "sockets" | "faults" | "survivors">;
+
+/** How often the registry's clock ticks at most. */
+const tick = 100;
+/** What clients of a storage, and nodes, wait at most before they ask one that is back. */
+const longestPause = 2200 + 1500;
+
+/** Everything that broke a promise. `now` is the end of the history. */
+export function violations(history: Known, limits: Limits, now: number): Violation[] {
+  return sessionsOf(history).flatMap((session) => {
+    const rules = new Rules(history, limits, session);
+    return rules.broken(now).map((text) => ({ session, text }));
+  });
+}
+
+/** Until when what a node was not told has to have reached it: a lease after `at`, or after the storage is back. */
+export function deadline(faults: Known["faults"], { lease, timeout, slack }: Limits, at: number): number {
+  const bound = lease + tick + slack;
+  let end = at + bound;
+  for (const { isOutage, from, to } of faults) {
+    if (!isOutage || from > end || recovered(from, to, timeout) < at) continue;
+    end = Math.max(end, recovered(from, to, timeout) + bound);
+  }
+  return end;
+}
+
+/** When a storage that was away is surely used again: who waited longer asks less often. */
+function recovered(from: number, to: number, timeout: number): number {
+  return to + Math.min(to - from, longestPause) + timeout + 1500;
+}
+
+function sessionsOf({ operations }: Known): string[] {
+  return [...new Set(operations.map(({ session }) => session))];
+}
+
+class Rules {
+  readonly #history: Known;
+  readonly #limits: Limits;
+  readonly #operations: readonly Operation[];
+  readonly #sockets: readonly SocketLife[];
+  /** What may have ended it, acknowledged or not. */
+  readonly #ending: readonly Operation[];
+  /** Since when an end of it is acknowledged. */
+  readonly #endedAt: number;
+  readonly #login: Operation | undefined;
+
+  constructor(history: Known, limits: Limits, session: string) {
+    this.#history = history;
+    this.#limits = limits;
+    this.#operations = history.operations.filter((operation) => operation.session === session);
+    this.#sockets = history.sockets.filter((socket) => socket.session === session);
+    this.#login = this.#operations.find(({ kind }) => kind === "login");
+    const user = session.split("/")[0];
+    this.#ending = history.operations.filter(({ kind, session: by, ends, to }) => {
+      if (ends?.includes(session)) return true;
+      // It finds the sessions of a user by itself, those of which the client does not know yet, too.
+      const isOfUser = kind === "logout elsewhere" && by !== session && by.split("/")[0] === user;
+      return isOfUser && (this.#login?.from ?? 0) < to;
+    });
+    const certain = this.#ending.filter(({ ends, outcome }) => outcome === "ok" && ends?.includes(session));
+    this.#endedAt = Math.min(...certain.map(({ to }) => to), Number.POSITIVE_INFINITY);
+  }
+
+  broken(now: number): string[] {
+    return [...this.#operations.flatMap((one) => this.#judge(one)), ...this.#judgeSockets(now)];
+  }
+
+  /** When an idle session expires, at the earliest and at the latest. */
+  get #expiry(): { earliest: number; latest: number } {
+    const { maxAge, from } = this.#login ?? { from: 0 };
+    if (maxAge === undefined) return { earliest: Number.POSITIVE_INFINITY, latest: Number.POSITIVE_INFINITY };
+    const asked = [...this.#operations.map(({ to }) => to), ...this.#sockets.map(({ connected = 0 }) => connected)];
+    return { earliest: from + maxAge, latest: Math.max(...asked) + maxAge };
+  }
+
+  // --- what was read ---
+
+  #judge(operation: Operation): string[] {
+    const { kind, outcome, seen, via, from, to } = operation;
+    if (kind !== "read" || outcome !== "ok" || !seen) return [];
+    const when = `${via} read from ${from.toFixed(0)} to ${to.toFixed(0)}`;
+    if (seen.user === undefined) {
+      return this.#mayHaveEnded(to) ? [] : [`${when}: logged out, although nothing ended the session`];
+    }
+    if (via === "http" && from > this.#endedAt) {
+      return [`${when}: alive, although it ended before ${this.#endedAt.toFixed(0)}`];
+    }
+    return [
+      ...this.#judgeFields(operation, seen),
+      ...this.#judgeCount(operation, seen),
+      ...this.#judgeOrder(operation, seen),
+    ].map((text) => `${when}: ${text}`);
+  }
+
+  #mayHaveEnded(at: number): boolean {
+    return this.#ending.some(({ from }) => from <= at) || at >= this.#expiry.earliest - tick;
+  }
+
+  /** True where a read has to show what was acknowledged. */
+  #isDue(read: Operation, write: Operation): boolean {
+    if (write.outcome !== "ok" || write.to > read.from) return false;
+    // HTTP reads the storage; a live session hears of what its own node wrote, and of the rest within the bound.
+    if (read.via === "http" || write.node === read.node) return true;
+    return deadline(this.#history.faults, this.#limits, write.to) <= read.from;
+  }
+
+  /** Each field holds what was written last, or one of those that were written at the same time. */
+  #judgeFields(read: Operation, { kept = {} }: Seen): string[] {
+    const writes = this.#operations.filter(({ kind }) => kind === "put");
+    const broken: string[] = [];
+    for (const key of new Set(writes.map((write) => write.key as string))) {
+      const ofKey = writes.filter((write) => write.key === key);
+      const due = ofKey.filter((write) => this.#isDue(read, write));
+      const value = kept[key];
+      if (value === undefined) {
+        if (due.length > 0) broken.push(`${key} is not there, although it was acknowledged`);
+        else if (read.isFinal && ofKey.some((write) => this.#isPromised(write))) {
+          broken.push(`${key} is not there, although a node that is still there had it`);
+        }
+        continue;
+      }
+      const written = ofKey.find((write) => write.value === value);
+      if (!written) broken.push(`${key} is ${value}, which nobody wrote`);
+      // What was not acknowledged may be saved at any later time.
+      else if (written.outcome === "ok" && due.some((later) => later.from > written.to)) {
+        broken.push(`${key} is ${value}, although a later value was acknowledged`);
+      }
+    }
+    return broken;
+  }
+
+  /** A socket's change that the storage did not take waits on its node. */
+  #isPromised({ via, outcome, node }: Operation): boolean {
+    return via === "socket" && outcome === "STORE_UNAVAILABLE" && this.#history.survivors.has(node);
+  }
+
+  #judgeCount(read: Operation, { count = 0 }: Seen): string[] {
+    const raises = this.#operations.filter(({ kind }) => kind === "count");
+    const least = raises.filter((raise) => this.#isDue(read, raise)).length;
+    const most = raises.filter(({ from }) => from <= read.to).length;
+    return count < least || count > most ? [`the count is ${count}, but should be ${least} to ${most}`] : [];
+  }
+
+  /** What a socket sees never goes back in time. */
+  #judgeOrder(read: Operation, { count = 0 }: Seen): string[] {
+    if (read.socket === undefined) return [];
+    const back = this.#operations.find(
+      (earlier) =>
+        earlier.kind === "read" &&
+        earlier.socket === read.socket &&
+        earlier.to < read.from &&
+        (earlier.seen?.count ?? 0) > count,
+    );
+    return back ? [`the count is ${count}, but was ${back.seen?.count} at ${back.to.toFixed(0)}`] : [];
+  }
+
+  // --- sockets ---
+
+  #judgeSockets(now: number): string[] {
+    const latest = deadline(this.#history.faults, this.#limits, Math.min(this.#endedAt, this.#expiry.latest));
+    return this.#sockets.flatMap((socket) => {
+      const { number, connected, closed = now, isOwn } = socket;
+      const broken: string[] = [];
+      if (connected !== undefined && closed > latest) {
+        const until = isOwn || socket.closed === undefined ? "at least until" : "until";
+        broken.push(`was open ${until} ${closed.toFixed(0)}, but had to be closed by ${latest.toFixed(0)}`);
+      }
+      const why = this.#judgeCode(socket);
+      if (why !== undefined) broken.push(`was told ${socket.told}, ${why}`);
+      if (connected !== undefined && this.#isTooLongStale(connected, closed)) {
+        broken.push("was open all through an outage that was longer than maxStale");
+      }
+      return broken.map((text) => `socket ${number} ${text}`);
+    });
+  }
+
+  /** Why a client should not have been told this code. */
+  #judgeCode({ told, closed = 0, connected }: SocketLife): string | undefined {
+    const ended = (...kinds: Operation["kind"][]): string | undefined =>
+      this.#ending.some(({ kind, from }) => kinds.includes(kind) && from <= closed)
+        ? undefined
+        : "although nobody asked for that";
+    switch (told) {
+      case undefined:
+        return undefined;
+      case "SESSION_DESTROYED":
+        return ended("logout", "logout elsewhere");
+      case "SESSION_ROTATED":
+        return ended("login");
+      case "SESSION_UNKNOWN":
+        return this.#mayHaveEnded(closed) ? undefined : "although it is there";
+      case "SESSION_EXPIRED":
+        return closed >= this.#expiry.earliest - tick ? undefined : "although it had time left";
+      case "STORE_UNAVAILABLE":
+        // A handshake may meet a machine that is too busy to answer in time.
+        if (connected === undefined || this.#wasOutage(closed)) return undefined;
+        return "although the storage was not away for so long";
+      default:
+        return "which nothing in this run can cause";
+    }
+  }
+
+  /** Whether the storage was away for as long as maxStale. */
+  #wasOutage(at: number): boolean {
+    // One that would expire is not given that time.
+    const since = at >= this.#expiry.earliest - tick ? at : at - this.#limits.maxStale + tick;
+    return this.#outages().some(({ from, to }) => from <= since && to >= at);
+  }
+
+  /** Outages that follow each other quickly are one for those who did not get through between them. */
+  #outages(): { from: number; to: number }[] {
+    const joined: { from: number; to: number }[] = [];
+    for (const { isOutage, from, to } of this.#history.faults) {
+      if (!isOutage) continue;
+      const end = recovered(from, to, this.#limits.timeout) + this.#limits.slack;
+      const before = joined.at(-1);
+      if (before && from <= before.to) before.to = Math.max(before.to, end);
+      else joined.push({ from, to: end });
+    }
+    return joined;
+  }
+
+  #isTooLongStale(connected: number, closed: number): boolean {
+    const { lease, timeout, maxStale, slack } = this.#limits;
+    const longest = lease + tick + timeout + maxStale + longestPause + slack;
+    return this.#history.faults.some(
+      ({ isOutage, from, to }) =>
+        isOutage && connected < from && to - from > longest && closed > from + longest && closed <= to,
+    );
+  }
+}

@@ -1,0 +1,60 @@
+// The nodes of a run: each has a place with a port of its own, at which it comes back after it was killed.
+import { setTimeout as delay } from "node:timers/promises";
+import { closeNodes, type Node, type NodeSettings, openNodes } from "../support/fleet.js";
+import { freePort } from "../support/private-server.js";
+import type { History } from "./history.js";
+
+export class Place {
+  readonly #letter: string;
+  readonly #settings: NodeSettings;
+  readonly #history: History;
+  #node: Node | undefined;
+  #starts = 0;
+
+  private constructor(letter: string, settings: NodeSettings, history: History) {
+    this.#letter = letter;
+    this.#settings = settings;
+    this.#history = history;
+  }
+
+  static async open(letter: string, settings: NodeSettings, history: History): Promise<Place> {
+    const place = new Place(letter, { ...settings, port: await freePort() }, history);
+    await place.start();
+    return place;
+  }
+
+  /** The process that is there, or was there last. */
+  get name(): string {
+    return `${this.#letter}${this.#starts}`;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#settings.port}`;
+  }
+
+  /** Undefined while it is down. */
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  async start(): Promise<void> {
+    this.#starts++;
+    const [node] = await openNodes(1, this.#settings);
+    this.#node = node;
+    this.#history.survivors.add(this.name);
+  }
+
+  /** Kills the node, and starts it again after a while. */
+  async crash(pause: number): Promise<void> {
+    this.#history.survivors.delete(this.name);
+    await this.close();
+    await delay(pause);
+    await this.start();
+  }
+
+  async close(): Promise<void> {
+    const node = this.#node;
+    this.#node = undefined;
+    if (node) await closeNodes([node]);
+  }
+}
