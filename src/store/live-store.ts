@@ -293,11 +293,7 @@ export class LiveStore extends session.Store {
    * notice and after all earlier ones.
    */
   read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
-    return this.#queue.run(id, async () => {
-      const text = await this.#current(id);
-      if (this.#users && text !== undefined) this.#note(id, { text, expires: timesOf(text).expires }).catch(ignore);
-      return use(text);
-    });
+    return this.#queue.run(id, async () => use(await this.#current(id)));
   }
 
   /** Applies what changed from `base` to `next`; rejects with the end's code where there is nothing to update. */
@@ -421,8 +417,6 @@ export class LiveStore extends session.Store {
     await this.#flush(id)?.catch(() => undefined);
     const text = await this.#stored(id);
     if (text === undefined) return undefined;
-    // Made by a service that keeps no index, perhaps.
-    if (this.#users) this.#note(id, { text, expires: timesOf(text).expires }).catch(ignore);
     if (this.absoluteTimeout !== undefined && this.#isTooOld(text)) {
       await this.end(id, "SESSION_EXPIRED");
       return undefined;

@@ -43,9 +43,15 @@ export class UserIndex {
     const known = this.#known.get(id);
     if (known?.user === user && known.until >= needed) return;
     // Twice its life: so that a session that is kept alive is noted again now and then, not with each touch.
-    const until = now + 2 * Math.max(needed - now, 0);
+    let until = now + 2 * Math.max(needed - now, 0);
     await this.#change(user, (note) => {
-      note[id] = [note[id]?.[0] ?? now, until];
+      const [created = now, noted = 0] = note[id] ?? [];
+      if (noted >= needed) {
+        // Another node has done so.
+        until = noted;
+        return false;
+      }
+      note[id] = [created, until];
       return true;
     });
     this.#remember(id, { user, until });

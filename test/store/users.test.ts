@@ -51,6 +51,13 @@ test("nodes that note sessions of one user at once lose none, whatever the ids a
   expect((await new UserIndex(notes).entries("ada")).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
 });
 
+test("what one node noted, others need not write again", async () => {
+  const { asked, notes } = count(new MemoryDriver());
+  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000);
+  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000);
+  expect(asked).toEqual({ read: 2, write: 1 });
+});
+
 test("a session that changes hands is the new user's alone", async () => {
   const { notes } = count(new MemoryDriver());
   const index = new UserIndex(notes);
@@ -70,4 +77,18 @@ test("a session that changed hands in a service without the index is not listed"
   expect(await store.sessionsOf("ada")).toHaveLength(2);
   await other.update("b", (data) => void (data.user = "bob"));
   expect((await store.sessionsOf("ada")).map(({ id }) => id)).toEqual(["a"]);
+});
+
+test("reading costs nothing more; what a service without the index made is noted with its next write here", async () => {
+  const driver = new MemoryDriver();
+  const { asked, notes } = count(new MemoryDriver());
+  Object.defineProperty(driver, "notes", { value: notes });
+  const store = new LiveStore(driver);
+  store.userOf = (session) => session.user;
+  await driver.create("id", `{"cookie":{"originalMaxAge":null,"expires":null},"user":"ada"}`, Number.POSITIVE_INFINITY);
+  await store.read("id", () => undefined);
+  await new Promise((resolve) => store.get("id", resolve)).catch(() => undefined);
+  expect(asked).toEqual({ read: 0, write: 0 });
+  await store.update("id", (data) => void (data.count = 1));
+  expect(await store.sessionsOf("ada")).toHaveLength(1);
 });
