@@ -37,6 +37,9 @@ const node = (number: 1 | 2): string => demo.nodes[number - 1]?.url as string;
 describe("one session on two nodes", () => {
   test("who logs in on one is logged in on the other, with the same data", async () => {
     const context = await openBrowser();
+    const told: string[] = [];
+    context.once("page", (page) => page.on("websocket", (socket) => socket.on("framereceived", note)));
+    const note = ({ payload }: { payload: string | Buffer }): void => void told.push(String(payload));
     const first = await logIn(context, "Ada", node(1));
     const second = await openTab(context, node(2));
     await shows(first, "tabs", "1 on node 1");
@@ -46,6 +49,10 @@ describe("one session on two nodes", () => {
     await shows(second, "draft", "typed on node 1");
     await second.getByRole("button", { name: "Hello everyone!" }).click();
     await shows(first, "draft", "Hello everyone!");
+    const views = told.filter((frame) => frame.includes("on node"));
+    expect(views.length).toBeGreaterThan(2);
+    // Each node tells its own tabs.
+    expect(views.filter((frame) => frame.includes("on node 2"))).toEqual([]);
   });
 
   test("messages cross, and are counted for who is on the other node", async () => {
