@@ -27,7 +27,7 @@ export interface RedisStoreOptions {
  * A live store in Redis (7 or newer) or Valkey, for any number of nodes: what one node changes or ends, the others
  * hear at once. Keys, JSON and expiry are those of connect-redis 9, so that services can move one after the other.
  *
- * The client is one of the package `redis` (node-redis 5 or newer), connected by you; the driver makes a duplicate of
+ * The client is one of the package `redis` (node-redis 6), connected by you; the driver makes a duplicate of
  * its own for notices, one per node, or one per master of a cluster.
  *
  * @throws SessionError `STORE_CLIENT_INVALID`, `OPTION_INVALID`; while the client is not connected, what needs the
