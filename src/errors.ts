@@ -206,9 +206,12 @@ export function verdict(code: SessionCode): Verdict {
   return { code, retry: help[code].retry };
 }
 
-/** The code of an end that a writer met; undefined where the error tells of no end: unknown is not gone. */
-export function endCodeOf(error: unknown): EndCode | undefined {
+/**
+ * The code of an end that a writer met, `gone` where nobody knows why; undefined where the error tells of no end:
+ * unknown is not gone.
+ */
+export function endCodeOf(error: unknown, gone: EndCode = "SESSION_DESTROYED"): EndCode | undefined {
   const { code } = error as SessionError;
-  if (code === "SESSION_UNKNOWN") return "SESSION_DESTROYED";
+  if (code === "SESSION_UNKNOWN") return gone;
   return code === "SESSION_EXPIRED" || code === "SESSION_ROTATED" || code === "SESSION_DESTROYED" ? code : undefined;
 }

@@ -132,6 +132,12 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     this.context.changed(this, () => dataOf(before) !== dataOf(text));
   }
 
+  protected get goneCode(): EndCode {
+    // The store gave it no more time than it was told of: not all activity reaches it, in an outage say.
+    const end = Math.min(this.#expires, this.#absoluteEnd ?? never);
+    return Date.now() >= end ? "SESSION_EXPIRED" : "SESSION_DESTROYED";
+  }
+
   protected woken(): void {
     if (this.isDetached) this.context.revived(this);
   }
@@ -295,8 +301,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
       return true;
     });
     if (isKnown || this.ended) return;
-    const isExpired = Date.now() >= this.#deadline;
-    this.end(this.context.store.endOf(this.id)?.code ?? (isExpired ? "SESSION_EXPIRED" : "SESSION_DESTROYED"));
+    this.end(this.context.store.endOf(this.id)?.code ?? this.goneCode);
   }
 
   // --- time ---
@@ -345,7 +350,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     try {
       await this.context.store.prolong(this.id, at);
     } catch (error) {
-      const code = endCodeOf(error);
+      const code = endCodeOf(error, this.goneCode);
       if (code) this.end(code);
       else this.#prolongedAt = before;
       throw error;

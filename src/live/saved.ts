@@ -70,6 +70,8 @@ export abstract class Saved extends Tracked {
 
   /** The session is over: its code says why. */
   abstract end(code: EndCode): void;
+  /** Why the store does not have it any more, where nobody knows. */
+  protected abstract get goneCode(): EndCode;
   /** Called when the store has other data than before. */
   protected abstract taken(before: string, text: string): void;
   /** Called when there are changes to save. */
@@ -245,7 +247,7 @@ export abstract class Saved extends Tracked {
       this.#failed = undefined;
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
-      const code = endCodeOf(error);
+      const code = endCodeOf(error, this.goneCode);
       if (code) {
         this.end(code);
         throw error;
