@@ -56,7 +56,7 @@ describe.each(privateStorages)("on $name", ({ open }) => {
       await expect.poll(async () => (await b.state()).isHearing, { timeout: 15_000 }).toBe(true);
       expect(told).toEqual([]);
       await ada.post("/logout");
-      await expect.poll(() => told, { timeout: 1000 }).toHaveLength(2);
+      await expect.poll(() => told, { timeout: 5000 }).toHaveLength(2);
     },
   );
 });
