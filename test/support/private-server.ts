@@ -18,6 +18,7 @@ export class PrivateServer {
   readonly #program: Program;
   readonly #folder: string;
   #process: ChildProcess | undefined;
+  #guard: ChildProcess | undefined;
   #output = "";
 
   constructor(folder: string, program: Program) {
@@ -48,7 +49,7 @@ export class PrivateServer {
     for (const stream of [started.stdout, started.stderr]) {
       stream?.on("data", (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-4000)));
     }
-    process.once("exit", this.#killed);
+    this.#guard = guard(started.pid, this.#folder);
     let failure: unknown;
     started.once("error", (error) => (failure = error));
     const end = Date.now() + 30_000;
@@ -95,8 +96,6 @@ export class PrivateServer {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  readonly #killed = (): void => this.#signal("SIGKILL");
-
   /** To the program and its children: PostgreSQL has a process for each connection. */
   #signal(signal: NodeJS.Signals): void {
     if (!this.#process?.pid) return;
@@ -112,7 +111,7 @@ export class PrivateServer {
   async #end(signal: NodeJS.Signals): Promise<void> {
     const ending = this.#process;
     if (!ending) return;
-    process.off("exit", this.#killed);
+    this.#guard?.kill("SIGKILL");
     if (ending.exitCode === null && ending.signalCode === null) {
       const ended = once(ending, "exit");
       if (signal === "SIGKILL") this.#signal(signal);
@@ -123,6 +122,17 @@ export class PrivateServer {
     }
     this.#process = undefined;
   }
+}
+
+/** Ends the server and removes its folder when this process is gone, in whichever way: then the pipe closes. */
+function guard(pid: number | undefined, folder: string): ChildProcess {
+  const script = 'cat > /dev/null; kill -9 "$0"; rm -rf "$1"';
+  const watcher = spawn("sh", ["-c", script, `${pid}`, folder], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  watcher.unref();
+  return watcher;
 }
 
 function childrenOf(pid: number): number[] {
