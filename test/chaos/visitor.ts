@@ -16,7 +16,7 @@ const nap = 2000;
 const sharedKeys = ["color", "size"];
 
 /** How often each is done; ends, as often as the user is restless. */
-const actions = { put: 8, count: 6, read: 5, connect: 4, disconnect: 1, sleep: 0.2 };
+const actions = { put: 8, count: 6, read: 5, connect: 4, disconnect: 1, sleep: 0.4 };
 const ends = { rotate: 0.6, logout: 0.6, "logout elsewhere": 0.2, haunt: 1 };
 
 /** A session as its browser knows it. */
@@ -29,6 +29,8 @@ interface Known {
 interface OpenSocket {
   readonly socket: Socket;
   readonly life: SocketLife;
+  /** Nobody uses it. */
+  readonly isSilent: boolean;
 }
 
 export interface World {
@@ -67,7 +69,7 @@ export class Visitor {
       if (!this.#session) await this.#login();
       // Side by side, so that they meet each other.
       await Promise.all(Array.from({ length: 1 + this.#random.below(4) }, () => this.#act()));
-      await delay(this.#random.between(0, 250));
+      await delay(this.#random.between(0, 150));
     }
   }
 
@@ -94,7 +96,7 @@ export class Visitor {
   async #act(): Promise<void> {
     const session = this.#session;
     if (!session) return;
-    const open = this.#random.pick([...this.#sockets, undefined]);
+    const open = this.#random.pick([...[...this.#sockets].filter(({ isSilent }) => !isSilent), undefined]);
     switch (this.#random.weighted(this.#actions)) {
       case "put":
         return this.#put(session, open);
@@ -103,7 +105,7 @@ export class Visitor {
       case "read":
         return open ? this.#readSocket(open) : void (await this.#readHttp(session, this.#place(), false));
       case "connect":
-        return this.#sockets.size < mostSockets ? this.#connect(session) : undefined;
+        return this.#sockets.size < mostSockets ? this.#connect(session, this.#random.next() < 0.2) : undefined;
       case "disconnect":
         if (open) {
           open.life.isOwn = true;
@@ -187,10 +189,10 @@ export class Visitor {
     }
   }
 
-  /** A session of its own, with a socket that nobody uses until it expires. */
+  /** A session of its own, which expires soon, sometimes with a socket that nobody uses. */
   async #sleep(): Promise<void> {
     const session = await this.#open(undefined, nap);
-    if (session) await this.#connect(session);
+    if (session) await this.#connect(session, this.#random.next() < 0.7);
   }
 
   // --- what is written and read ---
@@ -245,12 +247,12 @@ export class Visitor {
 
   // --- sockets ---
 
-  async #connect(session: Known): Promise<void> {
+  async #connect(session: Known, isSilent: boolean): Promise<void> {
     const { history } = this.#world;
     const place = this.#place();
     const life = history.openSocket(session.name, place.name);
     const socket = browserAt(place, session.cookies).socket("/", { via: this.#random.pick(transports) });
-    const open = { socket, life };
+    const open = { socket, life, isSilent };
     socket.on("session:end", ({ code }: Refused) => {
       life.told = code;
     });
