@@ -14,7 +14,7 @@ export interface ServerParts {
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;
   /** Called with the handshake request when a socket gets its session. */
-  bound(request: { readonly sessionStore?: unknown }): void;
+  bound(request: object): void;
 }
 
 export abstract class SessionConnection<Receiver> implements Connection {
@@ -46,6 +46,12 @@ export abstract class SessionConnection<Receiver> implements Connection {
   bind(...holders: (object | null | undefined)[]): void {
     const { session } = this;
     for (const holder of holders) if (holder) (holder as { session?: SocketSession }).session = session;
+  }
+
+  /** Holds all messages until it is decided who this is. */
+  hold(decided: Promise<void>): void {
+    this.#waiting = [];
+    void decided.then(() => this.#flush(this.barred === undefined));
   }
 
   /** The connection is closed, or never came to be. */
