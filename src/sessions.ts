@@ -67,7 +67,12 @@ export interface AttachOptions {
 }
 
 /** A socket, a request, a session object, or a session id. */
-export type Target = string | { readonly session?: unknown } | { readonly id: string; readonly save: unknown };
+export type Target =
+  | string
+  | { readonly session?: unknown }
+  | { readonly id: string; readonly save: unknown }
+  // A socket of ws: in a CommonJS module its type knows no session.
+  | { readonly bufferedAmount: number };
 
 /** The events of {@link Sessions.on}. */
 export interface SessionsEvents {

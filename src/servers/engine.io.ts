@@ -3,8 +3,8 @@
 import type { IncomingMessage } from "node:http";
 import { type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
-import { safely } from "../safely.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
+import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
 import { closeCodeOf, statusOf } from "./statuses.js";
 
@@ -34,8 +34,6 @@ interface EngineSocket {
   once(event: "upgrade", listener: (transport: Transport) => void): unknown;
   close(): unknown;
 }
-
-type AllowRequest = (request: IncomingMessage, done: (message: unknown, success: boolean) => void) => void;
 
 /** An Engine.IO server, as far as it is used here. */
 export interface EngineServer {
@@ -69,7 +67,7 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, EngineConnection>();
 
-  const admit = async (request: IncomingMessage): Promise<string | undefined> => {
+  decideHandshakes(server.opts, async (request) => {
     const cors = server.opts.cors || undefined;
     if (admission.issues) await admission.prepare(request, cors);
     const connection = new EngineConnection(parts);
@@ -88,16 +86,7 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
     if (!end.destroyed) return undefined;
     drop();
     return "The client has gone.";
-  };
-
-  const { allowRequest } = server.opts;
-  server.opts.allowRequest = (request, done) => {
-    const decide = (): void => {
-      void admit(request).then((barred) => safely(() => done(barred, barred === undefined)));
-    };
-    if (!allowRequest) return decide();
-    allowRequest(request, (message, success) => (success ? decide() : done(message, false)));
-  };
+  });
 
   server.on("initial_headers", (headers, request) => {
     const cookie = admission.setCookie(request);

@@ -6,6 +6,7 @@ import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { Admission } from "./admission.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
+import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
 
 // The parts of Socket.IO 4 that are used. Those with an underscore are not documented, but have been the same since
@@ -66,8 +67,6 @@ interface Engine {
   prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
   on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
 }
-
-type AllowRequest = (request: IncomingMessage, done: (message: unknown, success: boolean) => void) => void;
 
 /** A Socket.IO server, as far as it is used here. */
 export interface Server {
@@ -133,15 +132,11 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   // CONNECT packet is on its way.
   engine.prependListener("connection", (conn) => void connections.of(conn));
   if (!admission.issues) return;
-  const { allowRequest } = engine.opts;
-  // Asked once per handshake, not per polling request; WebTransport stays possible, as it would not with engine.use().
-  engine.opts.allowRequest = (request, done) => {
-    const prepare = (): void => {
-      void admission.prepare(request, engine.opts.cors || undefined).then(() => safely(() => done(null, true)));
-    };
-    if (!allowRequest) return prepare();
-    allowRequest(request, (message, success) => (success ? prepare() : done(message, false)));
-  };
+  // Not with engine.use(): WebTransport stays possible.
+  decideHandshakes(engine.opts, async (request) => {
+    await admission.prepare(request, engine.opts.cors || undefined);
+    return undefined;
+  });
   engine.on("initial_headers", (headers, request) => {
     const cookie = admission.setCookie(request);
     if (cookie !== undefined) addCookie(headers, request, cookie);
