@@ -4,9 +4,11 @@ import { Server, type ServerOptions } from "engine.io";
 import { Socket as Client } from "engine.io-client";
 import { createPacketDecoderStream, createPacketEncoderStream } from "engine.io-parser";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type AttachOptions, createSessions, type SocketSession } from "../../src/index.js";
+import { type AttachOptions, createSessions, liveStore, type SocketSession } from "../../src/index.js";
+import { type ActiveSession } from "../../src/live/live-session.js";
 import { type App, type AppOptions, secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
+import { LineStore } from "../support/stores.js";
 
 interface EngineSocket {
   session: SocketSession;
@@ -113,6 +115,40 @@ describe.each(["polling", "websocket"])("over %s", (via) => {
   });
 });
 
+test("a polling client that leaves while it is being admitted gets no socket", async () => {
+  const line = new LineStore();
+  const { engine, login } = await start({}, {}, { store: liveStore(line) });
+  const ada = await login();
+  let connections = 0;
+  engine.on("connection", () => connections++);
+  line.latency = 80;
+  const leaving = new AbortController();
+  const failed = expect(ada.fetch("/engine.io/?EIO=4&transport=polling", { signal: leaving.signal })).rejects.toThrow();
+  const asked = line.asked.get;
+  await expect.poll(() => line.asked.get, { interval: 5 }).toBeGreaterThan(asked);
+  leaving.abort();
+  await failed;
+  const refused = once(engine, "connection_error");
+  const [{ context }] = (await refused) as [{ context: { message: string } }];
+  expect(context.message).toBe("The client has gone.");
+  expect(connections).toBe(0);
+});
+
+test("an end at the moment of the upgrade is told over the new transport", async () => {
+  const { engine, login, sessions } = await start();
+  engine.on("connection", (socket: EngineSocket) =>
+    socket.on("upgrading", (transport: { prependListener(event: string, listener: (packet: any) => void): void }) =>
+      transport.prependListener("packet", ({ type }: { type: string }) => {
+        if (type === "upgrade") (sessions.get(socket as never) as unknown as ActiveSession).end("SESSION_DESTROYED");
+      }),
+    ),
+  );
+  const ada = await login();
+  const client = new Client(ada.url, { path: "/engine.io", extraHeaders: { cookie: ada.cookie } });
+  const why = await new Promise<unknown>((resolve) => client.on("close", (_reason, closing) => resolve(closing)));
+  expect((why as { context: object }).context).toMatchObject({ code: 4401, reason: "SESSION_DESTROYED" });
+});
+
 test("an anonymous socket has an empty session and hears no session event", async () => {
   const { engine, browser } = await start({}, { missing: "anonymous" });
   let events = 0;
@@ -129,15 +165,21 @@ test("WebTransport has no request: refused, or anonymous where that is allowed",
   for (const missing of ["reject", "anonymous"] as const) {
     const { engine } = await start({ transports: ["webtransport"] as never }, { missing });
     const closings: string[] = [];
-    engine.on("connection", (socket: EngineSocket) => socket.on("close", (reason: string) => closings.push(reason)));
+    const messages: string[] = [];
+    engine.on("connection", (socket: EngineSocket) => {
+      socket.on("close", (reason: string) => closings.push(reason));
+      socket.on("message", (text: string) => messages.push(text));
+    });
     const [mine, theirs] = pipes();
     const session = { incomingBidirectionalStreams: streamOf(theirs), closed: new Promise(() => {}), close() {} };
     void engine.onWebTransportSession(session);
     const writer = mine.writable.getWriter();
     await writer.write({ type: "open" });
-    await expect.poll(() => engine.clientsCount + closings.length).toBe(1);
-    if (missing === "reject") await expect.poll(() => closings).toEqual(["SESSION_MISSING"]);
-    else expect(closings).toEqual([]);
+    await writer.write({ type: "message", data: "at once" });
+    if (missing === "reject") {
+      await expect.poll(() => closings).toEqual(["SESSION_MISSING"]);
+      expect(messages).toEqual([]);
+    } else await expect.poll(() => messages).toEqual(["at once"]);
   }
 });
 

@@ -200,6 +200,58 @@ test("messages wait in order while a session is checked, and binary ones stay bi
   expect(got).toEqual([0, 1, 2, 3, 4].map((at) => [String(at), at % 2 === 1]));
 });
 
+test("what comes after the server has closed the socket reaches no handler", async () => {
+  const line = new LineStore();
+  const { login, wss } = await start({
+    sessions: { store: liveStore(line, { timeout: 50 }), lease: 10, maxStale: 20 },
+  });
+  const got: string[] = [];
+  const closing = new Promise<void>((resolve) =>
+    wss.on("connection", (socket) => {
+      socket.on("message", (data) => {
+        if (socket.readyState === socket.OPEN) got.push("open");
+        else got.push(`late: ${(data as Buffer).toString()}`);
+      });
+      const timer = setInterval(() => {
+        if (socket.readyState !== socket.CLOSING) return;
+        clearInterval(timer);
+        resolve();
+      }, 5);
+    }),
+  );
+  const socket = await connect(await login());
+  line.state = "fails";
+  const asking = setInterval(() => socket.send("early"), 5);
+  // It does not see the server's close frame, so that both sides stay half open.
+  socket.pause();
+  await closing;
+  clearInterval(asking);
+  line.state = "up";
+  // Now the store is known to be back.
+  await login();
+  for (let at = 0; at < 20; at++) socket.send("too late");
+  const closed = once(socket, "close");
+  socket.resume();
+  await closed;
+  expect(got.filter((text) => text.startsWith("late"))).toEqual([]);
+});
+
+test("another session middleware before the upgrade is reported", async () => {
+  const warnings: string[] = [];
+  const onWarning = (warning: Error & { code?: string }): void => void warnings.push(warning.code ?? "");
+  process.on("warning", onWarning);
+  onTestFinished(() => void process.off("warning", onWarning));
+  const wss = new WebSocketServer({ noServer: true });
+  const { login, http, sessions } = await startApp({ attach: false });
+  sessions.attach(wss);
+  const other = createSessions({ secret: "another" }).middleware;
+  http.on("upgrade", (request, socket, head) =>
+    other(request, { end() {} } as never, () => wss.handleUpgrade(request, socket, head, () => undefined)),
+  );
+  await connect(await login());
+  await expect.poll(() => warnings).toContain("STORES_DIFFER");
+});
+
 test("a second attach() throws; so does what is no server", () => {
   const sessions: Sessions = createSessions({ secret });
   const wss = new WebSocketServer({ noServer: true });
