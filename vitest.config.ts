@@ -10,7 +10,15 @@ export default defineConfig({
     // Two workers: the tests drive real servers and a real browser, and should not starve each other.
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: "library", include: ["test/**/*.test.ts"], exclude: shipped } },
+      {
+        extends: true,
+        test: {
+          name: "library",
+          include: ["test/**/*.test.ts"],
+          exclude: shipped,
+          globalSetup: "test/compat/support/install.ts",
+        },
+      },
       // Each compiles a project or more: seconds on an idle machine, many on a busy one.
       {
         extends: true,

@@ -1,8 +1,18 @@
 // Builds dist/: the same sources once as ES modules, once as CommonJS. The `module-sync` condition in package.json
 // gives import and require one and the same ES modules on Node; dist/cjs is for tools that know only CommonJS.
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import {
+  appendFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -33,6 +43,9 @@ try {
   tsc("-p", cjs);
   rmSync(cjs, { recursive: true });
   writeFileSync(join(made, "cjs", "package.json"), '{ "type": "commonjs" }\n');
+  for (const file of readdirSync("src/compat")) {
+    if (file.endsWith(".ts")) giveAsModule(join(made, "cjs", "compat", basename(file, ".ts")));
+  }
 
   rmSync("dist", { recursive: true, force: true });
   renameSync(made, "dist");
@@ -41,4 +54,41 @@ try {
   // The compiler has printed what is wrong.
   if (error.status === undefined) throw error;
   process.exitCode = 1;
+}
+
+/** Makes require() of a compat module give what the older module gave. Node does so itself for the ES module. */
+function giveAsModule(path) {
+  appendFileSync(`${path}.js`, 'module.exports = exports["module.exports"];\n');
+  writeFileSync(`${path}.d.ts`, withExportAssignment(readFileSync(`${path}.d.ts`, "utf8"), path));
+}
+
+/** The types of `module.exports = …`: `export =` takes no other exports beside it, but a namespace of the same name. */
+function withExportAssignment(types, path) {
+  const name = /^export default (\w+);$/m.exec(types)?.[1];
+  const named = [];
+  const text = types
+    .replace(/^export default (\w+);$/m, "export = $1;")
+    .replace(/^export \{ \w+ as "module\.exports" \};\n/m, "")
+    .replace(/^export type \{ ([^}]+) \} from ("[^"]+");$/gm, (_, list, module) =>
+      // Under another name: the module may import it for itself, too. As an alias, not as an import: a namespace that
+      // holds nothing but types may have the name of a constant.
+      list
+        .split(", ")
+        .map((type) => {
+          named.push(`Public${type} as ${type}`);
+          return `type Public${type} = import(${module}).${type};`;
+        })
+        .join("\n"),
+    )
+    .replace(/^export (?:declare )?(interface|type) (\w+)/gm, (_, kind, type) => {
+      named.push(type);
+      return `${kind} ${type}`;
+    });
+  if (name === undefined || /^export (?!= )/m.test(text)) {
+    throw new Error(
+      `${basename(path)} exports more than "export default x;", 'export { x as "module.exports" };', types`,
+    );
+  }
+  if (named.length === 0) return text;
+  return `${text}declare namespace ${name} {\n    export { ${named.map((type) => `type ${type}`).join(", ")} };\n}\n`;
 }

@@ -128,7 +128,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   SERVER_UNSUPPORTED: {
     what: "attach() was given something that is not a server it knows.",
     cause: "A wrong argument, or a version of Socket.IO before 4.6.",
-    fix: "Pass a Socket.IO Server or Namespace (npm install socket.io@4).",
+    fix: "Pass a Socket.IO Server or Namespace (npm install socket.io@4), an Engine.IO Server (engine.io@6), or a WebSocketServer (ws@8).",
     retry: false,
   },
   TARGET_INVALID: {

@@ -1,5 +1,6 @@
 // The public face.
 import "./servers/socket.io-types.js";
+import "./servers/ws-types.js";
 
 export {
   type EndCode,

@@ -15,7 +15,10 @@ import { ActiveSession, type LiveSession } from "./live/live-session.js";
 import { Registry } from "./live/registry.js";
 import { operations } from "./live/session-object.js";
 import { Admission, type Missing, type Refusal } from "./servers/admission.js";
+import { type ServerParts } from "./servers/connection.js";
+import { attachEngineServer, isEngineServer } from "./servers/engine.io.js";
 import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
+import { attachWebSocketServer, isWebSocketServer } from "./servers/ws.js";
 import { liveStore } from "./store/foreign.js";
 import { type LiveStore } from "./store/live-store.js";
 import { memoryStore } from "./store/memory.js";
@@ -76,7 +79,9 @@ export type Target =
   | string
   | { readonly session?: unknown }
   | { readonly id: string; readonly save: unknown }
-  | UserSession;
+  | UserSession
+  // A socket of ws: in a CommonJS module its type knows no session.
+  | { readonly bufferedAmount: number };
 
 /** A session of a user, as {@link Sessions.ofUser} gives it: to be shown to that user, and a {@link Target}. */
 export interface UserSession {
@@ -179,7 +184,8 @@ export class Sessions {
 
   /**
    * Gives the sockets of a server their sessions: a Socket.IO `Server` (all namespaces, present and future) or one
-   * `Namespace`. Before or after the server is bound to a port. Attach before your own `io.use()` or after, as you like.
+   * `Namespace`, an Engine.IO `Server`, or a `WebSocketServer` of `ws`. Before or after the server is bound to a port.
+   * Attach before your own `io.use()` or after, as you like.
    *
    * @throws SessionError `SERVER_UNSUPPORTED`, `OPTION_INVALID`
    * @example
@@ -198,11 +204,7 @@ export class Sessions {
     if (sessionId !== undefined && typeof sessionId !== "function") {
       throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
     }
-    if (!isServer(server) && !isNamespace(server)) throw new SessionError("SERVER_UNSUPPORTED");
-    const path = isServer(server) ? server.path() : server.server.path();
-    if (this.#cookiePath !== undefined && !`${path}/`.startsWith(this.#cookiePath)) {
-      warnOnce("COOKIE_PATH_EXCLUDES_SOCKETS", path, `cookie.path is ${this.#cookiePath}, Socket.IO's is ${path}.`);
-    }
+    const attachTo = this.#adapterFor(server);
     const findId = sessionId ? fromReader(sessionId, this.#findId) : this.#findId;
     const admission = new Admission(
       {
@@ -215,11 +217,11 @@ export class Sessions {
       },
       { missing, origins, requireOrigin, findId },
     );
-    attachSocketIo(server, {
+    attachTo({
       admission,
       anonymous: this.#anonymous.data,
-      roomOf,
-      bound: ({ sessionStore }) => {
+      bound: (request: { sessionStore?: unknown }) => {
+        const { sessionStore } = request;
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
       },
     });
@@ -368,6 +370,27 @@ export class Sessions {
     } finally {
       if (this.#ownsStore) this.store.close();
     }
+  }
+
+  /** Recognises a server: what attaches to it, after a look at whether the cookie reaches it. */
+  #adapterFor(server: object): (parts: ServerParts) => void {
+    if (isServer(server) || isNamespace(server)) {
+      this.#checkPath(isServer(server) ? server.path() : server.server.path());
+      return (parts) => attachSocketIo(server, { ...parts, roomOf });
+    }
+    if (isWebSocketServer(server)) {
+      this.#checkPath(server.options.path);
+      return (parts) => attachWebSocketServer(server, parts);
+    }
+    if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
+    this.#checkPath(server.opts.path);
+    return (parts) => attachEngineServer(server, parts);
+  }
+
+  #checkPath(path: string | null | undefined): void {
+    if (this.#cookiePath === undefined || !path || `${path}/`.startsWith(this.#cookiePath)) return;
+    const detail = `cookie.path is ${this.#cookiePath}, the server's is ${path}.`;
+    warnOnce("COOKIE_PATH_EXCLUDES_SOCKETS", path, detail);
   }
 
   #liveBehind(target: Target): ActiveSession | undefined {

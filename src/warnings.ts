@@ -17,7 +17,7 @@ export const texts = {
   STORES_DIFFER:
     "A request passed two session middlewares with different stores: HTTP and sockets would see different sessions. Fix: use sessions.middleware alone, or createSessions({ middleware }) with the one you have.",
   COOKIE_PATH_EXCLUDES_SOCKETS:
-    "The session cookie's path does not cover the path of the Socket.IO server: browsers do not send it there. Fix: cookie: { path: \"/\" }, or give Socket.IO a path below the cookie's.",
+    "The session cookie's path does not cover the path of the server that was attached: browsers do not send it there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
   ORIGIN_REFUSED: "A handshake from another origin was refused.",
 } as const;
 

@@ -1,47 +1,87 @@
 // Sealed texts: what a client keeps for the server without being able to read or to make it (tickets). Encrypted and
 // authenticated (AES-256-GCM, NIST SP 800-38D) under keys derived from the secrets (HKDF, RFC 5869), valid until a moment.
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { SessionError } from "../errors.js";
 
+const saltLength = 16;
+const keyLength = 32;
 const ivLength = 12;
 const tagLength = 16;
-const head = ivLength + tagLength;
+const head = saltLength + tagLength;
 
+/**
+ * Seals texts for one purpose.
+ *
+ * @example
+ * ```ts
+ * const seal = new Seal([newSecret, oldSecret], "ticket");
+ * const ticket = seal.seal(id, Date.now() + 60_000);
+ * seal.open(ticket); // id, for a minute
+ * ```
+ */
 export class Seal {
-  readonly #keys: readonly Buffer[];
+  readonly #secrets: readonly (string | Buffer)[];
+  readonly #purpose: string;
 
-  /** The first secret seals, all of them open. What was sealed for one purpose does not open for another. */
+  /**
+   * The first secret seals, all of them open. What was sealed for one purpose does not open for another.
+   *
+   * @throws SessionError `OPTION_INVALID` without a secret, or with an empty one.
+   */
   constructor(secrets: readonly (string | Buffer)[], purpose: string) {
-    this.#keys = secrets.map((secret) => Buffer.from(hkdfSync("sha256", secret, "", `socket-session ${purpose}`, 32)));
+    if (secrets.length === 0 || secrets.some((secret) => secret.length === 0)) {
+      throw new SessionError("OPTION_INVALID", { detail: "A secret that seals is a text or bytes, and not empty." });
+    }
+    this.#secrets = secrets;
+    this.#purpose = `socket-session ${purpose}`;
   }
 
   /** Seals a text until `expires` (ms since 1970); base64url without padding. */
   seal(text: string, expires: number): string {
-    const iv = randomBytes(ivLength);
-    const cipher = createCipheriv("aes-256-gcm", this.#keys[0] as Buffer, iv, { authTagLength: tagLength });
+    // A key for each text: under one key, no more than 2^32 texts may have a random IV.
+    const salt = randomBytes(saltLength);
+    const { key, iv } = this.#keyOf(this.#first, salt);
+    const cipher = createCipheriv("aes-256-gcm", key, iv, { authTagLength: tagLength });
     const body = Buffer.concat([cipher.update(`${expires} ${text}`, "utf8"), cipher.final()]);
-    return Buffer.concat([iv, cipher.getAuthTag(), body]).toString("base64url");
+    return Buffer.concat([salt, cipher.getAuthTag(), body]).toString("base64url");
   }
 
   /** The text, or undefined for what was not sealed here for this purpose, or is over. */
   open(sealed: string, now = Date.now()): string | undefined {
     const bytes = Buffer.from(sealed, "base64url");
     if (bytes.length <= head) return undefined;
-    for (const key of this.#keys) {
-      const opened = decrypt(key, bytes);
+    for (const secret of this.#secrets) {
+      const opened = this.#decrypt(secret, bytes);
       if (opened === undefined) continue;
       const at = opened.indexOf(" ");
       return now < Number(opened.slice(0, at)) ? opened.slice(at + 1) : undefined;
     }
     return undefined;
   }
-}
 
-function decrypt(key: Buffer, bytes: Buffer): string | undefined {
-  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, ivLength), { authTagLength: tagLength });
-  decipher.setAuthTag(bytes.subarray(ivLength, head));
-  try {
-    return decipher.update(bytes.subarray(head), undefined, "utf8") + decipher.final("utf8");
-  } catch {
-    return undefined;
+  /** A keyed hash: the same for the same text, wherever the secret is the same, and tells nothing of the text. */
+  hash(text: string): string {
+    const key = hkdfSync("sha256", this.#first, "", `${this.#purpose} hash`, keyLength);
+    return createHmac("sha256", Buffer.from(key)).update(text).digest("base64url");
+  }
+
+  get #first(): string | Buffer {
+    return this.#secrets[0] as string | Buffer;
+  }
+
+  #keyOf(secret: string | Buffer, salt: Buffer): { key: Buffer; iv: Buffer } {
+    const bytes = Buffer.from(hkdfSync("sha256", secret, salt, this.#purpose, keyLength + ivLength));
+    return { key: bytes.subarray(0, keyLength), iv: bytes.subarray(keyLength) };
+  }
+
+  #decrypt(secret: string | Buffer, bytes: Buffer): string | undefined {
+    const { key, iv } = this.#keyOf(secret, bytes.subarray(0, saltLength));
+    const decipher = createDecipheriv("aes-256-gcm", key, iv, { authTagLength: tagLength });
+    decipher.setAuthTag(bytes.subarray(saltLength, head));
+    try {
+      return decipher.update(bytes.subarray(head), undefined, "utf8") + decipher.final("utf8");
+    } catch {
+      return undefined;
+    }
   }
 }

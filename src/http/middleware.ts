@@ -132,6 +132,8 @@ function run(middleware: Middleware, request: IncomingMessage, isSecure: boolean
   // A request of its own: the handshake's stays as it is.
   const probe = Object.create(request, {
     headers: { value: headers },
+    // What a cookie parser has found in the request: express-session would look for the old id there, too.
+    ...("cookie" in headers ? {} : { cookies: { value: {} }, signedCookies: { value: {} } }),
     secure: { value: isSecure },
     session: { value: undefined, writable: true },
     sessionID: { value: undefined, writable: true },

@@ -4,9 +4,10 @@ import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
-import type { ActiveSession, Connection } from "../live/live-session.js";
-import type { SocketSession } from "../live/session-object.js";
 import type { Admission } from "./admission.js";
+import { type ServerParts, SessionConnection } from "./connection.js";
+import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
+import { addCookie, type Headers } from "./headers.js";
 
 // The parts of Socket.IO 4 that are used. Those with an underscore are not documented, but have been the same since
 // 4.6; attach() checks that they are there.
@@ -67,9 +68,6 @@ interface Engine {
   on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
 }
 
-type AllowRequest = (request: IncomingMessage, done: (message: unknown, success: boolean) => void) => void;
-type Headers = Record<string, string | string[] | undefined>;
-
 /** A Socket.IO server, as far as it is used here. */
 export interface Server {
   readonly _nsps: Map<string, Namespace>;
@@ -80,14 +78,9 @@ export interface Server {
 }
 
 /** What one `attach()` call works with. */
-export interface SocketIoParts {
-  readonly admission: Admission;
-  /** What a socket without a session gets. */
-  readonly anonymous: SocketSession;
+export interface SocketIoParts extends ServerParts {
   /** The room of a session: a hash of its id. */
   roomOf(id: string): string;
-  /** Called with the handshake request when a socket gets its session. */
-  bound(request: { readonly sessionStore?: unknown }): void;
 }
 
 /** True for a Socket.IO Server. */
@@ -139,30 +132,15 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   // CONNECT packet is on its way.
   engine.prependListener("connection", (conn) => void connections.of(conn));
   if (!admission.issues) return;
-  const { allowRequest } = engine.opts;
-  // Asked once per handshake, not per polling request; WebTransport stays possible, as it would not with engine.use().
-  engine.opts.allowRequest = (request, done) => {
-    const prepare = (): void => {
-      void admission.prepare(request, engine.opts.cors || undefined).then(() => safely(() => done(null, true)));
-    };
-    if (!allowRequest) return prepare();
-    allowRequest(request, (message, success) => (success ? prepare() : done(message, false)));
-  };
+  // Not with engine.use(): WebTransport stays possible.
+  decideHandshakes(engine.opts, async (request) => {
+    await admission.prepare(request, engine.opts.cors || undefined);
+    return undefined;
+  });
   engine.on("initial_headers", (headers, request) => {
     const cookie = admission.setCookie(request);
     if (cookie !== undefined) addCookie(headers, request, cookie);
   });
-}
-
-/** Adds a cookie beside those that others set, in the form that both polling and WebSocket responses write. */
-function addCookie(headers: Headers, request: IncomingMessage, cookie: string): void {
-  const response = (request as { res?: { getHeader?(name: string): unknown } }).res;
-  const there = headers["Set-Cookie"] ?? (response?.getHeader?.("Set-Cookie") as string | string[] | undefined);
-  const isUpgrade = request.headers.upgrade !== undefined;
-  if (there === undefined) headers["Set-Cookie"] = isUpgrade ? cookie : [cookie];
-  // A WebSocket response writes one line per name: another spelling is another line.
-  else if (isUpgrade) headers["set-cookie"] = cookie;
-  else headers["Set-Cookie"] = [...(Array.isArray(there) ? there : [there]), cookie];
 }
 
 /** The connections of one attachment. */
@@ -197,29 +175,18 @@ class Connections {
 }
 
 /** One transport connection, shared by all its namespaces. */
-class SocketIoConnection implements Connection {
+class SocketIoConnection extends SessionConnection<Socket> {
+  declare readonly parts: SocketIoParts;
   readonly #owner: Connections;
   /** Resolves when it is decided; `barred` then says why not. */
   decided: Promise<void> | undefined;
-  live: ActiveSession | undefined;
-  /** Why no namespace may connect: the handshake was refused, or the session has ended. */
-  barred: ErrorCode | undefined;
   #client: Client | undefined;
-  /** Events that wait for the session to be checked, in order. */
-  #waiting: { socket: Socket; packet: unknown }[] | undefined;
 
   constructor(conn: EngineSocket, owner: Connections) {
+    super(owner.parts);
     this.#owner = owner;
     this.decide(conn);
     conn.on("close", owner.closed);
-  }
-
-  get parts(): SocketIoParts {
-    return this.#owner.parts;
-  }
-
-  get session(): SocketSession {
-    return this.live?.data ?? this.parts.anonymous;
   }
 
   get room(): string | undefined {
@@ -235,60 +202,25 @@ class SocketIoConnection implements Connection {
   }
 
   async #decide(conn: EngineSocket): Promise<void> {
-    try {
-      const live = await this.parts.admission.admit(conn.request, this, conn.server.opts.cors || undefined);
-      this.live = live;
-      if (live && conn.readyState !== "open" && conn.readyState !== "opening") this.release();
-    } catch (error) {
-      this.barred = (error as SessionError).code;
-    }
+    await this.admit(conn.request, conn.server.opts.cors || undefined);
+    if (conn.readyState !== "open" && conn.readyState !== "opening") this.release();
     this.decided = undefined;
   }
 
-  release(): void {
-    this.live?.remove(this);
-    this.#waiting = undefined;
-  }
-
   /** Gives a socket its session, before any middleware sees it. */
-  bind(socket: Socket): void {
+  bindSocket(socket: Socket): void {
     this.#client = socket.client;
-    const { session } = this;
-    define(socket, session);
-    define(socket.handshake, session);
     const { request } = socket.conn;
-    if (request) {
-      this.parts.bound(request);
-      define(request, session);
-    }
+    if (request) this.parts.bound(request);
+    this.bind(socket, socket.handshake, request);
     socket.onevent = this.#owner.gated;
   }
 
-  /** Lets an event through to its handlers, or holds it until the session was checked. */
-  enter(socket: Socket, packet: unknown): void {
-    if (this.#waiting) {
-      this.#waiting.push({ socket, packet });
-      return;
-    }
-    const mayEnter = this.live ? this.live.enter() : true;
-    if (mayEnter === true) deliver(socket, packet);
-    else if (mayEnter !== false) {
-      this.#waiting = [{ socket, packet }];
-      void mayEnter.then((isChecked) => this.#flush(isChecked));
-    }
+  protected deliver(socket: Socket, packet: unknown): void {
+    (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
   }
 
-  #flush(isChecked: boolean): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (isChecked) for (const { socket, packet } of waiting ?? []) safely(() => deliver(socket, packet));
-  }
-
-  // --- Connection ---
-
-  end(said: Verdict): void {
-    this.barred = said.code;
-    this.#waiting = undefined;
+  protected close(said: Verdict): void {
     const client = this.#client;
     // Without a socket nobody can be told: the next CONNECT is turned down.
     if (!client) return;
@@ -298,14 +230,6 @@ class SocketIoConnection implements Connection {
     if (!said.retry) for (const socket of sockets) safely(() => socket.disconnect());
     if (sockets.length > 0 && (said.retry || this.#owner.isWhole)) client.conn.close();
   }
-}
-
-function deliver(socket: Socket, packet: unknown): void {
-  (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
-}
-
-function define(holder: object, session: SocketSession): void {
-  (holder as { session?: SocketSession }).session = session;
 }
 
 /** The connections that guard a namespace: those of the latest attach() that named it. */
@@ -336,7 +260,7 @@ function guard(namespace: Namespace, connections: Connections): void {
   namespace._createSocket = async (client, auth) => {
     const connection = connectionFor(client);
     const socket = await restoreOnly(namespace, connection, () => createSocket.call(namespace, client, auth));
-    connection.bind(socket);
+    connection.bindSocket(socket);
     return socket;
   };
 

@@ -393,6 +393,14 @@ export class LiveStore extends session.Store {
     return result;
   }
 
+  /**
+   * Takes a session object that the wrapped store made: as read from there now, or as a new one. Only what is new may
+   * be created.
+   */
+  adopt(object: session.Session & Partial<SessionData>, isNew: boolean): void {
+    this.#origins.set(object, { id: object.id, base: isNew ? undefined : stringify(object) });
+  }
+
   /** Stops timers. The wrapped store or client stays open: it belongs to who made it. */
   close(): void {
     this.#driver.close();
@@ -680,7 +688,8 @@ function isPromise(value: unknown): boolean {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-function redact(error: unknown, id: string): unknown {
+/** The error without the session id, which stores like to put into theirs. */
+export function redact(error: unknown, id: string): unknown {
   if (id === "" || !inspect(error, { depth: 10, maxArrayLength: null, maxStringLength: null }).includes(id))
     return error;
   const message =

@@ -1,35 +1,20 @@
 // The README's code is code: every block compiles, those marked `run` run, and the quickstart serves a logged-in client.
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
-import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Browser } from "../support/browser.js";
 import type { Block } from "../support/markdown.js";
 import { manifest, Project } from "../support/project.js";
+import { compile, fileOf, kinds, nameOf } from "./compile.js";
 import { blocks, hasReadme, noReadme } from "./page.js";
 
-const kinds: Record<string, "ts" | "js"> = {
-  ts: "ts",
-  typescript: "ts",
-  mts: "ts",
-  cts: "ts",
-  js: "js",
-  javascript: "js",
-  mjs: "js",
-  cjs: "js",
-};
 const programs = blocks.filter((block) => block.language in kinds);
 const quickstart = programs.find((block) => kinds[block.language] === "js" && block.headings.includes("Quickstart"));
-const isBrowserCode = (block: Block): boolean => /from "socket\.io-client"|\b(document|window)\./.test(block.code);
-
 let project: Project;
-let dir: string;
 beforeAll(() => {
   // Recipes may use what the repository has installed for its own tests, too.
   const packages = Object.keys(manifest.devDependencies).filter((name) => !name.startsWith("@vitest"));
   project = new Project({ packages });
-  dir = project.dir;
 });
 afterAll(() => project.remove());
 
@@ -40,14 +25,7 @@ describe("the README", () => {
   });
 
   it.each(programs.map((block) => [nameOf(block), block] as const))("compiles: %s", async (_, block) => {
-    const file = fileOf(block);
-    project.write({ [file]: block.code, "prelude.d.ts": prelude(block), "foreign.d.ts": foreignModules(block) });
-    const { text } = await project.tsc([file, "prelude.d.ts", "foreign.d.ts"], {
-      lib: isBrowserCode(block) ? ["es2023", "dom"] : ["es2023"],
-      // JavaScript is checked as far as it can be without annotations.
-      ...(kinds[block.language] === "js" && { allowJs: true, checkJs: true, noImplicitAny: false }),
-      skipLibCheck: true,
-    });
+    const { text } = await compile(project, block);
     expect(text).toBe("");
   });
 
@@ -80,56 +58,6 @@ describe("the README", () => {
     }
   });
 });
-
-function nameOf({ headings, line, language }: Block): string {
-  return `${headings.at(-1) ?? "the top"} (${language}, line ${line})`;
-}
-
-function fileOf({ language, code, line }: Block): string {
-  const isCommonJs = language === "cjs" || language === "cts" || /\brequire\(/.test(code);
-  return `line-${line}.${isCommonJs ? "c" : "m"}${kinds[language] ?? "js"}`;
-}
-
-/** What a snippet may rely on: these names, and session fields where it does not declare its own. */
-function prelude({ code }: Block): string {
-  const lines = [
-    `import type {} from "socket-session";`,
-    `declare global {`,
-    `  const app: import("express").Express;`,
-    `  const express: typeof import("express").default;`,
-    `  const server: import("node:http").Server;`,
-    `  const io: import("socket.io").Server;`,
-    `  const socket: import("socket.io").Socket;`,
-    `  const session: typeof import("express-session").default;`,
-    `  const sessions: import("socket-session").Sessions;`,
-    `  const store: import("socket-session").LiveStore;`,
-    `  const secret: string;`,
-    `}`,
-  ];
-  if (!/declare module "express-session"/.test(code)) {
-    lines.push(`declare module "express-session" { interface SessionData { [field: string]: any } }`);
-  }
-  return lines.join("\n");
-}
-
-/** Packages that the repository does not install: their types are not ours to check. */
-function foreignModules({ code }: Block): string {
-  const lines: string[] = [];
-  for (const [, , name = ""] of code.matchAll(/(from|import|require\()\s*"([^".][^"]*)"/g)) {
-    const [scope = "", rest] = name.split("/");
-    const folder = scope.startsWith("@") ? `${scope}/${rest}` : scope;
-    if (folder === "socket-session" || isBuiltin(name) || isTyped(folder)) continue;
-    lines.push(`declare module "${name}";`);
-  }
-  return lines.join("\n");
-}
-
-function isTyped(name: string): boolean {
-  const types = `node_modules/@types/${name.replace("@", "").replace("/", "__")}`;
-  const own = join(dir, "node_modules", name, "package.json");
-  if (existsSync(join(dir, types))) return true;
-  return existsSync(own) && /"types"|"typings"|\.d\.[mc]?ts"/.test(readFileSync(own, "utf8"));
-}
 
 /** Runs a block. `ready` resolves when it has ended well, or with the port that it listens on. */
 function start(block: Block): { ready: Promise<number | undefined>; stop(): void } {

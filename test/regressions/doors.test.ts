@@ -1,16 +1,19 @@
 // Who may come in, in unusual settings: namespaces attached by themselves, proxies, restarts, old protocols, and what
 // the handshake costs.
 import { once } from "node:events";
-import { type IncomingMessage } from "node:http";
+import { type IncomingMessage, type ServerResponse } from "node:http";
+import { connect } from "node:net";
+import cookieParser from "cookie-parser";
+import { Server as EngineServer } from "engine.io";
 import { type SessionData } from "express-session";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import WebSocket from "ws";
 import { memoryStore } from "../../src/index.js";
 import { Registry } from "../../src/live/registry.js";
 import { LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/memory.js";
 import { warnOnce } from "../../src/warnings.js";
-import { startApp } from "../support/app.js";
+import { secret, startApp } from "../support/app.js";
 import { connected } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
 
@@ -179,6 +182,68 @@ describe('missing: "create" beside cookies of the application', () => {
     ws.terminate();
     expect(response.headers["set-cookie"]?.toSorted()).toEqual(both);
   });
+});
+
+test('missing: "create" keeps cookies that a middleware has set on the response', async () => {
+  const { url } = await startApp({
+    attach: false,
+    setup({ io, sessions }) {
+      io.engine.use((_request: unknown, response: ServerResponse, next: () => void) => {
+        response.setHeader("Set-Cookie", "theme=dark");
+        next();
+      });
+      sessions.attach(io, { missing: "create" });
+    },
+  });
+  const response = await fetch(`${url}/socket.io/?EIO=4&transport=polling`);
+  await response.text();
+  expect(response.headers.getSetCookie().toSorted()).toEqual([expect.stringMatching("^connect.sid="), "theme=dark"]);
+});
+
+test('missing: "create" issues a session also where a cookie parser has read the old one', async () => {
+  const app = await startApp({
+    attach: false,
+    setup({ io, sessions }) {
+      io.engine.use(cookieParser(secret));
+      sessions.attach(io, { missing: "create" });
+    },
+  });
+  const ada = await app.login();
+  await ada.post("/logout");
+  const response = await ada.fetch("/socket.io/?EIO=4&transport=polling");
+  expect(response.headers.getSetCookie()).toEqual([expect.stringMatching("^connect.sid=")]);
+});
+
+// socketio/socket.io#3564
+test("a client that resets its upgrade while it is being decided does not end the process", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line }, attach: { missing: "create" } });
+  const engine = new EngineServer();
+  engine.attach(app.http, { path: "/engine.io" });
+  app.sessions.attach(engine);
+  onTestFinished(() => void engine.close());
+  const ada = await app.login();
+  const uncaught: unknown[] = [];
+  const onUncaught = (error: unknown): void => void uncaught.push(error);
+  process.on("uncaughtException", onUncaught);
+  onTestFinished(() => void process.off("uncaughtException", onUncaught));
+  for (const path of ["/socket.io/", "/engine.io/"]) {
+    line.latency = 100;
+    const asked = line.asked.get;
+    const client = connect(Number(new URL(app.url).port), "127.0.0.1");
+    client.on("error", () => undefined);
+    client.write(
+      `GET ${path}?EIO=4&transport=websocket HTTP/1.1\r\nHost: ${new URL(app.url).host}\r\nCookie: ${ada.cookie}\r\n` +
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    await expect.poll(() => line.asked.get, { interval: 5 }).toBeGreaterThan(asked);
+    client.resetAndDestroy();
+    await expect.poll(() => app.sessions.size, { timeout: 5000 }).toBe(0);
+    line.latency = 0;
+  }
+  expect(await app.login()).toBeDefined();
+  expect(uncaught).toEqual([]);
 });
 
 test('missing: "create" sets no cookie for a session that could not be stored', async () => {

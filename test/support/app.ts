@@ -38,7 +38,7 @@ export interface AppOptions {
   attach?: AttachOptions | false;
   io?: Partial<ServerOptions>;
   /** Routes and handlers of the test, before the server listens. */
-  setup?: (app: Pick<App, "app" | "io" | "sessions">) => void;
+  setup?: (app: Pick<App, "app" | "io" | "http" | "sessions">) => void;
 }
 
 export const secret = "a secret for tests";
@@ -67,7 +67,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     Object.assign(req.session, req.body);
     res.json({});
   });
-  options.setup?.({ app, io, sessions });
+  options.setup?.({ app, io, http, sessions });
   http.listen(0, "127.0.0.1");
   await once(http, "listening");
   const url = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;

@@ -44,6 +44,18 @@ describe("types", () => {
     without.remove();
   });
 
+  it("know the session of a ws socket", async () => {
+    const others = new Project({ packages: ["ws", "@types/ws", "engine.io"] });
+    try {
+      for (const name of ["servers.ts", "servers.cts"]) {
+        others.write({ [name]: readFileSync(join(import.meta.dirname, "fixtures", name), "utf8") });
+        expect(await others.tsc([name]), name).toEqual({ status: 0, text: "" });
+      }
+    } finally {
+      others.remove();
+    }
+  });
+
   it("would be caught if they were wrong: the assertions of the fixture are compiled", async () => {
     project.write({
       "wrong.ts": `${fixture}

@@ -16,9 +16,46 @@ export interface Handshake {
 
 type Jar = Readonly<Record<string, unknown>> | undefined;
 
-/** Lets the parser fill in the handshake's cookies; answers once, with the parser's error if it failed. */
+/**
+ * Lets the parser fill in the handshake's cookies; answers once, with the parser's error if it failed. The secret that
+ * it leaves there is not enumerable afterwards: handshakes are logged, and sent to other nodes.
+ */
 export function parseCookies(parser: CookieParser, handshake: Handshake, done: (error: unknown) => void): void {
-  once(done, (answer) => parser(handshake as never, {} as never, answer));
+  const before = handshake?.cookies;
+  once(done, (answer) =>
+    parser(handshake as never, {} as never, (error) => {
+      if (!error) hideSecret(handshake);
+      if (error || !before || handshake.secret !== undefined || !handshake.headers?.cookie) answer(error);
+      else readAnew(parser, handshake, before, answer);
+    }),
+  );
+}
+
+/** Parsers pass by what has cookies. Another one may have read them, which had no secret to look at signatures with. */
+function readAnew(
+  parser: CookieParser,
+  handshake: Handshake,
+  before: NonNullable<Jar>,
+  done: (error: unknown) => void,
+): void {
+  const own: Handshake = { headers: { ...handshake.headers } };
+  once(done, (answer) =>
+    parser(own as never, {} as never, (error) => {
+      const names = Object.keys({ ...own.cookies, ...own.signedCookies });
+      if (!error && own.secret !== undefined && names.some((name) => Object.hasOwn(before, name))) {
+        const signedCookies = { ...own.signedCookies, ...handshake.signedCookies };
+        Object.assign(handshake, { signedCookies, secret: own.secret });
+        hideSecret(handshake);
+      }
+      answer(error);
+    }),
+  );
+}
+
+function hideSecret(handshake: Handshake): void {
+  const { secret } = handshake ?? {};
+  if (secret === undefined) return;
+  Object.defineProperty(handshake, "secret", { value: secret, enumerable: false, writable: true, configurable: true });
 }
 
 /**
@@ -26,7 +63,7 @@ export function parseCookies(parser: CookieParser, handshake: Handshake, done: (
  * is an object (`j:{...}`), is none, and neither is an unsigned one where the parser has a secret.
  */
 export function findId(handshake: Handshake, key: string): string | number | undefined {
-  const { secureCookies, signedCookies, cookies, secret } = handshake;
+  const { secureCookies, signedCookies, cookies, secret } = handshake ?? {};
   for (const jar of [secureCookies, signedCookies, secret === undefined ? cookies : undefined]) {
     const value = jar && Object.hasOwn(jar, key) ? jar[key] : undefined;
     if (value === undefined || value === "") continue;

@@ -3,7 +3,7 @@
 import type session from "express-session";
 import { type SessionData, type Store } from "express-session";
 import { liveStore } from "../../store/foreign.js";
-import type { LiveStore } from "../../store/live-store.js";
+import { type LiveStore, redact } from "../../store/live-store.js";
 import { once } from "./once.js";
 
 /** An express-session `Session`. */
@@ -35,11 +35,16 @@ export function loadSession(
   once<[found?: object | null]>(
     (error, found) => {
       // express-session takes ENOENT for "no such session": file stores answer so.
-      if (error && (error as NodeJS.ErrnoException).code !== "ENOENT") done(error, null);
+      if (error && (error as NodeJS.ErrnoException).code !== "ENOENT") done(redact(error, nameable(id)), null);
       else done(null, found && !error ? mergeOnSave(store, String(id), found) : null);
     },
     (answer) => (typeof reader.load === "function" ? reader.load(id, answer) : reader.get?.(id, answer)),
   );
+}
+
+/** Short ids, of tests, are in any stack trace: those are not looked for. */
+function nameable(id: unknown): string {
+  return typeof id === "string" && id.length >= 16 ? id : "";
 }
 
 /** The same session as one whose save() merges. As it is where the store can only read. */
@@ -49,6 +54,8 @@ export function mergeOnSave(store: AnyStore, id: string, found: object): Session
   return live.createSession({ sessionID: id, sessionStore: live } as never, copy(found));
 }
 
+type Generating = { generate?(request: object): void };
+
 const merging = new WeakMap<object, LiveStore>();
 
 /** The live store over this store: always the same one. Undefined where the store can only read. */
@@ -56,11 +63,18 @@ export function mergingStore(store: AnyStore): LiveStore | undefined {
   const { get, set, destroy } = store as Methods;
   if (typeof get !== "function" || typeof set !== "function" || typeof destroy !== "function") return undefined;
   let live = merging.get(store);
-  if (!live) merging.set(store, (live = liveStore(store as Store)));
+  if (!live) {
+    live = liveStore(store as Store);
+    // For regenerate(): express-session puts it on its own store, where it knows the cookie's options.
+    if (live !== store) (live as Generating).generate = (request) => (store as Generating).generate?.(request);
+    merging.set(store, live);
+  }
   return live;
 }
 
 /** The data alone, with the cookie as it is stored. */
 function copy(found: object): SessionData {
-  return JSON.parse(JSON.stringify(found)) as SessionData;
+  const data = JSON.parse(JSON.stringify(found)) as SessionData;
+  data.cookie ??= { originalMaxAge: null, expires: null } as never;
+  return data;
 }

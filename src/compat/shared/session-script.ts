@@ -1,0 +1,151 @@
+// The client script of socket.io-sessions: its text, and how it is served so that only pages of its own origin get it.
+// Does not know what a ticket holds.
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
+import { refusedOrigin } from "../../handshake/origin.js";
+import { ProxyTrust } from "../../handshake/proxy.js";
+
+/** What one browser's script says. */
+export interface Personal {
+  /** The ticket for the browser's session; undefined where it has none. */
+  readonly ticket: string | undefined;
+  /** The ETag: any text without quotes that changes with the session, and before the ticket runs out. */
+  readonly tag: string;
+}
+
+/** How the script is made for a request, and where it is served. */
+interface ScriptOptions {
+  /** The path of the Socket.IO server, as it is now. */
+  path(): string;
+  personal(request: IncomingMessage): Promise<Personal>;
+  /** After how many ms a page asks for a new ticket. */
+  readonly renewAfter: number;
+}
+
+const name = "/socket.io-sessions.js";
+const rules = { origins: [], requireOrigin: false };
+// A page of another site cannot put X-Forwarded headers on what it makes the browser send.
+const trust = new ProxyTrust(true);
+
+/** True where a request comes from a page of another origin, as far as its headers tell. */
+export async function isForeign(request: IncomingMessage): Promise<boolean> {
+  return (await refusedOrigin(request, rules, trust, undefined)) !== undefined;
+}
+
+/** Serves the script, before the application and Socket.IO see the request. All else goes on to them. */
+export function serveScript(http: HttpServer, options: ScriptOptions): void {
+  const others = http.rawListeners("request");
+  http.removeAllListeners("request");
+  http.on("request", (request, response) => {
+    const isScript = request.url?.split("?", 1)[0] === options.path() + name;
+    if (isScript && (request.method === "GET" || request.method === "HEAD")) {
+      answer(request, response, options).catch(() => response.writeHead(500).end());
+    } else {
+      for (const listener of others) listener.call(http, request, response);
+    }
+  });
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: ScriptOptions): Promise<void> {
+  const headers = {
+    "Cache-Control": "private, no-cache",
+    Vary: "Cookie",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+  };
+  if (await isForeign(request)) {
+    response.writeHead(403, { ...headers, "Content-Type": "text/plain" }).end("ORIGIN_REFUSED\n");
+    return;
+  }
+  const { ticket, tag } = await options.personal(request);
+  const etag = `"${tag}"`;
+  if (isKnown(request, etag)) {
+    response.writeHead(304, { ...headers, ETag: etag }).end();
+    return;
+  }
+  response.writeHead(200, { ...headers, ETag: etag, "Content-Type": "text/javascript; charset=utf-8" });
+  response.end(request.method === "HEAD" ? undefined : textOf(ticket, options.renewAfter));
+}
+
+/** Proxies that compress make an ETag a weak one. */
+function isKnown(request: IncomingMessage, etag: string): boolean {
+  const known = request.headers["if-none-match"]?.split(",").map((one) => one.trim().replace(/^W\//, ""));
+  return known?.includes(etag) === true;
+}
+
+function textOf(ticket: string | undefined, renewAfter: number): string {
+  return `${script}(${JSON.stringify(ticket ?? null)}, ${renewAfter});\n`;
+}
+
+// In the JavaScript of the browsers that Socket.IO 0.9 is for. Uses nothing but `io` where there is no document.
+const script = `(function (ticket, renewAfter) {
+  // Loaded again, for the ticket alone.
+  if (io.takeSessionTicket) return io.takeSessionTicket(ticket);
+
+  var element = typeof document === "undefined" ? null : document.currentScript;
+  var source = element && element.src.replace(/[?#].*$/, "");
+  var nonce = element && element.nonce;
+  var path = source && source.replace(/^\\w+:\\/\\/[^\\/]*/, "").replace(/\\/[^\\/]*$/, "");
+  var since = new Date().getTime();
+  var waiting = [];
+  var timer;
+
+  // A machine that slept has missed its renewals.
+  function isFresh() {
+    return !source || new Date().getTime() - since < renewAfter;
+  }
+
+  // Loads this script once more, past all caches; goes on with the ticket there is when that fails.
+  function renew(done) {
+    if (waiting.push(done) > 1) return;
+    var again = document.createElement("script");
+    io.takeSessionTicket = function (renewed) {
+      ticket = renewed;
+      since = new Date().getTime();
+    };
+    again.onload = again.onerror = function () {
+      delete io.takeSessionTicket;
+      again.parentNode.removeChild(again);
+      for (var callbacks = waiting.splice(0); callbacks.length > 0; ) callbacks.shift()();
+    };
+    again.src = source + "?" + new Date().getTime();
+    if (nonce) again.nonce = nonce;
+    document.getElementsByTagName("head")[0].appendChild(again);
+  }
+
+  // The server is where the script comes from, unless the page says otherwise.
+  function connect(uri, options) {
+    if (!path) return io.connect.apply(io, arguments);
+    if (typeof uri === "object") {
+      options = uri;
+      uri = undefined;
+    }
+    var all = { path: path, resource: path.slice(1) };
+    for (var key in options) all[key] = options[key];
+    return io.connect(uri, all);
+  }
+
+  io.connectWithSession = function () {
+    var socket = connect.apply(null, arguments);
+    var isTold;
+    function tell() {
+      isTold = true;
+      socket.emit("connect_with_session", { __sid: ticket });
+    }
+    // At once, so that it comes before all that the page sends: that waits in order for the connection.
+    function tellFirst() {
+      isTold = false;
+      if (isFresh()) tell();
+    }
+    tellFirst();
+    socket.on("disconnect", tellFirst);
+    socket.on("connect", function () {
+      if (!isFresh()) renew(tell);
+      else if (!isTold) tell();
+    });
+    if (source && !timer) timer = setInterval(renew, renewAfter, function () {});
+    return socket;
+  };
+  io.SessionSocket = function () {
+    return io.connectWithSession.apply(io, arguments);
+  };
+})`;

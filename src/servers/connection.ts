@@ -1,0 +1,97 @@
+// One transport connection of any kind of server: its session, whether it is barred, and the gate for what its client
+// sends. Knows no server: how a message is delivered and how a connection is closed is its adapter's.
+import type { IncomingMessage } from "node:http";
+import type { ErrorCode, SessionError, Verdict } from "../errors.js";
+import { safely } from "../safely.js";
+import type { CorsOptions } from "../handshake/origin.js";
+import type { ActiveSession, Connection } from "../live/live-session.js";
+import type { SocketSession } from "../live/session-object.js";
+import type { Admission } from "./admission.js";
+
+/** What one `attach()` call works with. */
+export interface ServerParts {
+  readonly admission: Admission;
+  /** What a socket without a session gets. */
+  readonly anonymous: SocketSession;
+  /** Called with the handshake request when a socket gets its session. */
+  bound(request: object): void;
+}
+
+export abstract class SessionConnection<Receiver> implements Connection {
+  readonly parts: ServerParts;
+  live: ActiveSession | undefined;
+  /** Why nobody may come in: the handshake was refused, or the session has ended. */
+  barred: ErrorCode | undefined;
+  /** Messages that wait for the session to be checked, in order. */
+  #waiting: { receiver: Receiver; message: unknown }[] | undefined;
+
+  constructor(parts: ServerParts) {
+    this.parts = parts;
+  }
+
+  get session(): SocketSession {
+    return this.live?.data ?? this.parts.anonymous;
+  }
+
+  /** Asks who this is; afterwards there is a session (or none, for an anonymous one), or the connection is barred. */
+  async admit(request: IncomingMessage | null | undefined, cors: CorsOptions | undefined): Promise<void> {
+    try {
+      this.live = await this.parts.admission.admit(request, this, cors);
+    } catch (error) {
+      this.barred = (error as SessionError).code;
+    }
+  }
+
+  /** Puts the session where handlers look for it. */
+  bind(...holders: (object | null | undefined)[]): void {
+    const { session } = this;
+    for (const holder of holders) if (holder) (holder as { session?: SocketSession }).session = session;
+  }
+
+  /** Holds all messages until it is decided who this is. */
+  hold(decided: Promise<void>): void {
+    this.#waiting = [];
+    void decided.then(() => this.#flush(this.barred === undefined));
+  }
+
+  /** The connection is closed, or never came to be. */
+  release(): void {
+    this.live?.remove(this);
+    this.#waiting = undefined;
+  }
+
+  /** Lets a message through to its handlers, or holds it until the session was checked. */
+  enter(receiver: Receiver, message: unknown): void {
+    if (this.#waiting) {
+      this.#waiting.push({ receiver, message });
+      return;
+    }
+    // Some transports still hand over what came before the other side has agreed to close.
+    if (this.barred !== undefined) return;
+    const mayEnter = this.live ? this.live.enter() : true;
+    if (mayEnter === true) this.deliver(receiver, message);
+    else if (mayEnter !== false) {
+      this.#waiting = [{ receiver, message }];
+      void mayEnter.then((isChecked) => this.#flush(isChecked));
+    }
+  }
+
+  // --- Connection ---
+
+  end(said: Verdict): void {
+    this.barred = said.code;
+    this.#waiting = undefined;
+    this.close(said);
+  }
+
+  protected abstract deliver(receiver: Receiver, message: unknown): void;
+
+  /** Tells the client, then closes the connection. */
+  protected abstract close(said: Verdict): void;
+
+  #flush(isChecked: boolean): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (isChecked) for (const { receiver, message } of waiting ?? []) safely(() => this.deliver(receiver, message));
+  }
+}

@@ -1,0 +1,209 @@
+// Sessions for an Engine.IO server: a handshake is admitted or refused over HTTP, before a socket exists; each socket
+// has its session, its messages pass the gate, its end has a reason. Recognises the server by shape.
+import type { IncomingMessage } from "node:http";
+import { type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
+import type { CorsOptions } from "../handshake/origin.js";
+import { type ServerParts, SessionConnection } from "./connection.js";
+import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
+import { addCookie, type Headers } from "./headers.js";
+import { closeCodeOf, statusOf } from "./statuses.js";
+
+interface WebSocketTransport {
+  readonly name: "websocket";
+  readonly socket: { close(code: number, reason: string): void };
+  doClose(done?: () => void): void;
+}
+
+interface PollingTransport {
+  readonly name: "polling";
+  /** The poll that waits for an answer. */
+  readonly req?: IncomingMessage | null;
+  readonly res?: { writeHead(status: number, headers: Headers): void; end(body: string): void } | null;
+  headers(request: IncomingMessage, headers: Headers): Headers;
+  doWrite(data: unknown, options: unknown, done: () => void): void;
+}
+
+type Transport = WebSocketTransport | PollingTransport | { readonly name: "webtransport" };
+
+interface EngineSocket {
+  readonly request: IncomingMessage | null | undefined;
+  readonly readyState: string;
+  readonly transport: Transport;
+  emit(event: string | symbol, ...values: unknown[]): boolean;
+  on(event: "close", listener: (this: EngineSocket) => void): unknown;
+  once(event: "upgrade", listener: (transport: Transport) => void): unknown;
+  close(): unknown;
+}
+
+/** An Engine.IO server, as far as it is used here. */
+export interface EngineServer {
+  readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false; readonly path?: string };
+  handleRequest(request: unknown, response: unknown): unknown;
+  generateId(request: unknown): unknown;
+  emit(event: "session", socket: EngineSocket, session: unknown): boolean;
+  prependListener(event: "connection", listener: (socket: EngineSocket) => void): unknown;
+  on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
+}
+
+/** True for a Server of the `engine.io` package, version 4 or newer. */
+export function isEngineServer(value: unknown): value is EngineServer {
+  const server = value as Partial<EngineServer> | null | undefined;
+  return (
+    typeof server?.handleRequest === "function" &&
+    typeof server.generateId === "function" &&
+    typeof server.opts === "object"
+  );
+}
+
+/** Servers that have sessions: a second attach() would be one too many, whoever calls it. */
+const attached = new WeakSet<EngineServer>();
+
+export function attachEngineServer(server: EngineServer, parts: ServerParts): void {
+  if (attached.has(server)) {
+    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
+  }
+  attached.add(server);
+  const { admission } = parts;
+  /** Those that were admitted and have no socket yet. */
+  const admitted = new WeakMap<IncomingMessage, EngineConnection>();
+
+  decideHandshakes(server.opts, async (request) => {
+    const cors = server.opts.cors || undefined;
+    if (admission.issues) await admission.prepare(request, cors);
+    const connection = new EngineConnection(parts);
+    await connection.admit(request, cors);
+    if (connection.barred !== undefined) return connection.barred;
+    admitted.set(request, connection);
+    // Nobody is told of a handshake that fails from here on.
+    const { res } = request as { res?: Closable };
+    const end: Closable = res ?? request.socket;
+    const drop = (): void => {
+      if (connection.isOpen) return;
+      admitted.delete(request);
+      connection.release();
+    };
+    end.once("close", drop);
+    if (!end.destroyed) return undefined;
+    drop();
+    return "The client has gone.";
+  });
+
+  server.on("initial_headers", (headers, request) => {
+    const cookie = admission.setCookie(request);
+    if (cookie !== undefined) addCookie(headers, request, cookie);
+  });
+
+  // First of all listeners: the session is there when the application's own run.
+  server.prependListener("connection", (socket) => {
+    const { request } = socket;
+    const connection = request ? admitted.get(request) : undefined;
+    if (connection) return connection.open(socket).start(server);
+    // WebTransport asks nobody before it connects.
+    const late = new EngineConnection(parts).open(socket);
+    late.hold(late.admit(request, server.opts.cors || undefined).then(() => late.start(server)));
+  });
+}
+
+/** What a client that goes away closes. */
+interface Closable {
+  readonly destroyed: boolean;
+  once(event: "close", listener: () => void): unknown;
+}
+
+class EngineConnection extends SessionConnection<EngineSocket> {
+  #socket: EngineSocket | undefined;
+
+  get isOpen(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** From now on the socket's messages pass the gate. */
+  open(socket: EngineSocket): this {
+    this.#socket = socket;
+    connections.set(socket, this);
+    socket.emit = gated;
+    socket.on("close", released);
+    return this;
+  }
+
+  /** Gives the socket its session, or closes it. */
+  start(server: EngineServer): void {
+    const socket = this.#socket as EngineSocket;
+    const { request } = socket;
+    const { live, barred } = this;
+    if (barred !== undefined) return this.close(verdict(barred as SessionCode));
+    if (socket.readyState !== "open") return this.release();
+    if (request) this.parts.bound(request);
+    this.bind(socket, request);
+    if (!live) return;
+    // When those who hear of the connection have put on their listeners.
+    process.nextTick(() => {
+      if (socket.readyState !== "open") return;
+      server.emit("session", socket, live.data);
+      socket.emit("session", live.data);
+    });
+  }
+
+  protected deliver(socket: EngineSocket, message: unknown): void {
+    originalOf(socket).call(socket, ...(message as [string, ...unknown[]]));
+  }
+
+  protected close(said: Verdict): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    const tell = (transport: Transport): void => tellAtClose(transport, said);
+    tell(socket.transport);
+    // A client may be changing its transport at this moment.
+    socket.once("upgrade", tell);
+    socket.close();
+  }
+}
+
+const connections = new WeakMap<EngineSocket, EngineConnection>();
+
+/** Stands in for a socket's own `emit`: one function for all sockets. */
+function gated(this: EngineSocket, event: string | symbol, ...values: unknown[]): boolean {
+  const connection = connections.get(this);
+  if (connection && (event === "message" || event === "data")) {
+    connection.enter(this, [event, ...values]);
+    return true;
+  }
+  // The reason of an end is its code.
+  if (connection?.barred !== undefined && event === "close") values[0] = connection.barred;
+  return originalOf(this).call(this, event, ...values);
+}
+
+function originalOf(socket: EngineSocket): EngineSocket["emit"] {
+  return (Object.getPrototypeOf(socket) as EngineSocket).emit;
+}
+
+function released(this: EngineSocket): void {
+  connections.get(this)?.release();
+}
+
+/** Payloads that hold nothing but a close packet, alone or after a noop, of protocol 4 and 3. */
+const onlyClose: readonly unknown[] = ["1", "6\u001e1", "1:1", "1:61:1"];
+
+/**
+ * Engine.IO's protocol has no place for a reason: a WebSocket is told by its close code, as with `ws`; a polling
+ * client by the HTTP status and body of its last poll.
+ */
+function tellAtClose(transport: Transport, { code, retry }: Verdict): void {
+  if (transport.name === "websocket") {
+    transport.doClose = (done) => {
+      transport.socket.close(closeCodeOf[code], code);
+      done?.();
+    };
+  } else if (transport.name === "polling") {
+    const { doWrite } = transport;
+    transport.doWrite = (data, options, done) => {
+      const { req, res } = transport;
+      if (!req || !res || !onlyClose.includes(data)) {
+        return doWrite.call(transport, data, options, done);
+      }
+      res.writeHead(statusOf[code], transport.headers(req, { "Content-Type": "application/json" }));
+      res.end(JSON.stringify({ code, retry }));
+      done();
+    };
+  }
+}

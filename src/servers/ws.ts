@@ -1,0 +1,132 @@
+// Sessions for a `ws` WebSocketServer: an upgrade is admitted or refused over HTTP, before a socket exists; each socket
+// has its session, its messages pass the gate, its close code tells of the end. Recognises the server by shape.
+import type { IncomingMessage } from "node:http";
+import { type ErrorCode, help, SessionError, type SessionCode, type Verdict } from "../errors.js";
+import { safely } from "../safely.js";
+import { type ServerParts, SessionConnection } from "./connection.js";
+import { closeCodeOf, statusOf } from "./statuses.js";
+
+interface WebSocket {
+  emit(event: string | symbol, ...values: unknown[]): boolean;
+  on(event: "close", listener: (this: WebSocket) => void): unknown;
+  close(code: number, reason: string): void;
+}
+
+type Callback = (socket: WebSocket, request: IncomingMessage) => void;
+type Answer = (verified: boolean, code?: number, message?: string, headers?: Record<string, string>) => void;
+interface Asked {
+  readonly req: IncomingMessage;
+}
+
+/** A `ws` server, as far as it is used here. */
+export interface WebSocketServer {
+  readonly options: { verifyClient?: ((info: Asked, answer: Answer) => unknown) | null; readonly path?: string | null };
+  handleUpgrade(request: IncomingMessage, socket: unknown, head: unknown, callback: Callback): void;
+  shouldHandle(request: IncomingMessage): boolean;
+  on(event: "headers", listener: (headers: string[], request: IncomingMessage) => void): unknown;
+}
+
+/** True for a WebSocketServer of the `ws` package. */
+export function isWebSocketServer(value: unknown): value is WebSocketServer {
+  const server = value as Partial<WebSocketServer> | null | undefined;
+  return (
+    typeof server?.handleUpgrade === "function" &&
+    typeof server.shouldHandle === "function" &&
+    typeof server.options === "object"
+  );
+}
+
+/** Servers that have sessions: a second attach() would be one too many, whoever calls it. */
+const attached = new WeakSet<WebSocketServer>();
+
+/** Attaches to a server in any mode: `port`, `server` or `noServer`. */
+export function attachWebSocketServer(server: WebSocketServer, parts: ServerParts): void {
+  if (attached.has(server)) {
+    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
+  }
+  attached.add(server);
+  const { admission } = parts;
+  /** Those that were admitted and have no socket yet. */
+  const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();
+
+  const admit = async (request: IncomingMessage, answer: Answer): Promise<void> => {
+    if (admission.issues) await admission.prepare(request, undefined);
+    const connection = new WebSocketConnection(parts);
+    await connection.admit(request, undefined);
+    if (connection.barred !== undefined) return refuse(connection.barred, answer);
+    admitted.set(request, connection);
+    safely(() => answer(true));
+    // The client went away meanwhile, or the upgrade failed in another way.
+    if (!connection.isOpen) connection.release();
+  };
+
+  const { verifyClient } = server.options;
+  server.options.verifyClient = (info, answer) => {
+    const next: Answer = (verified, ...why) => (verified ? void admit(info.req, answer) : answer(false, ...why));
+    if (!verifyClient) next(true);
+    else if (verifyClient.length === 2) verifyClient(info, next);
+    else next(Boolean((verifyClient as (info: Asked) => unknown)(info)), 401);
+  };
+
+  server.on("headers", (headers, request) => {
+    const cookie = admission.setCookie(request);
+    if (cookie !== undefined) headers.push(`Set-Cookie: ${cookie}`);
+  });
+
+  // Called in all modes, by the application or by the server itself.
+  const { handleUpgrade } = server;
+  server.handleUpgrade = (request, socket, head, callback) => {
+    handleUpgrade.call(server, request, socket, head, (webSocket, of) => {
+      admitted.get(request)?.open(webSocket, request);
+      callback(webSocket, of);
+    });
+  };
+}
+
+function refuse(code: ErrorCode, answer: Answer): void {
+  const { retry } = help[code];
+  answer(false, statusOf[code as SessionCode] ?? 503, JSON.stringify({ code, retry }), {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    ...(retry && { "Retry-After": "1" }),
+  });
+}
+
+class WebSocketConnection extends SessionConnection<WebSocket> {
+  #socket: WebSocket | undefined;
+
+  get isOpen(): boolean {
+    return this.#socket !== undefined;
+  }
+
+  /** Gives a socket its session, before any handler sees it. */
+  open(socket: WebSocket, request: IncomingMessage): void {
+    this.#socket = socket;
+    connections.set(socket, this);
+    this.parts.bound(request);
+    this.bind(socket, request);
+    socket.emit = gated;
+    socket.on("close", released);
+  }
+
+  protected deliver(socket: WebSocket, message: unknown): void {
+    (Object.getPrototypeOf(socket) as WebSocket).emit.call(socket, "message", ...(message as unknown[]));
+  }
+
+  protected close(said: Verdict): void {
+    this.#socket?.close(closeCodeOf[said.code], said.code);
+  }
+}
+
+const connections = new WeakMap<WebSocket, WebSocketConnection>();
+
+/** Stands in for a socket's own `emit`: one function for all sockets. */
+function gated(this: WebSocket, event: string | symbol, ...values: unknown[]): boolean {
+  if (event !== "message") return (Object.getPrototypeOf(this) as WebSocket).emit.call(this, event, ...values);
+  connections.get(this)?.enter(this, values);
+  return true;
+}
+
+function released(this: WebSocket): void {
+  connections.get(this)?.release();
+}

@@ -1,0 +1,70 @@
+// Sealed texts: what opens, and all that does not.
+import { describe, expect, test } from "vitest";
+import { Seal } from "../../src/handshake/seal.js";
+
+const seal = new Seal(["a secret"], "test");
+const later = Date.now() + 60_000;
+
+describe("a sealed text", () => {
+  test.each(["an id", "", "with spaces, \n and ümläuts ✓", "x".repeat(10_000)])("opens again: %j", (text) => {
+    expect(seal.open(seal.seal(text, later))).toBe(text);
+    expect(new Seal(["a secret"], "test").open(seal.seal(text, later))).toBe(text);
+  });
+
+  test("opens until its moment, not at it", () => {
+    const sealed = seal.seal("an id", 1000);
+    expect(seal.open(sealed, 999)).toBe("an id");
+    expect(seal.open(sealed, 1000)).toBeUndefined();
+    expect(seal.open(seal.seal("an id", Number.NaN))).toBeUndefined();
+  });
+
+  test("can stand in a URL and in a script, does not show its text, and is another one each time", () => {
+    const sealed = seal.seal("an id", later);
+    expect(sealed).toMatch(/^[\w-]+$/);
+    expect(sealed).not.toContain(Buffer.from("an id").toString("base64url"));
+    expect(Buffer.from(sealed, "base64url").includes("an id")).toBe(false);
+    expect(seal.seal("an id", later)).not.toBe(sealed);
+  });
+
+  test("does not open where any of its bytes was changed, or where it was cut or lengthened", () => {
+    const bytes = Buffer.from(seal.seal("an id", later), "base64url");
+    for (let at = 0; at < bytes.length; at++) {
+      const changed = Buffer.from(bytes);
+      changed[at] = (changed[at] as number) ^ 1;
+      expect(seal.open(changed.toString("base64url"))).toBeUndefined();
+      expect(seal.open(bytes.subarray(0, at).toString("base64url"))).toBeUndefined();
+    }
+    expect(seal.open(Buffer.concat([bytes, Buffer.from("x")]).toString("base64url"))).toBeUndefined();
+  });
+
+  test.each(["", "x", "an id", "%%%", "\n", "A".repeat(43), "A".repeat(100_000)])("is not %j", (text) => {
+    expect(seal.open(text)).toBeUndefined();
+  });
+
+  test("does not open for another purpose, or with another secret", () => {
+    const sealed = seal.seal("an id", later);
+    expect(new Seal(["a secret"], "other").open(sealed)).toBeUndefined();
+    expect(new Seal(["another secret"], "test").open(sealed)).toBeUndefined();
+  });
+
+  test("opens with any of the secrets, and is sealed with the first", () => {
+    const rotated = new Seal(["a new secret", "a secret"], "test");
+    expect(rotated.open(seal.seal("an id", later))).toBe("an id");
+    expect(seal.open(rotated.seal("an id", later))).toBeUndefined();
+    expect(new Seal([Buffer.from("a secret")], "test").open(seal.seal("an id", later))).toBe("an id");
+  });
+});
+
+test("a hash is the same for the same text, secret and purpose, and for nothing else", () => {
+  const hash = seal.hash("an id");
+  expect(new Seal(["a secret", "old"], "test").hash("an id")).toBe(hash);
+  expect(hash).toMatch(/^[\w-]{43}$/);
+  for (const other of [new Seal(["another"], "test"), new Seal(["a secret"], "other")]) {
+    expect(other.hash("an id")).not.toBe(hash);
+  }
+  expect(seal.hash("an ie")).not.toBe(hash);
+});
+
+test.each([[[]], [[""]], [["a secret", Buffer.alloc(0)]]])("nothing is sealed with the secrets %j", (secrets) => {
+  expect(() => new Seal(secrets, "test")).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+});

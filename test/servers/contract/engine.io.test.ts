@@ -1,0 +1,4 @@
+import { serverContract } from "../../contract/server.js";
+import { engineIo } from "../../support/servers.js";
+
+serverContract(engineIo);

@@ -1,0 +1,4 @@
+import { serverContract } from "../../contract/server.js";
+import { socketIo } from "../../support/servers.js";
+
+serverContract(socketIo);

@@ -1,0 +1,4 @@
+import { serverContract } from "../../contract/server.js";
+import { webSocket } from "../../support/servers.js";
+
+serverContract(webSocket);
