@@ -58,6 +58,12 @@ export class Client {
     });
   }
 
+  /** Resolves with the moment at which the connection is closed, by whomever. */
+  async closed() {
+    if (this.#socket.readyState !== WebSocket.CLOSED) await once(this.#socket, "close");
+    return performance.now();
+  }
+
   async close() {
     const closed = once(this.#socket, "close");
     this.#socket.close();

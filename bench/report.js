@@ -1,12 +1,15 @@
 // From results to text: tables on the terminal, docs/benchmarks.md and its picture.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { chart } from "./chart.js";
+import { section, sectionOf, withSection } from "./cluster/section.js";
 import { baseline, contestants } from "./contestants/index.js";
 import { facts } from "./facts.js";
 import { judge } from "./goals.js";
 import { costs, counts } from "./rows.js";
 
 const docs = new URL("../docs/", import.meta.url);
+const file = new URL("benchmarks.md", docs);
 
 export function report(results, run) {
   const tables = { costs: costTable(results), user: userTable(results), counts: countTable(results) };
@@ -17,8 +20,21 @@ export function report(results, run) {
   if (!run.options.isReported) return;
   mkdirSync(docs, { recursive: true });
   writeFileSync(new URL("benchmarks.svg", docs), chart(results));
-  writeFileSync(new URL("benchmarks.md", docs), page(results, tables, goals, run));
+  const written = page(results, tables, goals, run);
+  // What another run wrote of several nodes stays until it is measured again.
+  const several = sectionOf(readFileSync(file, { encoding: "utf8", flag: "a+" }));
+  writeFileSync(file, several === undefined ? written : withSection(written, several));
   process.stdout.write("\nWritten to docs/benchmarks.md and docs/benchmarks.svg.\n");
+}
+
+/** The section on several nodes: printed, and put into the page that is there. */
+export function reportCluster(results, options) {
+  const { clusterSockets: sockets, clusterCommands: commands } = options;
+  const text = section(results, { sockets, commands, cores: cpus().length });
+  process.stdout.write(`\n${text}`);
+  if (!options.isReported) return;
+  writeFileSync(file, withSection(readFileSync(file, "utf8"), text));
+  process.stdout.write("\nWritten to docs/benchmarks.md.\n");
 }
 
 function costTable(results) {
@@ -76,9 +92,10 @@ function page(results, tables, goals, { options, seconds }) {
 What sessions on sockets cost, next to Socket.IO without any. Run it yourself:
 
 \`\`\`sh
-npm run bench             # some minutes; writes this page and its picture
-npm run bench -- --quick  # under 30 s: a look, too short to rely on
-npm run bench -- --help   # all options
+npm run bench               # some minutes; writes this page and its picture
+npm run bench -- --cluster  # several nodes alone
+npm run bench -- --quick    # a look, too short to rely on
+npm run bench -- --help     # all options
 \`\`\`
 ${options.isQuick ? "\n**This page is of a `--quick` run: too short to rely on.**\n" : ""}
 ![Cost relative to bare Socket.IO](benchmarks.svg)

@@ -1,5 +1,6 @@
 // npm run bench: what sessions on sockets cost, next to Socket.IO without any. Contestants take turns, round by round,
 // so that whatever else the machine does hits all alike; what counts are medians.
+import { measureCluster } from "./cluster/run.js";
 import { baseline, contestants } from "./contestants/index.js";
 import { logIn } from "./http.js";
 import { measureConnect } from "./measure/connect.js";
@@ -7,7 +8,7 @@ import { measureEvents } from "./measure/events.js";
 import { measureHeap } from "./measure/heap.js";
 import { measureStoreCalls } from "./measure/store-calls.js";
 import { readOptions, usage } from "./options.js";
-import { report } from "./report.js";
+import { report, reportCluster } from "./report.js";
 import { ServerProcess } from "./servers.js";
 import { Results } from "./statistics.js";
 
@@ -21,16 +22,25 @@ const results = new Results();
 const started = Date.now();
 const ignored = () => undefined;
 
-for (let generation = 1; generation <= options.generations; generation++) {
-  await withServers({}, `servers ${generation}/${options.generations}`, measureGeneration);
+if (options.hasOneNode) await measureOneNode();
+if (options.hasCluster) {
+  const { clusterSockets: sockets, clusterRuns: runs, clusterCommands: commands } = options;
+  const say = (step) => process.stderr.write(`[${seconds()} s] several nodes: ${step}\n`);
+  reportCluster(await measureCluster({ sockets, runs, commands }, say), options);
 }
-await withServers({ isCounting: true }, "counting servers", async (servers, say) => {
-  say("store calls");
-  for (const server of servers) {
-    await measureStoreCalls(server, adderFor(server));
+
+async function measureOneNode() {
+  for (let generation = 1; generation <= options.generations; generation++) {
+    await withServers({}, `servers ${generation}/${options.generations}`, measureGeneration);
   }
-});
-report(results, { options, seconds: Math.round((Date.now() - started) / 1000) });
+  await withServers({ isCounting: true }, "counting servers", async (servers, say) => {
+    say("store calls");
+    for (const server of servers) {
+      await measureStoreCalls(server, adderFor(server));
+    }
+  });
+  report(results, { options, seconds: Math.round((Date.now() - started) / 1000) });
+}
 
 async function measureGeneration(servers, say) {
   const { connections, connects, rounds, heapRounds, isQuick } = options;

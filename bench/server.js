@@ -14,7 +14,7 @@ const app = express();
 const http = createServer(app);
 // Long enough that no heartbeat falls into a measurement.
 const io = new Server(http, { pingInterval: 600_000 });
-const { read, write, writeStored } = start({ app, io, secret: "a secret for benchmarks", store });
+const { read, write, writeStored, statements } = start({ app, io, secret: "a secret for benchmarks", store });
 
 app.post("/login", (request, response) => {
   if (request.session) {
@@ -44,6 +44,8 @@ const commands = {
   },
   connections: () => io.engine.clientsCount,
   counts: () => ({ reads: store.reads, writes: store.writes }),
+  /** Those that a contestant counts itself. */
+  statements: () => ({ ...statements() }),
 };
 
 process.on("message", async (command) => process.send({ answer: await commands[command]() }));

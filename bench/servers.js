@@ -12,29 +12,30 @@ export class ServerProcess {
   /** Session cookies, one per client, from real logins. */
   cookies = [];
   #child;
+  #kill = () => this.#child.kill("SIGKILL");
 
   constructor(contestant, child, port) {
     this.contestant = contestant;
     this.#child = child;
     this.port = port;
     this.origin = `http://127.0.0.1:${port}`;
+    // It must not outlive this process, however that ends.
+    process.once("exit", this.#kill);
   }
 
   /** Starts a contestant's server on a free port. */
-  static async start(contestant, { isCounting = false, execArgv = [] } = {}) {
+  static async start(contestant, { isCounting = false, execArgv = [], env: more = {} } = {}) {
     const module = contestant.module ?? new URL(`contestants/${contestant.name}.js`, import.meta.url).href;
     const { DEBUG: _, NODE_OPTIONS: __, ...env } = process.env;
     const args = isCounting ? [module, "counting"] : [module];
     // gc() would throw away what is compiled of code that has not run for a moment.
     const flags = ["--expose-gc", "--no-flush-bytecode", ...execArgv];
-    const child = fork(script, args, { env, execArgv: flags });
-    // It must not outlive this process, however that ends.
-    process.once("exit", () => child.kill("SIGKILL"));
+    const child = fork(script, args, { env: { ...env, ...more }, execArgv: flags });
     const { port } = await messageOf(child);
     return new ServerProcess(contestant, child, port);
   }
 
-  /** Asks for one of the server's commands: "cpu" (µs), "heap" (bytes), "connections", "counts". */
+  /** Asks for one of the server's commands: "cpu" (µs), "heap" (bytes), "connections", "counts", "statements". */
   async ask(command) {
     const answered = messageOf(this.#child);
     this.#child.send(command);
@@ -47,10 +48,11 @@ export class ServerProcess {
   }
 
   async stop() {
+    process.off("exit", this.#kill);
     if (this.#child.exitCode !== null) return;
     const exited = once(this.#child, "exit");
     this.#child.disconnect();
-    await Promise.race([exited, setTimeout(5000, undefined, { ref: false }).then(() => this.#child.kill("SIGKILL"))]);
+    await Promise.race([exited, setTimeout(5000, undefined, { ref: false }).then(this.#kill)]);
   }
 }
 

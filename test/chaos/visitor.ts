@@ -172,7 +172,7 @@ export class Visitor {
     await this.#insist((place) => {
       const operation = this.#begin({ kind: "logout elsewhere", session: session.name, ends: those }, place);
       return this.#ask(operation, browserAt(place, session.cookies), "/logout-elsewhere");
-    }, session);
+    }, 10);
   }
 
   #letGo(session: Known): void {
@@ -180,11 +180,11 @@ export class Visitor {
     this.#past.push(session);
   }
 
-  /** Asks node after node until one agrees, or, with a session, until that is over. */
-  async #insist(ask: (place: Place) => Promise<boolean>, by?: Known): Promise<void> {
-    for (;;) {
+  /** Asks node after node until one agrees; `mostTimes`, because who asks may be logged out. */
+  async #insist(ask: (place: Place) => Promise<boolean>, mostTimes = Number.POSITIVE_INFINITY): Promise<void> {
+    for (let times = 1; ; times++) {
       const isDone = await ask(this.#place());
-      if (isDone || this.#world.isOver() || by?.isEnding) return;
+      if (isDone || this.#world.isOver() || times >= mostTimes) return;
       await delay(this.#random.between(50, 300));
     }
   }
@@ -221,7 +221,13 @@ export class Visitor {
 
   async #readHttp(session: Known, place: Place, isFinal: boolean): Promise<boolean> {
     const operation = this.#begin({ kind: "read", session: session.name, isFinal }, place);
-    return this.#ask(operation, browserAt(place, session.cookies), "/session");
+    const isRead = await this.#ask(operation, browserAt(place, session.cookies), "/session");
+    if (isRead && operation.seen?.user === undefined && !session.isEnding) {
+      // Logged out: by another browser of the user, or else the model will tell.
+      this.#letGo(session);
+      if (this.#session === session) this.#session = undefined;
+    }
+    return isRead;
   }
 
   async #ask(operation: Operation, browser: Browser, path: string, body: object = {}): Promise<boolean> {

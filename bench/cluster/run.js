@@ -1,0 +1,68 @@
+// Measures two nodes on each storage that there is. Answers with the results; knows nothing of the report.
+import { setTimeout } from "node:timers/promises";
+import { ServerProcess } from "../servers.js";
+import { measureCommands, measureLogout, measureMemory, measureReconnects } from "./measure.js";
+import { storages } from "./storages.js";
+
+const bare = { name: "bare", hasSession: false };
+
+/** `say` is told what is under way. A storage that cannot be started is left out. */
+export async function measureCluster({ sockets, runs, commands }, say) {
+  const results = [];
+  for (const { name, title, open } of storages) {
+    let storage;
+    try {
+      storage = await open();
+    } catch (error) {
+      say(`${title} is left out: ${error.message}`);
+      continue;
+    }
+    try {
+      results.push({
+        title,
+        version: storage.version,
+        ...(await measureOn(name, storage, { sockets, runs, commands }, say)),
+      });
+    } finally {
+      await storage.close();
+    }
+  }
+  return results;
+}
+
+async function measureOn(name, storage, { sockets, runs, commands }, say) {
+  const module = new URL(`stores/${name}.js`, import.meta.url).href;
+  const contestant = { name: `socket-session on ${name}`, module, hasSession: true };
+  const start = () => ServerProcess.start(contestant, { env: { STORE_URL: storage.url } });
+  const countsOf = (server) => storage.counts?.() ?? server.ask("statements");
+  const withServers = async (starts, work) => {
+    const servers = await Promise.all(starts.map((one) => one()));
+    try {
+      return await work(...servers);
+    } finally {
+      await Promise.all(servers.map((server) => server.stop()));
+    }
+  };
+
+  const logouts = [];
+  for (let run = 1; run <= runs; run++) {
+    say(`${name}: logouts ${run}/${runs}`);
+    logouts.push(
+      await withServers([start, start], async (a, b) => {
+        // What was compiled late is slow: the first ones do not count.
+        await measureLogout({ a, b }, { sockets: Math.ceil(sockets / 5) });
+        await setTimeout(500);
+        return measureLogout({ a, b }, { sockets });
+      }),
+    );
+  }
+  say(`${name}: a node dies`);
+  const reconnects = await withServers([start, start], (a, b) => measureReconnects({ a, b, countsOf }, { sockets }));
+  say(`${name}: commands`);
+  const asked = await withServers([start], (a) => measureCommands({ a, countsOf }, commands));
+  say(`${name}: memory`);
+  const memory = await withServers([start, () => ServerProcess.start(bare)], (a, plain) =>
+    measureMemory({ a, bare: plain, storage }, { sockets, rounds: runs }),
+  );
+  return { logouts, reconnects, commands: asked, memory };
+}
