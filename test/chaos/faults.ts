@@ -70,7 +70,7 @@ export async function killNodes(
   while (!isOver()) {
     const place = random.pick(places);
     await history.during(`${place.name} is killed`, false, () => place.crash(random.between(0, 1500)));
-    await delay(random.between(1000, 5000));
+    await delay(random.between(500, 3000));
   }
 }
 
