@@ -1,4 +1,4 @@
-// The code of the migration guides: what stands for today's code compiles. (What an older module needed is left out.)
+// The code of the guides: what stands for today's code compiles. (What an older module needed is left out.)
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,7 +6,8 @@ import { parse } from "../support/markdown.js";
 import { manifest, Project } from "../support/project.js";
 import { compile, kinds, nameOf } from "./compile.js";
 
-const folder = join(import.meta.dirname, "../../docs/migrate");
+const folder = join(import.meta.dirname, "../../docs");
+const pages = ["deploy.md", ...readdirSync(join(folder, "migrate")).map((name) => join("migrate", name))];
 
 /** What the snippets of these pages rely on beside the names of the README's. */
 const names = [
@@ -25,7 +26,7 @@ beforeAll(() => {
 });
 afterAll(() => project.remove());
 
-describe.each(readdirSync(folder))("%s", (page) => {
+describe.each(pages)("%s", (page) => {
   const { blocks } = parse(readFileSync(join(folder, page), "utf8"));
   const programs = blocks.filter(({ language }) => language in kinds);
 
