@@ -12,9 +12,9 @@ const storageFaults = {
   "the storage is killed": 2,
   "the storage is paused": 3,
   "all connections to the storage are cut": 1,
-  "the notice connections are cut": 3,
+  "the notice connections are cut": 2,
   "the notice connections stay cut": 2,
-  "notices are dropped": 3,
+  "notices are dropped": 4,
 };
 
 /** How often an outage is a long one, and how long (ms): longer than maxStale. */
@@ -50,14 +50,14 @@ export async function shakeStorage(
     "all connections to the storage are cut": () => storage.cut("all"),
     "the notice connections are cut": () => storage.cut("notices"),
     "the notice connections stay cut": () => disturb(wire, "cuts", random.between(300, 2500)),
-    "notices are dropped": () => disturb(wire, "drops", random.between(300, 2500)),
+    "notices are dropped": () => disturb(wire, "drops", random.between(1000, 4000)),
   };
   while (!isOver()) {
     const what = random.weighted(storageFaults);
     const isOutage = what.includes("storage");
     await history.during(what, isOutage, faults[what]);
     // After some of them there is time to see the bounds without an outage in between.
-    await delay(random.next() < 0.25 ? random.between(3000, 7000) : random.between(200, 2000));
+    await delay(random.next() < 0.2 ? random.between(3000, 7000) : random.between(100, 1500));
   }
 }
 

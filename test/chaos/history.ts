@@ -62,8 +62,8 @@ export class History {
   readonly operations: Operation[] = [];
   readonly sockets: SocketLife[] = [];
   readonly faults: Fault[] = [];
-  /** The processes that were there from some time on until the end. */
-  readonly survivors = new Set<string>();
+  /** When processes were killed. */
+  readonly deaths = new Map<string, number>();
   readonly #began = performance.now();
   #sessions = 0;
 

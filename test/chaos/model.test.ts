@@ -29,11 +29,11 @@ function broken(
   {
     sockets = [],
     faults = [],
-    survivors = [],
-  }: { sockets?: SocketLife[]; faults?: Fault[]; survivors?: string[] } = {},
+    deaths = [],
+  }: { sockets?: SocketLife[]; faults?: Fault[]; deaths?: [string, number][] } = {},
 ): string[] {
   const history = { operations: [login, ...operations].map(operation), sockets, faults };
-  return violations({ ...history, survivors: new Set(survivors) }, limits, end).map(({ text }) => text);
+  return violations({ ...history, deaths: new Map(deaths) }, limits, end).map(({ text }) => text);
 }
 
 function read(from: number, seen: Operation["seen"], more: Partial<Operation> = {}): Told {
@@ -86,7 +86,7 @@ describe("nobody is logged out", () => {
     const sockets = [socket({ closed: 1500, told: "SESSION_EXPIRED", isOwn: false })];
     const expiring = (maxAge: number): string[] => {
       const operations = [operation({ ...login, maxAge })];
-      return violations({ operations, sockets, faults: [], survivors: new Set() }, limits, end).map(({ text }) => text);
+      return violations({ operations, sockets, faults: [], deaths: new Map() }, limits, end).map(({ text }) => text);
     };
     expect(expiring(1400)).toEqual([]);
     expect(expiring(2000)).toHaveLength(1);
@@ -144,7 +144,7 @@ describe("nothing is alive that was ended", () => {
           operations: [operation({ ...login, maxAge: 2000 })],
           sockets: [socket({ closed })],
           faults: [],
-          survivors: new Set(),
+          deaths: new Map(),
         },
         limits,
         end,
@@ -194,13 +194,17 @@ describe("no acknowledged change is lost", () => {
     expect(seenBy("b1", 110 + bound)).toHaveLength(1);
   });
 
-  test("what a node could not save is there in the end, if the node is", () => {
-    const operations = [
-      put(100, 1, { via: "socket", outcome: "STORE_UNAVAILABLE", node: "b1" }),
-      read(90_000, {}, { isFinal: true }),
-    ];
-    expect(broken(operations, { survivors: ["b1"] })).toHaveLength(1);
-    expect(broken(operations, { survivors: ["b2"] })).toEqual([]);
+  test("what a node could not save is there when it had time to, and in the end", () => {
+    const lost = (from: number, isFinal: boolean, died?: number): number => {
+      const waits = put(100, 1, { via: "socket", outcome: "STORE_UNAVAILABLE", node: "b1" });
+      const deaths: [string, number][] = died === undefined ? [] : [["b1", died]];
+      return broken([waits, read(from, {}, { isFinal })], { deaths }).length;
+    };
+    expect(lost(2000, true)).toBe(1);
+    expect(lost(2000, false)).toBe(0);
+    expect(lost(90_000, false)).toBe(1);
+    expect(lost(90_000, true, 2000)).toBe(0);
+    expect(lost(90_000, false, 80_000)).toBe(1);
   });
 
   test("each acknowledged count counts, and no other counts twice", () => {

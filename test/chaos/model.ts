@@ -16,12 +16,14 @@ export interface Violation {
   readonly text: string;
 }
 
-type Known = Pick<History, "operations" | "sockets" | "faults" | "survivors">;
+type Known = Pick<History, "operations" | "sockets" | "faults" | "deaths">;
 
 /** How often the registry's clock ticks at most. */
 const tick = 100;
 /** What clients of a storage, and nodes, wait at most before they ask one that is back. */
 const longestPause = 2200 + 1500;
+/** How long a node waits at most before it tries again to save (ms). */
+const longestRetry = 5000;
 
 /** Everything that broke a promise. `now` is the end of the history. */
 export function violations(history: Known, limits: Limits, now: number): Violation[] {
@@ -132,8 +134,8 @@ class Rules {
       const value = kept[key];
       if (value === undefined) {
         if (due.length > 0) broken.push(`${key} is not there, although it was acknowledged`);
-        else if (read.isFinal && ofKey.some((write) => this.#isPromised(write))) {
-          broken.push(`${key} is not there, although a node that is still there had it`);
+        else if (ofKey.some((write) => this.#isKept(write, read))) {
+          broken.push(`${key} is not there, although its node had time to save it`);
         }
         continue;
       }
@@ -147,9 +149,14 @@ class Rules {
     return broken;
   }
 
-  /** A socket's change that the storage did not take waits on its node. */
-  #isPromised({ via, outcome, node }: Operation): boolean {
-    return via === "socket" && outcome === "STORE_UNAVAILABLE" && this.#history.survivors.has(node);
+  /** A socket's change that the storage did not take waits on its node, and is saved when the storage is back. */
+  #isKept({ via, outcome, node, to }: Operation, read: Operation): boolean {
+    if (via !== "socket" || outcome !== "STORE_UNAVAILABLE") return false;
+    const died = this.#history.deaths.get(node);
+    // In the end nothing waits any more.
+    if (read.isFinal && died === undefined) return true;
+    const saved = deadline(this.#history.faults, this.#limits, to) + longestRetry;
+    return saved < Math.min(read.from, died ?? Number.POSITIVE_INFINITY);
   }
 
   #judgeCount(read: Operation, { count = 0 }: Seen): string[] {

@@ -41,12 +41,11 @@ export class Place {
     this.#starts++;
     const [node] = await openNodes(1, this.#settings);
     this.#node = node;
-    this.#history.survivors.add(this.name);
   }
 
   /** Kills the node, and starts it again after a while. */
   async crash(pause: number): Promise<void> {
-    this.#history.survivors.delete(this.name);
+    this.#history.deaths.set(this.name, this.#history.now());
     await this.close();
     await delay(pause);
     await this.start();

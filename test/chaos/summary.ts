@@ -6,13 +6,16 @@ export function summary({ operations, sockets, faults }: History): string {
   const opened = sockets.filter(({ connected }) => connected !== undefined);
   const ends = counted(opened.map(({ told, isOwn }) => told ?? (isOwn ? "closed by the client" : "lost")));
   const refused = counted(sockets.filter(({ connected }) => connected === undefined).map(({ told }) => told ?? "lost"));
+  const waited = operations.filter(
+    ({ kind, via, outcome }) => kind === "put" && via === "socket" && outcome === "STORE_UNAVAILABLE",
+  );
   const outages = faults.filter(({ isOutage }) => isOutage).reduce((sum, { from, to }) => sum + to - from, 0);
   return [
     `operations: ${listed(answered)}`,
     `sockets: ${listed(ends)}; refused: ${listed(refused)}`,
     `from an acknowledged end to the close: ${delays({ operations, sockets })}`,
     `faults: ${listed(counted(faults.map(({ what }) => what.replace(/^\w\d+ /, "a node "))))}`,
-    `the storage was away for ${(outages / 1000).toFixed(1)} s`,
+    `the storage was away for ${(outages / 1000).toFixed(1)} s, ${waited.length} changes of sockets waited for it`,
   ].join("\n");
 }
 

@@ -76,7 +76,8 @@ const commands = {
     return sessions.store.retries - before;
   },
   async state() {
-    return { size: sessions.size, isHearing: sessions.store.isHearing, isDown: sessions.store.isDown, errors };
+    const { size, pending, store } = sessions;
+    return { size, pending, isHearing: store.isHearing, isDown: store.isDown, errors };
   },
   async close() {
     await io.close();

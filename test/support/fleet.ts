@@ -55,7 +55,7 @@ export class Node {
     return answer as T;
   }
 
-  state(): Promise<{ size: number; isHearing: boolean; isDown: boolean; errors: string[] }> {
+  state(): Promise<{ size: number; pending: number; isHearing: boolean; isDown: boolean; errors: string[] }> {
     return this.ask("state");
   }
 
