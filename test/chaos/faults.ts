@@ -18,7 +18,7 @@ const storageFaults = {
 };
 
 /** How often an outage is a long one, and how long (ms): longer than maxStale. */
-const longOutages = { share: 0.1, low: 9000, high: 11_000 };
+const longOutages = { share: 0.1, low: 11_000, high: 13_000 };
 
 /** Breaks the storage, and the ways to it, until `isOver`. */
 export async function shakeStorage(

@@ -20,8 +20,10 @@ type Known = Pick<History, "operations" | "sockets" | "faults" | "deaths">;
 
 /** How often the registry's clock ticks at most. */
 const tick = 100;
+/** How long a node waits at most before it asks a storage again that did not answer (ms). */
+const longestRecheck = 1500;
 /** What clients of a storage, and nodes, wait at most before they ask one that is back. */
-const longestPause = 2200 + 1500;
+const longestPause = 2200 + longestRecheck;
 /** How long a node waits at most before it tries again to save (ms). */
 const longestRetry = 5000;
 
@@ -46,7 +48,7 @@ export function deadline(faults: Known["faults"], { lease, timeout, slack }: Lim
 
 /** When a storage that was away is surely used again: who waited longer asks less often. */
 function recovered(from: number, to: number, timeout: number): number {
-  return to + Math.min(to - from, longestPause) + timeout + 1500;
+  return to + Math.min(to - from, longestPause) + timeout + longestRecheck;
 }
 
 function sessionsOf({ operations }: Known): string[] {
@@ -247,7 +249,8 @@ class Rules {
 
   #isTooLongStale(connected: number, closed: number): boolean {
     const { lease, timeout, maxStale, slack } = this.#limits;
-    const longest = lease + tick + timeout + maxStale + longestPause + slack;
+    // A lease until it is noticed; and at the end of maxStale the storage may just have been asked once more.
+    const longest = lease + maxStale + 2 * timeout + longestRecheck + tick + slack;
     return this.#history.faults.some(
       ({ isOutage, from, to }) =>
         isOutage && connected < from && to - from > longest && closed > from + longest && closed <= to,
