@@ -24,6 +24,8 @@ export abstract class SessionConnection<Receiver> implements Connection {
   barred: ErrorCode | undefined;
   /** Messages that wait for the session to be checked, in order. */
   #waiting: { receiver: Receiver; message: unknown }[] | undefined;
+  /** The client's goodbye, behind the messages that wait. */
+  #goodbye: (() => void) | undefined;
 
   constructor(parts: ServerParts) {
     this.parts = parts;
@@ -60,6 +62,13 @@ export abstract class SessionConnection<Receiver> implements Connection {
     this.#waiting = undefined;
   }
 
+  /** Puts the close of a connection behind the messages that wait; false where none does. */
+  defer(goodbye: () => void): boolean {
+    if (!this.#waiting) return false;
+    this.#goodbye ??= goodbye;
+    return true;
+  }
+
   /** Lets a message through to its handlers, or holds it until the session was checked. */
   enter(receiver: Receiver, message: unknown): void {
     if (this.#waiting) {
@@ -72,6 +81,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
     if (mayEnter === true) this.deliver(receiver, message);
     else if (mayEnter !== false) {
       this.#waiting = [{ receiver, message }];
+      this.pause();
       void mayEnter.then((isChecked) => this.#flush(isChecked));
     }
   }
@@ -82,7 +92,12 @@ export abstract class SessionConnection<Receiver> implements Connection {
     this.barred = said.code;
     this.#waiting = undefined;
     this.close(said);
+    this.#leave();
   }
+
+  /** While messages wait, the client should send no more, where a server can ask for that. */
+  protected pause(): void {}
+  protected resume(): void {}
 
   protected abstract deliver(receiver: Receiver, message: unknown): void;
 
@@ -92,6 +107,14 @@ export abstract class SessionConnection<Receiver> implements Connection {
   #flush(isChecked: boolean): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
+    this.resume();
     if (isChecked) for (const { receiver, message } of waiting ?? []) safely(() => this.deliver(receiver, message));
+    this.#leave();
+  }
+
+  #leave(): void {
+    const goodbye = this.#goodbye;
+    this.#goodbye = undefined;
+    if (goodbye) safely(goodbye);
   }
 }

@@ -1,10 +1,10 @@
 // Sessions for an Engine.IO server: a handshake is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its end has a reason. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
-import { type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { type SessionCode, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
-import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
+import { type AllowRequest, claim, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
 import { closeCodeOf, statusOf } from "./statuses.js";
 
@@ -55,14 +55,8 @@ export function isEngineServer(value: unknown): value is EngineServer {
   );
 }
 
-/** Servers that have sessions: a second attach() would be one too many, whoever calls it. */
-const attached = new WeakSet<EngineServer>();
-
 export function attachEngineServer(server: EngineServer, parts: ServerParts): void {
-  if (attached.has(server)) {
-    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
-  }
-  attached.add(server);
+  claim(server, server);
   const { admission } = parts;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, EngineConnection>();
@@ -123,6 +117,8 @@ class EngineConnection extends SessionConnection<EngineSocket> {
     connections.set(socket, this);
     socket.emit = gated;
     socket.on("close", released);
+    // That of an ended one stays readable; one that is not decided yet has an empty one.
+    this.bind(socket, socket.request);
     return this;
   }
 
@@ -131,7 +127,10 @@ class EngineConnection extends SessionConnection<EngineSocket> {
     const socket = this.#socket as EngineSocket;
     const { request } = socket;
     const { live, barred } = this;
-    if (barred !== undefined) return this.close(verdict(barred as SessionCode));
+    if (barred !== undefined) {
+      // When those who hear of the connection can hear of its close, too.
+      return process.nextTick(() => this.close(verdict(barred as SessionCode)));
+    }
     if (socket.readyState !== "open") return this.release();
     if (request) this.parts.bound(request);
     this.bind(socket, request);
@@ -142,6 +141,16 @@ class EngineConnection extends SessionConnection<EngineSocket> {
       server.emit("session", socket, live.data);
       socket.emit("session", live.data);
     });
+  }
+
+  /** Tells of the close, when what the client sent before has been told. */
+  leave(socket: EngineSocket, values: unknown[]): boolean {
+    const tell = (): boolean => {
+      // The reason of an end is its code.
+      if (this.barred !== undefined) values[0] = this.barred;
+      return originalOf(socket).call(socket, "close", ...values);
+    };
+    return this.defer(tell) || tell();
   }
 
   protected deliver(socket: EngineSocket, message: unknown): void {
@@ -168,8 +177,7 @@ function gated(this: EngineSocket, event: string | symbol, ...values: unknown[])
     connection.enter(this, [event, ...values]);
     return true;
   }
-  // The reason of an end is its code.
-  if (connection?.barred !== undefined && event === "close") values[0] = connection.barred;
+  if (connection && event === "close") return connection.leave(this, values);
   return originalOf(this).call(this, event, ...values);
 }
 

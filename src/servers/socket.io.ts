@@ -6,7 +6,7 @@ import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { Admission } from "./admission.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
-import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
+import { type AllowRequest, claim, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
 
 // The parts of Socket.IO 4 that are used. Those with an underscore are not documented, but have been the same since
@@ -105,6 +105,7 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   if (attached.has(target)) {
     throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
   }
+  if (server.engine) claim(server.engine, server);
   const connections = new Connections(parts, isWhole);
   // A dynamic namespace is guarded by its children: it has no sockets itself.
   const children = isWhole ? undefined : target.children;
@@ -122,6 +123,7 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   // The server may be bound to a port later, or to another one.
   const bind = server.bind;
   server.bind = (engine) => {
+    claim(engine, server);
     listen(engine, connections, parts.admission);
     return bind.call(server, engine);
   };

@@ -10,6 +10,9 @@ interface WebSocket {
   emit(event: string | symbol, ...values: unknown[]): boolean;
   on(event: "close", listener: (this: WebSocket) => void): unknown;
   close(code: number, reason: string): void;
+  readonly isPaused: boolean;
+  pause(): void;
+  resume(): void;
 }
 
 type Callback = (socket: WebSocket, request: IncomingMessage) => void;
@@ -64,8 +67,8 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
   server.options.verifyClient = (info, answer) => {
     const next: Answer = (verified, ...why) => (verified ? void admit(info.req, answer) : answer(false, ...why));
     if (!verifyClient) next(true);
-    else if (verifyClient.length === 2) verifyClient(info, next);
-    else next(Boolean((verifyClient as (info: Asked) => unknown)(info)), 401);
+    else if (verifyClient.length === 2) verifyClient.call(server.options, info, next);
+    else next(Boolean((verifyClient as (info: Asked) => unknown).call(server.options, info)), 401);
   };
 
   server.on("headers", (headers, request) => {
@@ -94,6 +97,8 @@ function refuse(code: ErrorCode, answer: Answer): void {
 
 class WebSocketConnection extends SessionConnection<WebSocket> {
   #socket: WebSocket | undefined;
+  /** Whether it was us who paused the socket. */
+  #isPaused = false;
 
   get isOpen(): boolean {
     return this.#socket !== undefined;
@@ -109,11 +114,29 @@ class WebSocketConnection extends SessionConnection<WebSocket> {
     socket.on("close", released);
   }
 
+  /** Tells of the close, when what the client sent before has been told. */
+  leave(socket: WebSocket, values: unknown[]): boolean {
+    const tell = (): boolean => originalOf(socket).call(socket, "close", ...values);
+    return this.defer(tell) || tell();
+  }
+
   protected deliver(socket: WebSocket, message: unknown): void {
-    (Object.getPrototypeOf(socket) as WebSocket).emit.call(socket, "message", ...(message as unknown[]));
+    originalOf(socket).call(socket, "message", ...(message as unknown[]));
+  }
+
+  protected override pause(): void {
+    if (!this.#socket || this.#socket.isPaused) return;
+    this.#isPaused = true;
+    this.#socket.pause();
+  }
+
+  protected override resume(): void {
+    if (this.#isPaused) this.#socket?.resume();
+    this.#isPaused = false;
   }
 
   protected close(said: Verdict): void {
+    this.resume();
     this.#socket?.close(closeCodeOf[said.code], said.code);
   }
 }
@@ -122,9 +145,17 @@ const connections = new WeakMap<WebSocket, WebSocketConnection>();
 
 /** Stands in for a socket's own `emit`: one function for all sockets. */
 function gated(this: WebSocket, event: string | symbol, ...values: unknown[]): boolean {
-  if (event !== "message") return (Object.getPrototypeOf(this) as WebSocket).emit.call(this, event, ...values);
-  connections.get(this)?.enter(this, values);
-  return true;
+  const connection = connections.get(this);
+  if (connection && event === "message") {
+    connection.enter(this, values);
+    return true;
+  }
+  if (connection && event === "close") return connection.leave(this, values);
+  return originalOf(this).call(this, event, ...values);
+}
+
+function originalOf(socket: WebSocket): WebSocket["emit"] {
+  return (Object.getPrototypeOf(socket) as WebSocket).emit;
 }
 
 function released(this: WebSocket): void {

@@ -105,6 +105,44 @@ describe.each(["polling", "websocket"])("over %s", (via) => {
     expect(got).toEqual(Array.from({ length: 20 }, (_, at) => `${at}`));
   });
 
+  test("what a client sends before it leaves is told before the close, also while the session is re-read", async () => {
+    const line = new LineStore();
+    const { engine, login } = await start({}, {}, { store: liveStore(line), lease: 1 });
+    const heard: string[] = [];
+    engine.on("connection", (socket: EngineSocket) => {
+      socket.on("message", (text: string) => heard.push(text));
+      socket.on("close", () => heard.push("close"));
+    });
+    const client = open(await login(), via);
+    await opened(client);
+    line.latency = 40;
+    for (let at = 0; at < 3; at++) client.send(`${at}`);
+    await new Promise<void>((resolve) => client.once("drain", () => resolve()));
+    client.close();
+    await expect.poll(() => heard).toEqual(["0", "1", "2", "close"]);
+  });
+
+  test("a session that ends between the handshake and the connection is still readable, and its socket closed", async () => {
+    const { engine, login, sessions } = await start();
+    const ada = await login();
+    const seen: unknown[] = [];
+    engine.generateId = (async () => {
+      await sessions.destroy(
+        decodeURIComponent(ada.cookies.get("connect.sid") ?? "")
+          .slice(2)
+          .split(".")[0] as string,
+      );
+      return "an-id";
+    }) as never;
+    engine.on("connection", (socket: EngineSocket) => {
+      seen.push(socket.session.user);
+      socket.on("close", (reason: string) => seen.push(reason));
+    });
+    const client = open(ada, via);
+    await new Promise<void>((resolve) => client.on("close", () => resolve()));
+    await expect.poll(() => seen).toEqual(["ada", "SESSION_DESTROYED"]);
+  });
+
   test("the application's own allowRequest is asked first", async () => {
     const { login, sessions } = await start({ allowRequest: (_request, done) => done("not today", false) });
     const refused: unknown[] = [];
@@ -199,7 +237,12 @@ function streamOf(stream: object): ReadableStream {
   return new ReadableStream({ start: (controller) => controller.enqueue(stream) });
 }
 
-test("a second attach() throws", () => {
+test("a second attach() throws, also above or below Socket.IO", async () => {
+  const { io, sessions } = await startApp();
+  expect(() => sessions.attach(io.engine)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+  const other = await startApp({ attach: false });
+  other.sessions.attach(other.io.engine);
+  expect(() => other.sessions.attach(other.io)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
   const engine = new Server();
   createSessions({ secret }).attach(engine);
   expect(() => createSessions({ secret }).attach(engine)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));

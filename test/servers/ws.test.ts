@@ -158,10 +158,14 @@ test("the application's own verifyClient is asked first, in both forms", async (
   const forms = [
     { verifyClient: ({ req }: { req: { url?: string } }) => !req.url?.includes("no") },
     {
-      verifyClient: (
+      verifyClient(
+        this: ServerOptions,
         { req }: { req: { url?: string } },
         done: (verified: boolean, code?: number, message?: string) => void,
-      ) => setImmediate(() => (req.url?.includes("no") ? done(false, 418, "teapot") : done(true))),
+      ) {
+        expect(this.path).toBe("/ws");
+        setImmediate(() => (req.url?.includes("no") ? done(false, 418, "teapot") : done(true)));
+      },
     },
   ];
   for (const [at, ws] of forms.entries()) {
@@ -250,6 +254,42 @@ test("another session middleware before the upgrade is reported", async () => {
   );
   await connect(await login());
   await expect.poll(() => warnings).toContain("STORES_DIFFER");
+});
+
+test("what a client sends before it leaves is told before the close, also while the session is re-read", async () => {
+  const line = new LineStore();
+  const { login, wss, sessions } = await start({ sessions: { store: liveStore(line), lease: 1 } });
+  const heard: string[] = [];
+  wss.on("connection", (socket) => {
+    socket.on("message", (data) => heard.push((data as Buffer).toString()));
+    socket.on("close", () => heard.push("close"));
+  });
+  const socket = await connect(await login());
+  line.latency = 40;
+  for (let at = 0; at < 5; at++) socket.send(`${at}`);
+  socket.close();
+  await expect.poll(() => heard).toEqual(["0", "1", "2", "3", "4", "close"]);
+  await expect.poll(() => sessions.size).toBe(0);
+});
+
+test("a client that floods while its session is re-read is not read further", async () => {
+  const line = new LineStore();
+  const { login, wss } = await start({ sessions: { store: liveStore(line, { timeout: 60_000 }), lease: 1 } });
+  let got = 0;
+  const connection = once(wss, "connection");
+  const socket = await connect(await login());
+  const [server] = (await connection) as [WebSocket];
+  server.on("message", () => got++);
+  line.latency = 150;
+  const megabyte = Buffer.alloc(1 << 20);
+  for (let at = 0; at < 60; at++) socket.send(megabyte);
+  await expect.poll(() => server.isPaused, { interval: 5 }).toBe(true);
+  // What is not read stays with the client, but for what the network holds.
+  expect(socket.bufferedAmount).toBeGreaterThan(20 << 20);
+  expect(got).toBe(0);
+  line.latency = 0;
+  await expect.poll(() => got, { timeout: 5000 }).toBe(60);
+  expect(server.isPaused).toBe(false);
 });
 
 test("a second attach() throws; so does what is no server", () => {
