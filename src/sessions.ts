@@ -10,10 +10,12 @@ import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js"
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
 import { createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
+import { createRoutes } from "./http/routes.js";
 import { AnonymousSession } from "./live/anonymous.js";
 import { ActiveSession, type LiveSession } from "./live/live-session.js";
 import { Registry } from "./live/registry.js";
 import { operations } from "./live/session-object.js";
+import { type ViewFunction, Views } from "./live/view.js";
 import { Admission, type Missing, type Refusal } from "./servers/admission.js";
 import { type ServerParts } from "./servers/connection.js";
 import { attachEngineServer, isEngineServer } from "./servers/engine.io.js";
@@ -26,25 +28,44 @@ import { warnOnce } from "./warnings.js";
 
 const debug = createDebug("socket-session:sessions");
 
+/** Options of {@link Sessions.routes}. */
+export interface RoutesOptions {
+  /** Origins whose pages may use the routes besides the server's own. Default: none. */
+  origins?: AllowedOrigins | undefined;
+}
+
 /** Options of {@link createSessions} beside express-session's own. */
-export interface LiveOptions {
+export interface LiveOptions<View = unknown> {
   /** How long a live session may be trusted before a shared store is read again, in ms. Default 30,000. */
   lease?: number | undefined;
   /** How long handlers may go on with the last known session while the store does not answer, in ms. Default 300,000. */
   maxStale?: number | undefined;
   /** How long a session may live since it was created, whatever its activity, in ms. Default: no limit. */
   absoluteTimeout?: number | undefined;
+  /**
+   * What the page may see of its session: gets a copy of what is stored, and returns what JSON can hold. Sockets are
+   * told at once when they connect, and after each change of what it returns. Nothing else of a session leaves the
+   * server. Default: pages see nothing.
+   *
+   * @example
+   * ```ts
+   * createSessions({ secret, view: ({ user }) => ({ name: user?.name }) });
+   * ```
+   */
+  view?: ViewFunction<View> | undefined;
+  /** What concerns {@link Sessions.routes}. */
+  routes?: RoutesOptions | undefined;
 }
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
-export interface CreateOptions extends Omit<SessionOptions, "store">, LiveOptions {
+export interface CreateOptions<View = unknown> extends Omit<SessionOptions, "store">, LiveOptions<View> {
   /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default: `memoryStore()`. */
   store?: Store | undefined;
   middleware?: undefined;
 }
 
 /** For an application that configures express-session elsewhere: the middleware, whose store is a live store. */
-export interface ExistingMiddlewareOptions extends LiveOptions {
+export interface ExistingMiddlewareOptions<View = unknown> extends LiveOptions<View> {
   /** What `session({ store: liveStore(…), … })` gave. */
   middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
   /** Whether X-Forwarded headers of handshakes are trusted. Default false. */
@@ -91,9 +112,25 @@ export interface SessionsEvents {
  * sessions.attach(io);
  * ```
  */
-export class Sessions {
+export class Sessions<View = unknown> {
   /** The Express/Connect middleware: express-session itself. */
   readonly middleware: Middleware;
+  /**
+   * The session routes, Express/Connect middleware to be mounted at a path of your choice, before or after
+   * {@link Sessions.middleware}. Every answer is JSON, `no-store`, and refused to pages of other origins:
+   *
+   * - `GET /`: `{ view, in }`, what the `view` option gives and the ms until the session ends (null: never).
+   * - `POST /renew`: `{ in }`; counts as activity and sends the cookie anew.
+   * - Refusals are `{ code, retry }`, with status 401, 403 (`ORIGIN_REFUSED`) or 503 (`STORE_UNAVAILABLE`).
+   *
+   * @example
+   * ```ts
+   * app.use("/session", sessions.routes);
+   * ```
+   */
+  readonly routes: Middleware;
+  /** The `view` option. */
+  readonly view: ViewFunction<View> | undefined;
   /** The store that HTTP and sockets share. */
   readonly store: LiveStore;
 
@@ -105,10 +142,15 @@ export class Sessions {
   readonly #anonymous = new AnonymousSession();
   readonly #emitter = new EventEmitter();
   /** @internal Use {@link createSessions}. */
-  constructor(options: CreateOptions | ExistingMiddlewareOptions) {
-    const { lease = 30_000, maxStale = 300_000, absoluteTimeout } = options;
+  constructor(options: CreateOptions<View> | ExistingMiddlewareOptions<View>) {
+    const { lease = 30_000, maxStale = 300_000, absoluteTimeout, view, routes = {} } = options;
     positive({ lease, maxStale });
     if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
+    if (view !== undefined && typeof view !== "function") {
+      throw new SessionError("OPTION_INVALID", { detail: "view is a function." });
+    }
+    this.view = view;
+    const origins = originsOf(routes.origins, "routes.origins");
     if (options.middleware) {
       const known = inspectMiddleware(options.middleware as Middleware);
       this.middleware = options.middleware as Middleware;
@@ -119,7 +161,8 @@ export class Sessions {
       this.#cookiePath = undefined;
       this.#ownsStore = false;
     } else {
-      const { store, lease: _l, maxStale: _m, absoluteTimeout: _a, middleware: _mw, ...sessionOptions } = options;
+      const { store, lease: _l, maxStale: _m, absoluteTimeout: _a, ...rest } = options;
+      const { middleware: _mw, view: _v, routes: _r, ...sessionOptions } = rest;
       const secrets = secretsOf(sessionOptions.secret);
       this.#trust = new ProxyTrust(options.proxy);
       this.store = store ? liveStore(store) : memoryStore();
@@ -129,9 +172,19 @@ export class Sessions {
       this.#cookiePath = typeof sessionOptions.cookie === "object" ? sessionOptions.cookie.path : undefined;
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
+    const views = new Views(view, (error) => this.#fail(error));
+    this.routes = createRoutes({
+      middleware: this.middleware,
+      findId: this.#findId,
+      store: this.store,
+      trust: this.#trust,
+      rules: { origins, requireOrigin: false },
+      views,
+      failed: (error) => this.#fail(error),
+    });
     this.#registry = new Registry(
       this.store,
-      { lease, maxStale },
+      { lease, maxStale, views },
       {
         change: (live) => this.#emit("change", live),
         end: (live, code) => this.#emit("end", live, code),
@@ -158,13 +211,11 @@ export class Sessions {
    * ```
    */
   attach(server: object, options: AttachOptions = {}): this {
-    const { missing = "reject", origins = [], requireOrigin = false, sessionId } = options;
+    const { missing = "reject", requireOrigin = false, sessionId } = options;
     if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
       throw new SessionError("OPTION_INVALID", { detail: 'missing is "reject", "anonymous" or "create".' });
     }
-    if (!Array.isArray(origins) && typeof origins !== "function") {
-      throw new SessionError("OPTION_INVALID", { detail: "origins is a list or a function." });
-    }
+    const origins = originsOf(options.origins, "origins");
     if (sessionId !== undefined && typeof sessionId !== "function") {
       throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
     }
@@ -184,6 +235,7 @@ export class Sessions {
     attachTo({
       admission,
       anonymous: this.#anonymous.data,
+      showsAll: this.view !== undefined,
       bound: (request: { sessionStore?: unknown }) => {
         const { sessionStore } = request;
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
@@ -352,9 +404,22 @@ export class Sessions {
  * ```
  * @throws SessionError `OPTION_INVALID`, `STORE_UNSUPPORTED`, `STORE_NOT_LIVE`
  */
-export function createSessions(options: CreateOptions | ExistingMiddlewareOptions): Sessions {
+export function createSessions<View = unknown>(
+  options: CreateOptions<View> | ExistingMiddlewareOptions<View>,
+): Sessions<View> {
   return new Sessions(options);
 }
+
+/**
+ * What pages see of a session, as the `view` option returns it.
+ *
+ * @example
+ * ```ts
+ * const sessions = createSessions({ secret, view: ({ user }) => ({ name: user?.name }) });
+ * export type SessionView = ViewOf<typeof sessions>; // { name: string | undefined }
+ * ```
+ */
+export type ViewOf<Of extends Sessions> = Of extends Sessions<infer View> ? View : never;
 
 function roomOf(id: string): string {
   const name = roomPrefix + hash("sha256", id, "base64url").slice(0, 22);
@@ -404,6 +469,11 @@ function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buff
     });
   }
   return secrets as (string | Buffer)[];
+}
+
+function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
+  if (Array.isArray(origins) || typeof origins === "function") return origins;
+  throw new SessionError("OPTION_INVALID", { detail: `${name} is a list or a function.` });
 }
 
 function positive(numbers: Record<string, unknown>): void {

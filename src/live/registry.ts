@@ -3,6 +3,7 @@ import { type EndCode, SessionError } from "../errors.js";
 import type { LiveStore, Notice, Subscriber } from "../store/live-store.js";
 import { Clock } from "./clock.js";
 import { ActiveSession, type Connection, type Context, type LiveSession } from "./live-session.js";
+import { Views } from "./view.js";
 
 /** What a registry tells. */
 export interface RegistryEvents {
@@ -16,6 +17,8 @@ export interface RegistryEvents {
 export interface RegistryOptions {
   readonly lease: number;
   readonly maxStale: number;
+  /** Default: pages see nothing. */
+  readonly views?: Views;
 }
 
 /** How long after a rotation (ms) its old id is turned down with "come back", not with "unknown". */
@@ -37,6 +40,7 @@ export class Registry implements Subscriber {
       store,
       lease: options.lease,
       maxStale: options.maxStale,
+      views: options.views ?? new Views(undefined, (error) => events.error(error)),
       wakeAt: (at) => {
         if (!this.#isClosed) this.#clock.wakeAt(at);
       },

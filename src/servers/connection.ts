@@ -13,6 +13,8 @@ export interface ServerParts {
   readonly admission: Admission;
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;
+  /** Whether every client is shown the session's view: there is one. Others ask for it. */
+  readonly showsAll: boolean;
   /** Called with the handshake request when a socket gets its session. */
   bound(request: object): void;
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
+import type { Shown } from "../live/view.js";
 import type { Admission } from "./admission.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
 import { addCookie, type Headers } from "./headers.js";
@@ -41,6 +42,8 @@ interface Socket {
 interface Auth {
   readonly pid?: unknown;
   readonly offset?: unknown;
+  /** What the client helper puts in beside the application's own. */
+  readonly session?: unknown;
 }
 
 type Restored = { readonly rooms?: Iterable<string> } | null | undefined;
@@ -56,10 +59,12 @@ export interface Namespace {
   readonly adapter: Adapter;
   /** Of a dynamic namespace: those that clients asked for. */
   readonly children?: ReadonlySet<Namespace>;
-  _add(client: Client, auth: Auth, done: unknown): Promise<void>;
+  _add(client: Client, auth: Auth, done: Done): Promise<void>;
   _createSocket(client: Client, auth: Auth): Promise<Socket>;
-  _doConnect(socket: Socket, done: unknown): void;
+  _doConnect(socket: Socket, done: Done): void;
 }
+
+type Done = ((socket: Socket) => void) | undefined;
 
 interface Engine {
   readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
@@ -221,6 +226,25 @@ class SocketIoConnection extends SessionConnection<Socket> {
     socket.onevent = this.#owner.gated;
   }
 
+  // --- the view ---
+
+  /** Tells the client of a socket that has just connected what it may see. */
+  greet(socket: Socket): void {
+    if (!this.#isShown(socket)) return;
+    const shown = this.live ? this.live.shown : { view: null, in: null };
+    if (shown) send(socket, "session:view", shown);
+  }
+
+  show(shown: Shown): void {
+    for (const socket of this.#client?.sockets.values() ?? []) {
+      if (socket.onevent === this.#owner.gated && this.#isShown(socket)) send(socket, "session:view", shown);
+    }
+  }
+
+  #isShown(socket: Socket): boolean {
+    return this.parts.showsAll || helped.has(socket);
+  }
+
   protected deliver(socket: Socket, packet: unknown): void {
     (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
   }
@@ -266,19 +290,38 @@ function guard(namespace: Namespace, connections: Connections): void {
     const connection = connectionFor(client);
     const socket = await restoreOnly(namespace, connection, () => createSocket.call(namespace, client, auth));
     connection.bindSocket(socket);
+    if (isHelper(auth)) helped.add(socket);
     return socket;
   };
 
   // The last moment before handlers hear of it: the session may have ended while middlewares ran.
   namespace._doConnect = (socket, done) => {
-    const { barred, room } = connectionFor(socket.client);
+    const connection = connectionFor(socket.client);
+    const { barred, room } = connection;
     if (barred === undefined) {
       if (room !== undefined) socket.join(room);
-      return doConnect.call(namespace, socket, done);
+      // Right after the answer to CONNECT: before anything that the application's handlers send.
+      return doConnect.call(namespace, socket, (connected) => {
+        done?.(connected);
+        connection.greet(socket);
+      });
     }
     socket._cleanup();
     turnDown(socket.client, namespace, barred);
   };
+}
+
+/** Sockets whose client is the helper. */
+const helped = new WeakSet<Socket>();
+
+function isHelper({ session }: Auth): boolean {
+  return typeof session === "object" && session !== null && (session as { v?: unknown }).v === 1;
+}
+
+/** Sends an event as it is: not kept for connection state recovery, as what is shown would be old by then. */
+function send(socket: Socket, event: string, value: unknown): void {
+  const eventPacket = 2;
+  socket.client._packet({ type: eventPacket, nsp: socket.nsp.name, data: [event, value] });
 }
 
 function turnDown(client: Client, namespace: Namespace, code: ErrorCode): void {

@@ -81,6 +81,12 @@ export function createdAt(record: SessionRecord): number | undefined {
   return typeof at === "number" ? at : undefined;
 }
 
+/** When a session with these times ends (ms since 1970), if it was last used at `usedAt`; Infinity where it does not. */
+export function deadlineOf({ maxAge, expires, createdAt }: Times, usedAt: number, absoluteTimeout = Infinity): number {
+  const idleEnd = maxAge === undefined ? expires : Math.max(expires, usedAt + maxAge);
+  return createdAt === undefined ? idleEnd : Math.min(idleEnd, createdAt + absoluteTimeout);
+}
+
 /** True where a text says when its session was created. */
 export function isStamped(text: string): boolean {
   return text.includes(`"${created}":`);
