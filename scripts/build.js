@@ -1,9 +1,10 @@
-// Builds dist/: the same sources once as ES modules, once as CommonJS. The `module-sync` condition in package.json
+// Builds dist/: the same sources once as ES modules, once as CommonJS, and the client for a script tag. The `module-sync` condition in package.json
 // gives import and require one and the same ES modules on Node; dist/cjs is for tools that know only CommonJS.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -33,6 +34,20 @@ try {
   tsc("-p", cjs);
   rmSync(cjs, { recursive: true });
   writeFileSync(join(made, "cjs", "package.json"), '{ "type": "commonjs" }\n');
+
+  // An object of its own, not esbuild's `globalName`: that carries a module's whole machinery for one function.
+  await build({
+    stdin: {
+      contents: 'import { withSession } from "./client/index.js"; globalThis.SocketSession = { withSession };',
+      resolveDir: join(made, "esm"),
+    },
+    outfile: join(made, "client/socket-session.min.js"),
+    bundle: true,
+    minify: true,
+    format: "iife",
+    target: "es2022",
+    logLevel: "warning",
+  });
 
   rmSync("dist", { recursive: true, force: true });
   renameSync(made, "dist");
