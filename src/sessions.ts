@@ -9,6 +9,7 @@ import { safely } from "./safely.js";
 import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
+import { Tickets, withoutSecret } from "./handshake/ticket.js";
 import { createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
 import { AnonymousSession } from "./live/anonymous.js";
@@ -32,6 +33,8 @@ const debug = createDebug("socket-session:sessions");
 export interface RoutesOptions {
   /** Origins whose pages may use the routes besides the server's own. Default: none. */
   origins?: AllowedOrigins | undefined;
+  /** How long a ticket may be used, in ms. Default 30,000. */
+  ticketLifetime?: number | undefined;
 }
 
 /** Options of {@link createSessions} beside express-session's own. */
@@ -70,6 +73,8 @@ export interface ExistingMiddlewareOptions<View = unknown> extends LiveOptions<V
   middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
   /** Whether X-Forwarded headers of handshakes are trusted. Default false. */
   proxy?: boolean | undefined;
+  /** What tickets are sealed with; needed only for these. May be the middleware's, or a list whose first seals. */
+  secret?: SessionOptions["secret"] | undefined;
 }
 
 /** Options of {@link Sessions.attach}. */
@@ -85,6 +90,11 @@ export interface AttachOptions {
   requireOrigin?: boolean | undefined;
   /** Another way than the cookie to find the id; where it gives none, the cookie counts. */
   sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
+  /**
+   * Whether a ticket of the session routes lets in a client that cannot send its cookie: with Socket.IO in `auth`, put
+   * there by the client helper, with `ws` as a subprotocol. Default false.
+   */
+  tickets?: boolean | undefined;
 }
 
 /** A socket, a request, a session object, or a session id. */
@@ -121,6 +131,7 @@ export class Sessions<View = unknown> {
    *
    * - `GET /`: `{ view, in }`, what the `view` option gives and the ms until the session ends (null: never).
    * - `POST /renew`: `{ in }`; counts as activity and sends the cookie anew.
+   * - `POST /ticket`: `{ ticket, in }`; lets a page of this origin into this session once, see `attach({ tickets })`.
    * - Refusals are `{ code, retry }`, with status 401, 403 (`ORIGIN_REFUSED`) or 503 (`STORE_UNAVAILABLE`).
    *
    * @example
@@ -137,6 +148,8 @@ export class Sessions<View = unknown> {
   readonly #registry: Registry;
   readonly #trust: ProxyTrust;
   readonly #findId: FindId;
+  /** Undefined where there is no secret for them. */
+  readonly #tickets: Tickets | undefined;
   readonly #cookiePath: string | undefined;
   readonly #ownsStore: boolean;
   readonly #anonymous = new AnonymousSession();
@@ -146,11 +159,14 @@ export class Sessions<View = unknown> {
     const { lease = 30_000, maxStale = 300_000, absoluteTimeout, view, routes = {} } = options;
     positive({ lease, maxStale });
     if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
+    const { ticketLifetime = 30_000 } = routes;
+    positive({ "routes.ticketLifetime": ticketLifetime });
     if (view !== undefined && typeof view !== "function") {
       throw new SessionError("OPTION_INVALID", { detail: "view is a function." });
     }
     this.view = view;
     const origins = originsOf(routes.origins, "routes.origins");
+    const secrets = options.middleware && options.secret === undefined ? undefined : secretsOf(options.secret);
     if (options.middleware) {
       const known = inspectMiddleware(options.middleware as Middleware);
       this.middleware = options.middleware as Middleware;
@@ -163,15 +179,15 @@ export class Sessions<View = unknown> {
     } else {
       const { store, lease: _l, maxStale: _m, absoluteTimeout: _a, ...rest } = options;
       const { middleware: _mw, view: _v, routes: _r, ...sessionOptions } = rest;
-      const secrets = secretsOf(sessionOptions.secret);
       this.#trust = new ProxyTrust(options.proxy);
       this.store = store ? liveStore(store) : memoryStore();
       this.#ownsStore = this.store !== store;
       this.middleware = createMiddleware({ ...sessionOptions, store: this.store }, this.#trust);
-      this.#findId = fromCookie(sessionOptions.name ?? "connect.sid", secrets);
+      this.#findId = fromCookie(sessionOptions.name ?? "connect.sid", secrets as Secrets);
       this.#cookiePath = typeof sessionOptions.cookie === "object" ? sessionOptions.cookie.path : undefined;
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
+    this.#tickets = secrets && new Tickets(secrets, "ticket", this.store, ticketLifetime);
     const views = new Views(view, (error) => this.#fail(error));
     this.routes = createRoutes({
       middleware: this.middleware,
@@ -180,6 +196,7 @@ export class Sessions<View = unknown> {
       trust: this.#trust,
       rules: { origins, requireOrigin: false },
       views,
+      tickets: this.#tickets,
       failed: (error) => this.#fail(error),
     });
     this.#registry = new Registry(
@@ -211,7 +228,7 @@ export class Sessions<View = unknown> {
    * ```
    */
   attach(server: object, options: AttachOptions = {}): this {
-    const { missing = "reject", requireOrigin = false, sessionId } = options;
+    const { missing = "reject", requireOrigin = false, sessionId, tickets = false } = options;
     if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
       throw new SessionError("OPTION_INVALID", { detail: 'missing is "reject", "anonymous" or "create".' });
     }
@@ -219,6 +236,7 @@ export class Sessions<View = unknown> {
     if (sessionId !== undefined && typeof sessionId !== "function") {
       throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
     }
+    if (tickets) this.#checkTickets(server, missing);
     const attachTo = this.#adapterFor(server);
     const findId = sessionId ? fromReader(sessionId, this.#findId) : this.#findId;
     const admission = new Admission(
@@ -230,7 +248,7 @@ export class Sessions<View = unknown> {
         refused: (refusal) => this.#emit("refused", refusal),
         failed: (error) => this.#fail(error),
       },
-      { missing, origins, requireOrigin, findId },
+      { missing, origins, requireOrigin, findId, tickets: tickets ? this.#tickets : undefined },
     );
     attachTo({
       admission,
@@ -341,6 +359,17 @@ export class Sessions<View = unknown> {
       await this.#registry.close();
     } finally {
       if (this.#ownsStore) this.store.close();
+    }
+  }
+
+  #checkTickets(server: object, missing: Missing): void {
+    if (!this.#tickets) throw withoutSecret();
+    if (missing === "create") {
+      const detail = 'With missing: "create" every client has a session before its ticket is seen.';
+      throw new SessionError("OPTION_INVALID", { detail });
+    }
+    if (!isServer(server) && !isNamespace(server) && !isWebSocketServer(server)) {
+      throw new SessionError("OPTION_INVALID", { detail: "Engine.IO has no place for a ticket." });
     }
   }
 
@@ -460,7 +489,9 @@ function heldSession(target: Target): SessionData | undefined {
     : undefined;
 }
 
-function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buffer)[] {
+type Secrets = readonly (string | Buffer)[];
+
+function secretsOf(secret: SessionOptions["secret"] | undefined): Secrets {
   const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
   const isUsable = (one: unknown): boolean => (typeof one === "string" ? one !== "" : Buffer.isBuffer(one));
   if (secrets.length === 0 || !secrets.every(isUsable)) {
@@ -468,7 +499,7 @@ function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buff
       detail: "secret is a string, or a list of strings of which the first signs.",
     });
   }
-  return secrets as (string | Buffer)[];
+  return secrets as Secrets;
 }
 
 function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {

@@ -1,11 +1,13 @@
 // The session routes: a page asks what it may see of its session, and has its cookie renewed. Plain Connect middleware,
 // to be mounted at a path. Refuses pages of other origins before it looks at the session.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
 import createDebug from "debug";
 import { type SessionCode, SessionError, verdict } from "../errors.js";
 import type { FindId } from "../handshake/credentials.js";
-import { type OriginRules, refusedPage } from "../handshake/origin.js";
+import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy.js";
+import { type Tickets, withoutSecret } from "../handshake/ticket.js";
 import { type Shown, timeUntil, type Views } from "../live/view.js";
 import type { LiveStore } from "../store/live-store.js";
 import { deadlineOf, timesOf } from "../store/record.js";
@@ -21,6 +23,8 @@ export interface RoutesParts {
   readonly trust: ProxyTrust;
   readonly rules: OriginRules;
   readonly views: Views;
+  /** Tickets for sockets; undefined where there is no secret for them. */
+  readonly tickets: Tickets | undefined;
   failed(error: unknown): void;
 }
 
@@ -29,6 +33,7 @@ export function createRoutes(parts: RoutesParts): Middleware {
   const routes: { readonly [path in string]?: Route } = {
     "/": { method: "GET", run: look },
     "/renew": { method: "POST", run: renew },
+    "/ticket": { method: "POST", run: issue },
   };
   return (request, response, next) => {
     const route = routes[pathOf(request)];
@@ -51,6 +56,7 @@ type SessionRequest = IncomingMessage & { session?: Session; sessionID?: string 
 /** A request with its session. */
 interface Visit {
   readonly parts: RoutesParts;
+  readonly request: SessionRequest;
   readonly id: string;
   readonly session: Session;
   readonly response: ServerResponse;
@@ -72,6 +78,11 @@ async function renew({ parts, id, session, response }: Visit): Promise<void> {
   // express-session sends the cookie of a session that was changed: it is, for as long as it looks.
   session["__renewed"] = true;
   send(response, 200, { in: left }, () => delete session["__renewed"]);
+}
+
+async function issue({ parts, id, request, response }: Visit): Promise<void> {
+  if (!parts.tickets) throw withoutSecret();
+  send(response, 200, await parts.tickets.issue(id, originOfPage(request, parts.trust)));
 }
 
 /** What a page is told of its session. The request counts as activity, as express-session will have it. */
@@ -106,7 +117,7 @@ async function answer(
     response.setHeader("Access-Control-Allow-Headers", "content-type");
     response.writeHead(204).end();
   } else if (request.method === method) {
-    await run({ parts, response, ...(await enter(parts, request, response)) });
+    await run({ parts, request, response, ...(await enter(parts, request, response)) });
   } else {
     response.setHeader("Allow", method);
     response.writeHead(405).end();
@@ -131,11 +142,7 @@ async function enter(
 ): Promise<Pick<Visit, "id" | "session">> {
   const found = findId(request);
   if ("code" in found) throw new SessionError(found.code);
-  if (!request.session) {
-    await new Promise<void>((resolve, reject) => {
-      middleware(request, response, (error) => (error ? reject(error as Error) : resolve()));
-    });
-  }
+  if (!request.session) await promisify(middleware)(request, response);
   const { session, sessionID } = request;
   // It lets requests by while its store says that it is disconnected.
   if (!session) throw new SessionError("STORE_UNAVAILABLE");

@@ -4,8 +4,9 @@ import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
+import type { SocketSession } from "../live/session-object.js";
 import type { Shown } from "../live/view.js";
-import type { Admission } from "./admission.js";
+import { type Admission, isCurable } from "./admission.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
 import { addCookie, type Headers } from "./headers.js";
 
@@ -32,9 +33,11 @@ interface Socket {
   readonly client: Client;
   readonly handshake: object;
   readonly nsp: Namespace;
+  readonly session?: SocketSession;
   onevent(packet: unknown): void;
   emit(event: string, ...values: unknown[]): unknown;
   join(room: string): unknown;
+  leave(room: string): unknown;
   disconnect(close?: boolean): unknown;
   _cleanup(): void;
 }
@@ -42,7 +45,6 @@ interface Socket {
 interface Auth {
   readonly pid?: unknown;
   readonly offset?: unknown;
-  /** What the client helper puts in beside the application's own. */
   readonly session?: unknown;
 }
 
@@ -191,10 +193,17 @@ class SocketIoConnection extends SessionConnection<Socket> {
   /** Resolves when it is decided; `barred` then says why not. */
   decided: Promise<void> | undefined;
   #client: Client | undefined;
+  /** Where tickets are taken: the origin of the page, which a ticket must be of. */
+  readonly #origin: string | undefined;
+  /** Whether nobody was told yet why the client is refused: a ticket may have come. */
+  #isUnreported = false;
 
   constructor(conn: EngineSocket, owner: Connections) {
     super(owner.parts);
     this.#owner = owner;
+    const { admission } = owner.parts;
+    // The application may drop the request to save memory.
+    if (admission.takesTickets) this.#origin = admission.originOf(conn.request);
     this.decide(conn);
     conn.on("close", owner.closed);
   }
@@ -212,9 +221,36 @@ class SocketIoConnection extends SessionConnection<Socket> {
   }
 
   async #decide(conn: EngineSocket): Promise<void> {
-    await this.admit(conn.request, conn.server.opts.cors || undefined);
+    const { takesTickets } = this.parts.admission;
+    await this.admit(conn.request, conn.server.opts.cors || undefined, takesTickets);
+    this.#isUnreported = takesTickets && isCurable(this.barred);
+    this.#settle(conn);
+  }
+
+  #settle(conn: EngineSocket): void {
     if (conn.readyState !== "open" && conn.readyState !== "opening") this.release();
     this.decided = undefined;
+  }
+
+  /** Judges one CONNECT: by its ticket, where it brings one. Answers with the code of a refusal. */
+  async judge(conn: EngineSocket, ticket: string | undefined): Promise<ErrorCode | undefined> {
+    // Those of several namespaces come at once, and only one of them brings the connection its session.
+    while (this.decided) await this.decided;
+    if (ticket === undefined || this.#origin === undefined) {
+      if (this.barred !== undefined && this.#isUnreported) this.parts.admission.report(this.barred, conn.request);
+      this.#isUnreported = false;
+      return this.barred;
+    }
+    const { session } = this;
+    let refused: ErrorCode | undefined;
+    this.decided = this.redeem(ticket, this.#origin, conn.request).then((code) => {
+      refused = code;
+      this.#settle(conn);
+    });
+    await this.decided;
+    // Those that are open were anonymous.
+    if (this.session !== session) this.#rebind(undefined);
+    return refused;
   }
 
   /** Gives a socket its session, before any middleware sees it. */
@@ -224,6 +260,23 @@ class SocketIoConnection extends SessionConnection<Socket> {
     if (request) this.parts.bound(request);
     this.bind(socket, socket.handshake, request);
     socket.onevent = this.#owner.gated;
+  }
+
+  /** Gives the open sockets the session that the connection has now. */
+  #rebind(roomBefore: string | undefined): void {
+    const { room } = this;
+    for (const socket of this.#sockets) {
+      if (roomBefore !== undefined) socket.leave(roomBefore);
+      if (room !== undefined) socket.join(room);
+      this.bindSocket(socket);
+      this.greet(socket);
+    }
+  }
+
+  /** The open sockets that are ours. */
+  get #sockets(): Socket[] {
+    const sockets = [...(this.#client?.sockets.values() ?? [])];
+    return sockets.filter(({ onevent }) => onevent === this.#owner.gated);
   }
 
   // --- the view ---
@@ -236,9 +289,7 @@ class SocketIoConnection extends SessionConnection<Socket> {
   }
 
   show(shown: Shown): void {
-    for (const socket of this.#client?.sockets.values() ?? []) {
-      if (socket.onevent === this.#owner.gated && this.#isShown(socket)) send(socket, "session:view", shown);
-    }
+    for (const socket of this.#sockets) if (this.#isShown(socket)) send(socket, "session:view", shown);
   }
 
   #isShown(socket: Socket): boolean {
@@ -253,7 +304,7 @@ class SocketIoConnection extends SessionConnection<Socket> {
     const client = this.#client;
     // Without a socket nobody can be told: the next CONNECT is turned down.
     if (!client) return;
-    const sockets = [...client.sockets.values()].filter(({ onevent }) => onevent === this.#owner.gated);
+    const sockets = this.#sockets;
     for (const socket of sockets) safely(() => socket.emit("session:end", said));
     // A client that is disconnected by the server stays away; one whose transport closes comes back by itself.
     if (!said.retry) for (const socket of sockets) safely(() => socket.disconnect());
@@ -279,10 +330,10 @@ function guard(namespace: Namespace, connections: Connections): void {
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
     if (connection.barred === "STORE_UNAVAILABLE") connection.decide(client.conn);
-    if (connection.decided) await connection.decided;
+    const refused = await connection.judge(client.conn, takeTicket(auth));
     if (client.conn.readyState !== "open") return;
-    if (connection.barred === undefined) return add.call(namespace, client, auth, done);
-    turnDown(client, namespace, connection.barred);
+    if (refused === undefined) return add.call(namespace, client, auth, done);
+    turnDown(client, namespace, refused);
   };
 
   // The socket gets its session as soon as it exists, on the recovered path too.
@@ -299,6 +350,8 @@ function guard(namespace: Namespace, connections: Connections): void {
     const connection = connectionFor(socket.client);
     const { barred, room } = connection;
     if (barred === undefined) {
+      // It may have got another while middlewares ran.
+      if (socket.session !== connection.session) connection.bindSocket(socket);
       if (room !== undefined) socket.join(room);
       // Right after the answer to CONNECT: before anything that the application's handlers send.
       return doConnect.call(namespace, socket, (connected) => {
@@ -314,8 +367,27 @@ function guard(namespace: Namespace, connections: Connections): void {
 /** Sockets whose client is the helper. */
 const helped = new WeakSet<Socket>();
 
-function isHelper({ session }: Auth): boolean {
-  return typeof session === "object" && session !== null && (session as { v?: unknown }).v === 1;
+/** What the client helper puts in beside the application's own `auth`. */
+interface HelperAuth {
+  readonly v?: unknown;
+  ticket?: unknown;
+}
+
+function helperAuth(auth: Auth): HelperAuth | undefined {
+  return typeof auth.session === "object" && auth.session !== null ? auth.session : undefined;
+}
+
+function isHelper(auth: Auth): boolean {
+  return helperAuth(auth)?.v === 1;
+}
+
+/** The ticket of a CONNECT, which nobody else gets to see. What is no text is a bad one. */
+function takeTicket(auth: Auth): string | undefined {
+  const sent = helperAuth(auth);
+  if (sent?.ticket === undefined || sent.ticket === null) return undefined;
+  const { ticket } = sent;
+  delete sent.ticket;
+  return typeof ticket === "string" ? ticket : "";
 }
 
 /** Sends an event as it is: not kept for connection state recovery, as what is shown would be old by then. */
