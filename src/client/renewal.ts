@@ -30,7 +30,7 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
   const pause = (ms: number): Promise<void> =>
     new Promise((resolve) => {
       wake = resolve;
-      timer = setTimeout(resolve, Math.min(ms, interval, longest));
+      timer = setTimeout(resolve, Math.min(ms, longest));
     });
 
   const remember = (): void => {
@@ -42,18 +42,27 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
     }
   };
 
-  const latestOfAll = (): number => {
+  /** When the cookie may be renewed again: an interval after the latest renewal in any tab. */
+  const nextTime = (): number => {
+    let told = latest;
     try {
-      return Math.max(latest, Number(here.localStorage?.[name] ?? 0));
+      told = Math.max(told, Number(here.localStorage?.[name] ?? 0));
     } catch {
-      return latest;
+      // As above.
     }
+    // One that is to come was noted before the clock was set back.
+    return told > Date.now() ? 0 : told + interval;
   };
 
-  // In turn with the other tabs: the lock is kept until the interval is over. What a tab remembered that was closed
-  // or reloaded meanwhile, and without TLS, where there are no locks, is in the storage.
+  const { locks } = here.navigator ?? {};
+
+  // In turn with the other tabs: the lock is kept until the interval is over. What a tab noted that was closed or
+  // reloaded meanwhile is in the storage. Without TLS there are no locks: then nobody knows whose turn it is, and
+  // those who wait for the same moment must not all wake at once.
   const turn = async (): Promise<void> => {
-    await pause(latestOfAll() + interval - Date.now());
+    for (let wait; isDue && (wait = nextTime() - Date.now()) > 0;) {
+      await pause(wait + (locks ? 0 : (Math.random() * interval) / 4));
+    }
     if (!isDue) return;
     isDue = false;
     remember();
@@ -70,7 +79,7 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
       isWaiting = false;
       if (isDue) active();
     };
-    void (here.navigator?.locks?.request(name, turn) ?? turn()).then(done, () => {});
+    void (locks?.request(name, turn) ?? turn()).then(done, () => {});
   };
 
   return {

@@ -110,9 +110,13 @@ describe("the end", () => {
       },
     });
     const [page] = await logIn(chromium, app.url);
-    await page.evaluate("socket.disconnect()");
-    await page.evaluate("socket.auth.isGreedy = true; socket.connect()");
-    await page.evaluate(`new Promise((resolve) => socket.once("connect_error", resolve)).then(() => 1)`);
+    const refused = `new Promise((resolve) => {
+      socket.once("connect_error", ({ data }) => resolve(data.code));
+      socket.disconnect();
+      socket.auth.isGreedy = true;
+      socket.connect();
+    })`;
+    expect(await page.evaluate(refused)).toBe("TOO_MANY");
     expect(await heard(page, "end")).toEqual([]);
   });
 
