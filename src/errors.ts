@@ -144,9 +144,10 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     retry: false,
   },
   REGENERATE_NEEDS_HTTP: {
-    what: "A session cannot be regenerated from a socket.",
-    cause: "The new id must reach the browser in a Set-Cookie header, and an open socket cannot send one.",
-    fix: "Call req.session.regenerate() in an HTTP route; the sockets come back with the new cookie by themselves.",
+    what: "The browser did not get the cookie of a new session: the session is the old one.",
+    cause:
+      "The new id must reach the browser in a Set-Cookie header, and an open socket cannot send one: it takes a Socket.IO client with socket-session/client, and the session routes within its reach.",
+    fix: "Use withSession() in the page and mount sessions.routes, or call req.session.regenerate() in an HTTP route.",
     retry: false,
   },
   SESSIONS_CLOSED: {

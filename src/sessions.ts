@@ -10,7 +10,7 @@ import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js"
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
 import { Tickets, withoutSecret } from "./handshake/ticket.js";
-import { createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
+import { createEmpty, createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
 import { AnonymousSession } from "./live/anonymous.js";
 import { ActiveSession, type LiveSession } from "./live/live-session.js";
@@ -19,6 +19,7 @@ import { operations } from "./live/session-object.js";
 import { type ViewFunction, Views } from "./live/view.js";
 import { Admission, type Missing, type Refusal } from "./servers/admission.js";
 import { type ServerParts } from "./servers/connection.js";
+import { collectTimeout, type Mover, regenerate } from "./servers/regeneration.js";
 import { attachEngineServer, isEngineServer } from "./servers/engine.io.js";
 import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
 import { attachWebSocketServer, isWebSocketServer } from "./servers/ws.js";
@@ -132,6 +133,7 @@ export class Sessions<View = unknown> {
    * - `GET /`: `{ view, in }`, what the `view` option gives and the ms until the session ends (null: never).
    * - `POST /renew`: `{ in }`; counts as activity and sends the cookie anew.
    * - `POST /ticket`: `{ ticket, in }`; lets a page of this origin into this session once, see `attach({ tickets })`.
+   * - `POST /collect`: `{ view, in }` and a cookie; for the client helper, after `socket.session.regenerate()`.
    * - Refusals are `{ code, retry }`, with status 401, 403 (`ORIGIN_REFUSED`) or 503 (`STORE_UNAVAILABLE`).
    *
    * @example
@@ -150,6 +152,7 @@ export class Sessions<View = unknown> {
   readonly #findId: FindId;
   /** Undefined where there is no secret for them. */
   readonly #tickets: Tickets | undefined;
+  readonly #collectTickets: Tickets | undefined;
   readonly #cookiePath: string | undefined;
   readonly #ownsStore: boolean;
   readonly #anonymous = new AnonymousSession();
@@ -188,6 +191,7 @@ export class Sessions<View = unknown> {
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
     this.#tickets = secrets && new Tickets(secrets, "ticket", this.store, ticketLifetime);
+    this.#collectTickets = secrets && new Tickets(secrets, "collect", this.store, collectTimeout);
     const views = new Views(view, (error) => this.#fail(error));
     this.routes = createRoutes({
       middleware: this.middleware,
@@ -197,6 +201,7 @@ export class Sessions<View = unknown> {
       rules: { origins, requireOrigin: false },
       views,
       tickets: this.#tickets,
+      collectTickets: this.#collectTickets,
       failed: (error) => this.#fail(error),
     });
     this.#registry = new Registry(
@@ -377,7 +382,8 @@ export class Sessions<View = unknown> {
   #adapterFor(server: object): (parts: ServerParts) => void {
     if (isServer(server) || isNamespace(server)) {
       this.#checkPath(isServer(server) ? server.path() : server.server.path());
-      return (parts) => attachSocketIo(server, { ...parts, roomOf });
+      return (parts) =>
+        attachSocketIo(server, { ...parts, roomOf, regenerate: (mover, request) => this.#regenerate(mover, request) });
     }
     if (isWebSocketServer(server)) {
       this.#checkPath(server.options.path);
@@ -386,6 +392,16 @@ export class Sessions<View = unknown> {
     if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
     this.#checkPath(server.opts.path);
     return (parts) => attachEngineServer(server, parts);
+  }
+
+  #regenerate(mover: Mover, request: IncomingMessage | null | undefined): Promise<void> {
+    const parts = { registry: this.#registry, store: this.store, tickets: this.#collectTickets };
+    return regenerate(parts, mover, () =>
+      createEmpty(this.middleware, this.store, request, {
+        path: this.#cookiePath ?? "/",
+        isSecure: request ? this.#trust.isSecure(request) : false,
+      }),
+    );
   }
 
   #checkPath(path: string | null | undefined): void {

@@ -1,5 +1,6 @@
-// The session routes: a page asks what it may see of its session, and has its cookie renewed. Plain Connect middleware,
-// to be mounted at a path. Refuses pages of other origins before it looks at the session.
+// The session routes: a page asks what it may see of its session, has its cookie renewed, gets tickets for sockets and
+// collects the cookie of a session that a socket has made. Plain Connect middleware, to be mounted at a path. Refuses
+// pages of other origins before it looks at the session.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import createDebug from "debug";
@@ -25,6 +26,8 @@ export interface RoutesParts {
   readonly views: Views;
   /** Tickets for sockets; undefined where there is no secret for them. */
   readonly tickets: Tickets | undefined;
+  /** Tickets for the cookies of new sessions, held by whoever has the old cookie; undefined likewise. */
+  readonly collectTickets: Tickets | undefined;
   failed(error: unknown): void;
 }
 
@@ -34,6 +37,7 @@ export function createRoutes(parts: RoutesParts): Middleware {
     "/": { method: "GET", run: look },
     "/renew": { method: "POST", run: renew },
     "/ticket": { method: "POST", run: issue },
+    "/collect": { method: "POST", run: collect },
   };
   return (request, response, next) => {
     const route = routes[pathOf(request)];
@@ -51,7 +55,7 @@ export function createRoutes(parts: RoutesParts): Middleware {
 // --- the routes ---
 
 type Session = Record<string, unknown>;
-type SessionRequest = IncomingMessage & { session?: Session; sessionID?: string };
+type SessionRequest = IncomingMessage & { session?: Session; sessionID?: string; body?: unknown };
 
 /** A request with its session. */
 interface Visit {
@@ -83,6 +87,20 @@ async function renew({ parts, id, session, response }: Visit): Promise<void> {
 async function issue({ parts, id, request, response }: Visit): Promise<void> {
   if (!parts.tickets) throw withoutSecret();
   send(response, 200, await parts.tickets.issue(id, originOfPage(request, parts.trust)));
+}
+
+/** Gives the browser the cookie of the session that has taken this one's place, see `servers/regeneration.ts`. */
+async function collect({ parts, id: old, request, response }: Visit): Promise<void> {
+  const { store, collectTickets } = parts;
+  if (!collectTickets) throw withoutSecret();
+  const { ticket } = await bodyOf(request);
+  const id = await collectTickets.redeem(ticket, old);
+  const data = await promisify(store.get.bind(store))(id);
+  if (!data) throw new SessionError("TICKET_INVALID");
+  // As req.session.regenerate() does: express-session then sets the cookie.
+  request.sessionID = id;
+  store.createSession(request as never, data);
+  send(response, 200, await shown(parts, id));
 }
 
 /** What a page is told of its session. The request counts as activity, as express-session will have it. */
@@ -172,6 +190,23 @@ const statusOf: { readonly [Code in SessionCode]: number } = {
 function pathOf({ url = "/" }: IncomingMessage): string {
   const end = url.indexOf("?");
   return (end === -1 ? url : url.slice(0, end)) || "/";
+}
+
+const longestBody = 8192;
+
+/** The JSON body, read by the application's parser or here; empty where it is no JSON object. */
+async function bodyOf(request: SessionRequest): Promise<{ ticket?: unknown }> {
+  if (typeof request.body === "object" && request.body !== null) return request.body;
+  let text = "";
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    text += piece.toString("latin1");
+    if (text.length > longestBody) return {};
+  }
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch {
+    return {};
+  }
 }
 
 function send(response: ServerResponse, status: number, body: object, headSent?: () => void): void {

@@ -22,7 +22,7 @@ export interface Connection {
 export interface LiveSession {
   /** The session id. Keep it out of logs and payloads. */
   readonly id: string;
-  /** The data, the same object as `socket.session`. */
+  /** The data: what `socket.session` is, too. */
   readonly data: SocketSession;
   /** Number of connections on this node. */
   readonly connections: number;

@@ -95,11 +95,13 @@ export abstract class SessionConnection<Receiver> implements Connection {
     }
     // Some transports still hand over what came before the other side has agreed to close.
     if (this.barred !== undefined) return;
-    const mayEnter = this.live ? this.live.enter() : true;
+    const { live } = this;
+    const mayEnter = live ? live.enter() : true;
     if (mayEnter === true) this.deliver(receiver, message);
     else if (mayEnter !== false) {
       this.#waiting = [{ receiver, message }];
-      void mayEnter.then((isChecked) => this.#flush(isChecked));
+      // With another session now, what waited is not lost to the old one's end.
+      void mayEnter.then((isChecked) => this.#flush(isChecked || this.live !== live));
     }
   }
 

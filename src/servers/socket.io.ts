@@ -4,11 +4,13 @@ import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
-import type { SocketSession } from "../live/session-object.js";
+import type { ActiveSession } from "../live/live-session.js";
+import { regenerable, type SocketSession } from "../live/session-object.js";
 import type { Shown } from "../live/view.js";
 import { type Admission, isCurable } from "./admission.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
 import { addCookie, type Headers } from "./headers.js";
+import { collectTimeout, type Mover } from "./regeneration.js";
 
 // The parts of Socket.IO 4 that are used. Those with an underscore are not documented, but have been the same since
 // 4.6; attach() checks that they are there.
@@ -89,6 +91,8 @@ export interface Server {
 export interface SocketIoParts extends ServerParts {
   /** The room of a session: a hash of its id. */
   roomOf(id: string): string;
+  /** Gives a connection a new session. */
+  regenerate(mover: Mover, request: IncomingMessage | null | undefined): Promise<void>;
 }
 
 /** True for a Socket.IO Server. */
@@ -187,7 +191,7 @@ class Connections {
 }
 
 /** One transport connection, shared by all its namespaces. */
-class SocketIoConnection extends SessionConnection<Socket> {
+class SocketIoConnection extends SessionConnection<Socket> implements Mover {
   declare readonly parts: SocketIoParts;
   readonly #owner: Connections;
   /** Resolves when it is decided; `barred` then says why not. */
@@ -197,6 +201,16 @@ class SocketIoConnection extends SessionConnection<Socket> {
   readonly #origin: string | undefined;
   /** Whether nobody was told yet why the client is refused: a ticket may have come. */
   #isUnreported = false;
+
+  /** The session as this connection has it, where its page can collect a cookie. */
+  #face: { readonly live: ActiveSession; readonly session: SocketSession } | undefined;
+  #isHelped = false;
+  #regenerating: Promise<void> | undefined;
+  /** Called when the page says that it has collected its cookie, and when it has gone. */
+  #answered: (() => void) | undefined;
+  #successor: ActiveSession | undefined;
+  /** The sockets that were open when their page was asked: a handler goes on with one that has closed, too. */
+  #asked: readonly Socket[] = none;
 
   constructor(conn: EngineSocket, owner: Connections) {
     super(owner.parts);
@@ -241,7 +255,7 @@ class SocketIoConnection extends SessionConnection<Socket> {
       this.#isUnreported = false;
       return this.barred;
     }
-    const { session } = this;
+    const { live } = this;
     let refused: ErrorCode | undefined;
     this.decided = this.redeem(ticket, this.#origin, conn.request).then((code) => {
       refused = code;
@@ -249,8 +263,23 @@ class SocketIoConnection extends SessionConnection<Socket> {
     });
     await this.decided;
     // Those that are open were anonymous.
-    if (this.session !== session) this.#rebind(undefined);
+    if (this.live !== live) this.#rebind(undefined);
     return refused;
+  }
+
+  /** Notes that a socket's client is the helper. */
+  help(socket: Socket): void {
+    helped.add(socket);
+    this.#isHelped = true;
+  }
+
+  override get session(): SocketSession {
+    const { live } = this;
+    if (!this.#isHelped || !live) return super.session;
+    if (this.#face?.live !== live) {
+      this.#face = { live, session: regenerable(live.data, () => this.#regenerate(live)) };
+    }
+    return this.#face.session;
   }
 
   /** Gives a socket its session, before any middleware sees it. */
@@ -296,8 +325,78 @@ class SocketIoConnection extends SessionConnection<Socket> {
     return this.parts.showsAll || helped.has(socket);
   }
 
+  // --- regenerate() ---
+
+  #regenerate(live: ActiveSession): Promise<void> {
+    // Somebody has kept the session that was.
+    if (live !== this.live) return Promise.reject(new SessionError(live.ended ?? "SESSION_ROTATED"));
+    this.#regenerating ??= this.parts.regenerate(this, this.#client?.conn.request).finally(() => {
+      this.#regenerating = undefined;
+    });
+    return this.#regenerating;
+  }
+
+  async ask(ticket: string): Promise<void> {
+    this.#asked = this.#sockets;
+    const socket = this.#asked.find((one) => helped.has(one));
+    if (!socket) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#answered = resolve;
+      timer = setTimeout(resolve, collectTimeout);
+      send(socket, "session:collect", { ticket });
+    });
+    clearTimeout(timer);
+    this.#answered = undefined;
+  }
+
+  expect(successor: ActiveSession): void {
+    this.#successor = successor;
+  }
+
+  cancel(): void {
+    this.#successor?.remove(this);
+    this.#successor = undefined;
+  }
+
+  move(): void {
+    const { room } = this;
+    if (!this.#successor) return;
+    this.live = this.#successor;
+    this.#successor = undefined;
+    for (const socket of this.#asked) this.bind(socket, socket.handshake);
+    this.#asked = none;
+    this.#rebind(room);
+    // It went away meanwhile.
+    if (this.#client?.conn.readyState !== "open") this.release();
+  }
+
+  override end(said: Verdict): void {
+    const isExpected = said.code === "SESSION_ROTATED" && this.#successor?.ended === undefined;
+    if (this.#successor && isExpected) this.move();
+    else super.end(said);
+  }
+
+  override release(): void {
+    super.release();
+    this.#successor?.remove(this);
+    this.#answered?.();
+  }
+
   protected deliver(socket: Socket, packet: unknown): void {
+    if (this.#isHelped && this.#takeAnswer(socket, packet as EventPacket)) return;
     (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
+  }
+
+  /** True for what the helper says to us, and not to the application. */
+  #takeAnswer(socket: Socket, { data, id }: EventPacket): boolean {
+    if (data?.[0] !== "session:collected" || !helped.has(socket)) return false;
+    this.#answered?.();
+    const acknowledge = (): void => {
+      if (id !== undefined) socket.client._packet({ type: ackPacket, nsp: socket.nsp.name, id, data: [] });
+    };
+    void (this.#regenerating ?? Promise.resolve()).then(acknowledge, acknowledge);
+    return true;
   }
 
   protected close(said: Verdict): void {
@@ -340,8 +439,8 @@ function guard(namespace: Namespace, connections: Connections): void {
   namespace._createSocket = async (client, auth) => {
     const connection = connectionFor(client);
     const socket = await restoreOnly(namespace, connection, () => createSocket.call(namespace, client, auth));
+    if (isHelper(auth)) connection.help(socket);
     connection.bindSocket(socket);
-    if (isHelper(auth)) helped.add(socket);
     return socket;
   };
 
@@ -390,9 +489,19 @@ function takeTicket(auth: Auth): string | undefined {
   return typeof ticket === "string" ? ticket : "";
 }
 
+const none: readonly Socket[] = [];
+
+interface EventPacket {
+  readonly data?: readonly unknown[];
+  readonly id?: number;
+}
+
+// Of Socket.IO's protocol, versions 4 and 5.
+const eventPacket = 2;
+const ackPacket = 3;
+
 /** Sends an event as it is: not kept for connection state recovery, as what is shown would be old by then. */
 function send(socket: Socket, event: string, value: unknown): void {
-  const eventPacket = 2;
   socket.client._packet({ type: eventPacket, nsp: socket.nsp.name, data: [event, value] });
 }
 
