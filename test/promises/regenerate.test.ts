@@ -156,6 +156,22 @@ describe("a login over the socket", () => {
     expect(await (await guest.connect()).emitWithAck("who")).toBe("ada");
   });
 
+  it("loses no event that comes meanwhile, not even one that waits for a look into the store", async () => {
+    const store = new LineStore();
+    const { login } = await startWithLogin({ sessions: { store, lease: 1 } });
+    const guest = await login("guest");
+    const socket = await openPage(guest);
+    store.latency = 3;
+    const login1 = socket.emitWithAck("login", "ada");
+    const answers: Promise<unknown>[] = [];
+    const asking = setInterval(() => answers.push(socket.timeout(5000).emitWithAck("who")), 1);
+    expect(await login1).toEqual({ user: "ada" });
+    clearInterval(asking);
+    const users = new Set(await Promise.all(answers));
+    expect([...users].filter((user) => user !== null)).toEqual(["guest", "ada"].filter((user) => users.has(user)));
+    expect(answers.length).toBeGreaterThan(3);
+  });
+
   it("is kept where the client's connection breaks after the cookie was collected", async () => {
     const reports: Report[] = [];
     const { login } = await startWithLogin({

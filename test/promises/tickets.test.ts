@@ -138,6 +138,26 @@ describe("a ticket", () => {
     io.to(sessions.room(ada.sessionId)).emit("hello", "room");
     expect(await heard).toBe("room");
   });
+
+  it("also makes one the session's whose middlewares are still running", async () => {
+    const { browser, io, login } = await startWithTickets({ attach: { ...attach, missing: "anonymous" } });
+    let goOn: (() => void) | undefined;
+    const running = new Promise<void>((resolve) => {
+      io.of("/slow").use((_, next) => {
+        goOn = next;
+        resolve();
+      });
+    });
+    io.of("/slow").on("connection", (socket) => socket.on("who", (done) => done(socket.session.user)));
+    const ada = await login("ada");
+    const slow = browser().socket("/slow", { extraHeaders: { origin: page } });
+    const connecting = connected(slow);
+    await running;
+    await connected(slow.io.socket("/", { auth: showing(await fetchTicket(ada)).auth }));
+    goOn?.();
+    await connecting;
+    expect(await slow.emitWithAck("who")).toBe("ada");
+  });
 });
 
 describe("a ticket lets nobody in", () => {
@@ -204,6 +224,20 @@ describe("a ticket lets nobody in", () => {
     const other = first.io.socket("/chat", { auth: showing(await fetchTicket(eve)).auth });
     await expect(connected(other)).rejects.toMatchObject({ data: invalid });
     expect((await first.emitWithAck("who")).user).toBe("ada");
+  });
+
+  it("beside another session's that comes at the same moment on the same connection", async () => {
+    const { browser, io, login } = await startWithTickets({
+      sessions: { store: liveStore(new session.MemoryStore()) },
+    });
+    io.of("/chat").on("connection", (socket) => socket.on("who", (done) => done({ user: socket.session.user })));
+    const [ada, eve] = [await login("ada"), await login("eve")];
+    const first = browser().socket("/", showing(await fetchTicket(ada)));
+    const chat = first.io.socket("/chat", { auth: showing(await fetchTicket(eve)).auth });
+    const results = await Promise.allSettled([connected(first), connected(chat)]);
+    const [one, other] = results[0].status === "fulfilled" ? [results[0], results[1]] : [results[1], results[0]];
+    expect(one.status).toBe("fulfilled");
+    expect(other).toMatchObject({ status: "rejected", reason: { data: invalid } });
   });
 
   it("who guesses, forges or sends nonsense", async () => {
