@@ -2,7 +2,8 @@
 interface Surroundings {
   readonly location?: object;
   readonly navigator?: { readonly locks?: { request(name: string, held: () => Promise<void>): Promise<unknown> } };
-  readonly localStorage?: Record<string, string>;
+  /** Throws where it may not be used. */
+  readonly localStorage: Record<string, string>;
   addEventListener?(event: string, listener: () => void, options: object): void;
   removeEventListener?(event: string, listener: () => void, options: object): void;
 }

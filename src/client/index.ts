@@ -30,7 +30,7 @@ const patience = 30_000;
 export function withSession<View = unknown>(socket: ClientSocket, options: ClientOptions = {}): ClientSession<View> {
   const { url = "/session", warnBefore = 60_000, ticket = false } = options;
   if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
-    throw Object.assign(new TypeError("withSession(socket, { url, warnBefore in ms })"), { code: "OPTION_INVALID" });
+    throw Object.assign(new TypeError("withSession(socket, { url, warnBefore })"), { code: "OPTION_INVALID" });
   }
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
@@ -41,6 +41,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   /** Whether a session would be news: there was none yet, or the socket was let in without one. */
   let isNew = true;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let renewing: Promise<Answer> | undefined;
 
   const session = {
     view: undefined as View | undefined,
@@ -56,8 +57,8 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     },
     renew,
     close() {
-      for (const [event, listener] of handlers) socket.off(event, listener);
-      socket.offAnyOutgoing(renewal.active);
+      for (const [event, listener] of handlers) socket.off(event, listener as never);
+      socket.offAnyOutgoing(renewal.active as never);
       for (const event of inputs) here.removeEventListener?.(event, renewal.active, passive);
       rest();
       tabs.close();
@@ -82,7 +83,10 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
 
   /** The server turned this client away or sends it off. */
   function dismissed({ code, retry }: Said): void {
-    if (code === "SESSION_ROTATED") isRotating = isNew = true;
+    if (code === "SESSION_ROTATED") {
+      isRotating = isNew = true;
+      renewal.renewed();
+    }
     // A new session may not be stored yet when its cookie is there.
     const mayReturn = retry || (isRotating && code === "SESSION_UNKNOWN");
     if (mayReturn && code !== "STORE_UNAVAILABLE") since ||= Date.now();
@@ -134,7 +138,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   }
 
   async function renew(): Promise<boolean> {
-    const answer = await ask(`${url}/renew`);
+    const answer = await (renewing = ask(`${url}/renew`));
     if (answer.in === undefined) {
       if (answer.code && !answer.retry && !isRotating) {
         end(answer.code);
@@ -219,19 +223,22 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     [
       "session:collect",
       async (order: { ticket: string }) => {
-        const answer = await ask(`${url}/collect`, order);
-        if (answer.code || answer.in === undefined) return;
-        socket.emit("session:collected", () => {});
-        take(answer);
+        renewal.renewed();
+        // An answer with the old cookie must not come after the one with the new.
+        await renewing;
+        const { in: life } = await ask(`${url}/collect`, order);
+        // The server sees for itself whether the cookie was collected.
+        socket.emit("session:collected" as never, (() => {}) as never);
+        if (life !== undefined) lasts(life);
       },
     ],
   ];
-  for (const [event, listener] of handlers) socket.on(event, listener);
+  for (const [event, listener] of handlers) socket.on(event, listener as never);
 
   // What the server counts as activity, and what the user does on the page.
   const inputs = ["pointerdown", "keydown", "wheel"];
   const passive = { capture: true, passive: true };
-  socket.onAnyOutgoing(renewal.active);
+  socket.onAnyOutgoing(renewal.active as never);
   for (const event of inputs) here.addEventListener?.(event, renewal.active, passive);
   return session;
 }

@@ -33,11 +33,12 @@ export interface ClientSocket {
   readonly io: { readonly engine: unknown };
   auth: unknown;
   sendBuffer: unknown[];
-  on(event: string, listener: (...values: never[]) => void): unknown;
-  off(event: string, listener: (...values: never[]) => void): unknown;
-  onAnyOutgoing(listener: (...values: never[]) => void): unknown;
-  offAnyOutgoing(listener: (...values: never[]) => void): unknown;
-  emit(event: string, ...values: unknown[]): unknown;
+  // `never`: whatever events an application has typed, its socket fits.
+  on(event: string, listener: never): unknown;
+  off(event: string, listener: never): unknown;
+  onAnyOutgoing(listener: never): unknown;
+  offAnyOutgoing(listener: never): unknown;
+  emit(event: never, done: never): unknown;
   connect(): unknown;
   disconnect(): unknown;
 }

@@ -12,11 +12,14 @@ export interface Renewal {
   active(): void;
   /** The session lasts this long, in ms; null: for ever. */
   lasts(life: number | null): void;
-  /** The cookie was renewed, here or in another tab. */
+  /** The cookie is new: renewed, here or in another tab, or another session's. */
   renewed(): void;
   /** Forgets all; goes on when it is told again how long a session lasts. */
   stop(): void;
 }
+
+/** How long a renewal waits for what the user did to have its effect, in ms. */
+const grace = 1000;
 
 /** `renew` resolves with whether it did. Tabs that give the same `name` take turns. */
 export function createRenewal(name: string, renew: () => Promise<boolean>): Renewal {
@@ -36,9 +39,9 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
   const remember = (): void => {
     latest = Date.now();
     try {
-      if (here.localStorage) here.localStorage[name] = String(latest);
+      here.localStorage[name] = String(latest);
     } catch {
-      // Some browsers throw where they keep nothing; then the lock alone keeps the tabs apart.
+      // There is none, or it may not be used: then the lock alone keeps the tabs apart.
     }
   };
 
@@ -46,7 +49,7 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
   const nextTime = (): number => {
     let told = latest;
     try {
-      told = Math.max(told, Number(here.localStorage?.[name] ?? 0));
+      told = Math.max(told, Number(here.localStorage[name] ?? 0));
     } catch {
       // As above.
     }
@@ -60,8 +63,13 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
   // reloaded meanwhile is in the storage. Without TLS there are no locks: then nobody knows whose turn it is, and
   // those who wait for the same moment must not all wake at once.
   const turn = async (): Promise<void> => {
-    for (let wait; isDue && (wait = nextTime() - Date.now()) > 0;) {
+    // Never at once: what the user does may be a login, whose new cookie a late answer to a renewal would overwrite. When
+    // the login has replaced the session, nothing is due any more.
+    let wait = Math.max(nextTime() - Date.now(), grace);
+    while (wait > 0) {
       await pause(wait + (locks ? 0 : (Math.random() * interval) / 4));
+      // Another tab may have been first.
+      wait = isDue ? nextTime() - Date.now() : 0;
     }
     if (!isDue) return;
     isDue = false;

@@ -230,6 +230,37 @@ describe("rotation", () => {
   });
 });
 
+describe("a login over the socket", () => {
+  it("gives the browser a cookie that HTTP takes, and the socket goes on", async () => {
+    const app = await startClientApp({ setup: withLogin });
+    const pages = await logIn(chromium, app.url, 2);
+    const [first, second] = pages;
+    const [before] = await first.context().cookies();
+    expect(await first.evaluate(`socket.emitWithAck("login", "bob")`)).toBe("welcome");
+    for (const page of pages) await sees(page, { user: "bob" });
+    expect(app.asked.filter((path) => path === "/collect")).toHaveLength(1);
+    // Without a visible break here; the other tab comes back, as after any rotation.
+    expect(await heard(first, "connect")).toHaveLength(1);
+    expect(await heard(second, "connect")).toHaveLength(2);
+    for (const page of pages) expect(await heard(page, "end")).toEqual([]);
+    const [after] = await first.context().cookies();
+    expect(after?.httpOnly).toBe(true);
+    expect(after?.value).not.toBe(before?.value);
+    expect(await first.evaluate(`fetch("/session").then((response) => response.json())`)).toEqual({ user: "bob" });
+    await first.evaluate(`post("/set", { user: "eve" })`);
+    for (const page of pages) await sees(page, { user: "eve" });
+  });
+
+  it("fails where the page cannot collect the cookie, and nothing has happened", async () => {
+    const app = await startClientApp({ setup: withLogin });
+    const [page] = await logIn(chromium, app.url);
+    await page.route("**/session/collect", (route) => route.abort());
+    expect(await page.evaluate(`socket.emitWithAck("login", "bob")`)).toBe("REGENERATE_NEEDS_HTTP");
+    expect(await page.evaluate("[session.view, socket.connected]")).toEqual([{ user: "ada" }, true]);
+    expect(await heard(page, "end")).toEqual([]);
+  });
+});
+
 describe("a store that is away", () => {
   it("is no end: the client comes back when it answers", async () => {
     const store = new LineStore();
@@ -272,6 +303,22 @@ function withRotation(parts: Parameters<Setup>[0]): void {
       if (error) return next(error);
       req.session.user = user;
       req.session.save(() => setTimeout(() => res.json({}), delay).unref());
+    });
+  });
+}
+
+/** A login that a socket's event makes. */
+function withLogin({ io }: Parameters<Setup>[0]): void {
+  io.on("connection", (socket) => {
+    socket.on("login", async (user: string, done: (answer: string) => void) => {
+      try {
+        await socket.session.regenerate();
+        socket.session.user = user;
+        await socket.session.save();
+        done("welcome");
+      } catch (error) {
+        done((error as { code: string }).code);
+      }
     });
   });
 }
