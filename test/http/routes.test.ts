@@ -158,6 +158,15 @@ describe("pages of other origins", () => {
     expect(store.asked).toEqual(asked);
   });
 
+  it("are refused where the browser says that they are foreign, whatever their origin", async () => {
+    const { login, url } = await startWithRoutes();
+    const ada = await login();
+    for (const site of ["same-site", "cross-site"]) {
+      const headers = { origin: url, "sec-fetch-site": site };
+      expect((await ada.fetch("/my/session", { headers })).status).toBe(403);
+    }
+  });
+
   it("pass where they are listed, and may read the answer", async () => {
     const origin = "https://app.example.com";
     const { login } = await startWithRoutes({ routes: { origins: [origin] } });
@@ -236,6 +245,10 @@ describe("where the session middleware did not run", () => {
         body: { code: "STORE_UNAVAILABLE", retry: true },
       });
     }
+    store.state = "up";
+    store.touch = (_id, _data, done) => void setImmediate(done as (error: Error) => void, new Error("read-only"));
+    expect((await fetch(url, { headers })).status).toBe(200);
+    expect((await fetch(`${url}/renew`, { method: "POST", headers })).status).toBe(503);
     store.inner.emit("disconnect");
     sessions.store.emit("disconnect");
     expect((await fetch(url, { headers })).status).toBe(503);

@@ -6,6 +6,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { type AttachOptions, createSessions, liveStore, type Refusal } from "../../src/index.js";
 import { type App, type AppOptions, secret, startApp } from "../support/app.js";
 import { type Browser, connected, type Refused, transports } from "../support/browser.js";
+import { LineStore } from "../support/stores.js";
 
 const page = "https://app.example.com";
 const invalid = { code: "TICKET_INVALID", retry: true };
@@ -92,8 +93,12 @@ describe("a ticket", () => {
     expect(await user).toBe("ada");
   });
 
-  it("is not seen in the session, and outlives what others write to it", async () => {
-    const { browser, login, sessions } = await startWithTickets({ sessions: { absoluteTimeout: 60_000 } });
+  it.each([
+    { absoluteTimeout: undefined },
+    { absoluteTimeout: 60_000 },
+    { store: liveStore(new session.MemoryStore()) },
+  ])("is not seen in the session, and outlives what others write to it: %o", async (options) => {
+    const { browser, login, sessions } = await startWithTickets({ sessions: options });
     const ada = await login("ada");
     const socket = await ada.connect();
     const ticket = await fetchTicket(ada);
@@ -199,9 +204,12 @@ describe("a ticket lets nobody in", () => {
   });
 
   it("of an origin that the server refuses, whatever the ticket says", async () => {
-    const { browser, login } = await startWithTickets({ attach: { tickets: true } });
-    const refused = await browser().refused("/", showing(await fetchTicket(await login())));
-    expect(refused).toEqual({ code: "ORIGIN_REFUSED", retry: false });
+    const store = new LineStore();
+    const { browser, login } = await startWithTickets({ attach: { tickets: true }, sessions: { store } });
+    const ticket = await fetchTicket(await login());
+    const asked = { ...store.asked };
+    expect(await browser().refused("/", showing(ticket))).toEqual({ code: "ORIGIN_REFUSED", retry: false });
+    expect(store.asked).toEqual(asked);
   });
 
   it("who has another session", async () => {
@@ -227,13 +235,16 @@ describe("a ticket lets nobody in", () => {
   });
 
   it("beside another session's that comes at the same moment on the same connection", async () => {
-    const { browser, io, login } = await startWithTickets({
-      sessions: { store: liveStore(new session.MemoryStore()) },
-    });
-    io.of("/chat").on("connection", (socket) => socket.on("who", (done) => done({ user: socket.session.user })));
-    const [ada, eve] = [await login("ada"), await login("eve")];
-    const first = browser().socket("/", showing(await fetchTicket(ada)));
+    const store = new LineStore();
+    const { io, login } = await startWithTickets({ sessions: { store } });
+    io.of("/chat").on("connection", () => undefined);
+    const [ada, eve, past] = [await login("ada"), await login("eve"), await login("past")];
+    const { cookie } = past;
+    await past.post("/logout");
+    // A cookie of the past says nothing, but takes its time.
+    const first = past.socket("/", showing(await fetchTicket(ada), page, { cookie }));
     const chat = first.io.socket("/chat", { auth: showing(await fetchTicket(eve)).auth });
+    store.latency = 20;
     const results = await Promise.allSettled([connected(first), connected(chat)]);
     const [one, other] = results[0].status === "fulfilled" ? [results[0], results[1]] : [results[1], results[0]];
     expect(one.status).toBe("fulfilled");
@@ -253,7 +264,7 @@ describe("a ticket lets nobody in", () => {
       ada.sessionId,
       ada.cookies.get("connect.sid"),
       bytes.toString("base64url"),
-      `${ticket}${"A".repeat(5000)}`,
+      `${ticket}AAAA`,
       await fetchTicket(await elsewhere()),
       { toString: () => ticket },
       [ticket],
@@ -297,7 +308,8 @@ describe("a ticket lets nobody in", () => {
 });
 
 test("what is refused is reported once, when it is known", async () => {
-  const { browser, sessions } = await startWithTickets();
+  const { browser, io, sessions } = await startWithTickets();
+  io.of("/chat").on("connection", () => undefined);
   const refusals: string[] = [];
   sessions.on("refused", ({ code }: Refusal) => refusals.push(code));
   const socket = browser().socket("/", { extraHeaders: { origin: page } });
@@ -306,7 +318,8 @@ test("what is refused is reported once, when it is known", async () => {
   socket.io.connect();
   await opened;
   expect(refusals).toEqual([]);
-  await expect(connected(socket)).rejects.toMatchObject({ data: { code: "SESSION_MISSING" } });
+  const both = [socket, socket.io.socket("/chat")].map((one) => connected(one));
+  for (const one of both) await expect(one).rejects.toMatchObject({ data: { code: "SESSION_MISSING" } });
   expect(refusals).toEqual(["SESSION_MISSING"]);
   expect(await browser().refused("/", showing("guess"))).toEqual(invalid);
   expect(refusals).toEqual(["SESSION_MISSING", "TICKET_INVALID"]);
