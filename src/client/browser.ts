@@ -4,8 +4,8 @@ interface Surroundings {
   readonly navigator?: { readonly locks?: { request(name: string, held: () => Promise<void>): Promise<unknown> } };
   /** Throws where it may not be used. */
   readonly localStorage: Record<string, string>;
-  addEventListener?(event: string, listener: () => void, options: object): void;
-  removeEventListener?(event: string, listener: () => void, options: object): void;
+  addEventListener?(event: string, listener: () => void, capture: boolean): void;
+  removeEventListener?(event: string, listener: () => void, capture: boolean): void;
 }
 
 /** The browser, where there is one: a worker lacks the storage, a page without TLS the locks, Node all of it. */

@@ -34,10 +34,10 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   }
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
-  /** When the coming back began, in ms since 1970; 0 while all is well. */
+  /** Since when it waits for a new cookie or a good ticket, in ms since 1970; 0 where it does not. */
   let since = 0;
   let tries = 0;
-  let isRotating = false;
+  let isClosed = false;
   /** Whether a session would be news: there was none yet, or the socket was let in without one. */
   let isNew = true;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -57,11 +57,12 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     },
     renew,
     close() {
-      for (const [event, listener] of handlers) socket.off(event, listener as never);
+      for (const [event, listener] of handlers) socket.off(event as never, listener as never);
       socket.offAnyOutgoing(renewal.active as never);
-      for (const event of inputs) here.removeEventListener?.(event, renewal.active, passive);
-      rest();
+      for (const event of inputs) here.removeEventListener?.(event, renewal.active, true);
       tabs.close();
+      rest();
+      isClosed = true;
     },
   };
   const emit = <Event extends keyof ClientEvents<View>>(event: Event, value: ClientEvents<View>[Event]): void =>
@@ -84,11 +85,11 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   /** The server turned this client away or sends it off. */
   function dismissed({ code, retry }: Said): void {
     if (code === "SESSION_ROTATED") {
-      isRotating = isNew = true;
+      isNew = true;
       renewal.renewed();
     }
     // A new session may not be stored yet when its cookie is there.
-    const mayReturn = retry || (isRotating && code === "SESSION_UNKNOWN");
+    const mayReturn = retry || (since && code === "SESSION_UNKNOWN");
     if (mayReturn && code !== "STORE_UNAVAILABLE") since ||= Date.now();
     if (!mayReturn || (since && Date.now() - since > patience)) end(code as ClientCode);
     else {
@@ -120,6 +121,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   // --- what the page knows ---
 
   function lasts(life: number | null, isRenewal = session.expiring !== undefined): void {
+    if (isClosed) return;
     session.expiring = undefined;
     if (isRenewal) emit("renewed", { in: life });
     renewal.lasts(life);
@@ -140,7 +142,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   async function renew(): Promise<boolean> {
     const answer = await (renewing = ask(`${url}/renew`));
     if (answer.in === undefined) {
-      if (answer.code && !answer.retry && !isRotating) {
+      if (answer.code && !answer.retry && !since) {
         end(answer.code);
         socket.disconnect();
       }
@@ -160,7 +162,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     if ("renewed" in message) {
       if (!session.ended) renewed(message.renewed);
     } else if ("login" in message) {
-      if (session.ended || (isNew && socket.connected)) {
+      if (session.ended ? !socket.active : isNew && socket.connected) {
         socket.disconnect();
         socket.connect();
       }
@@ -200,7 +202,6 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
         clearTimeout(timer);
         timer = session.ended = undefined;
         since = tries = 0;
-        isRotating = false;
       },
     ],
     [
@@ -208,7 +209,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
       () => {
         if (session.ended) socket.disconnect();
         // A handshake with the old cookie is answered by closing the transport.
-        else if (isRotating) dismissed({ code: "SESSION_ROTATED", retry: true });
+        else if (since) dismissed({ code: "SESSION_ROTATED", retry: true });
       },
     ],
     [
@@ -233,12 +234,11 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
       },
     ],
   ];
-  for (const [event, listener] of handlers) socket.on(event, listener as never);
+  for (const [event, listener] of handlers) socket.on(event as never, listener as never);
 
   // What the server counts as activity, and what the user does on the page.
   const inputs = ["pointerdown", "keydown", "wheel"];
-  const passive = { capture: true, passive: true };
   socket.onAnyOutgoing(renewal.active as never);
-  for (const event of inputs) here.addEventListener?.(event, renewal.active, passive);
+  for (const event of inputs) here.addEventListener?.(event, renewal.active, true);
   return session;
 }

@@ -34,8 +34,8 @@ export interface ClientSocket {
   auth: unknown;
   sendBuffer: unknown[];
   // `never`: whatever events an application has typed, its socket fits.
-  on(event: string, listener: never): unknown;
-  off(event: string, listener: never): unknown;
+  on(event: never, listener: never): unknown;
+  off(event: never, listener: never): unknown;
   onAnyOutgoing(listener: never): unknown;
   offAnyOutgoing(listener: never): unknown;
   emit(event: never, done: never): unknown;
