@@ -120,6 +120,26 @@ describe("a login over the socket", () => {
     expect(await socket.emitWithAck("login", "ada")).toEqual({ user: "ada" });
   });
 
+  it("works where the handshake's request is dropped, and the cookie belongs to a path", async () => {
+    const { browser } = await startWithLogin({
+      sessions: { cookie: { path: "/my" } },
+      setup: ({ app, io }) => {
+        io.engine.on("connection", (socket: { request: unknown }) => {
+          socket.request = null;
+        });
+        app.post("/my/login", (req, res) => {
+          req.session.user = "guest";
+          res.end();
+        });
+      },
+    });
+    const guest = browser();
+    await guest.post("/my/login");
+    const socket = await openPage(guest);
+    expect(await socket.emitWithAck("login", "ada")).toEqual({ user: "ada" });
+    expect(await guest.get("/my/session")).toMatchObject({ view: "ada" });
+  });
+
   it("moves all namespaces of the connection", async () => {
     const { io, login } = await startWithLogin();
     io.of("/chat").on("connection", (socket) => socket.on("who", (done) => done(socket.session.user)));

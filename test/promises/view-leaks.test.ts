@@ -62,7 +62,7 @@ const data = fc.record({
 const moves = fc.constantFrom("http", "socket", "update", "look", "renew", "ticket", "regenerate", "refused", "reload");
 const life = fc.record({
   first: data,
-  then: fc.array(fc.record({ move: moves, data }), { minLength: 1, maxLength: 6 }),
+  steps: fc.array(fc.record({ move: moves, data }), { minLength: 1, maxLength: 6 }),
   end: fc.constantFrom("/logout", "/rotate"),
   via: fc.constantFrom(...transports),
   absoluteTimeout: fc.boolean(),
@@ -111,7 +111,7 @@ test("every byte that the server writes is free of what the view does not return
   const recorder = new Recorder();
   const apps = { limited: await start(recorder, 3_600_000), unlimited: await start(recorder, undefined) };
   await fc.assert(
-    fc.asyncProperty(life, async ({ first, then, end, via, absoluteTimeout }) => {
+    fc.asyncProperty(life, async ({ first, steps, end, via, absoluteTimeout }) => {
       const { login, browser, sessions } = absoluteTimeout ? apps.limited : apps.unlimited;
       const hidden = new Marks();
       const shown = new Marks();
@@ -130,7 +130,7 @@ test("every byte that the server writes is free of what the view does not return
       await ada.post("/set", fieldsOf(first));
       // Marks of the last view must have been written; what came before it may have been overtaken.
       let socket = await open(ada, { via });
-      for (const step of then) {
+      for (const step of steps) {
         const fields = fieldsOf(step.data);
         if (step.move === "http") await ada.post("/set", fields);
         else if (step.move === "socket") await socket.emitWithAck("set", fields);
