@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import express from "express";
 import { Server } from "socket.io";
@@ -11,6 +12,8 @@ import { createSessions } from "socket-session";
 const nameForm = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{1,19}$/u;
 const longestText = 500;
 const longestHistory = 50;
+
+const nameHint = "A name has 2 to 20 letters, digits, spaces, dots or dashes, and starts with a letter or digit.";
 
 const isText = (value) => typeof value === "string" && value.length <= longestText;
 
@@ -29,13 +32,18 @@ export async function startChat(options = {}) {
   const http = createServer(app);
   const io = new Server(http, { maxHttpBufferSize: 10_000 });
 
-  // 1. One object for HTTP and sockets. The options are express-session's own.
-  const sessions = createSessions({ secret, store, cookie: { sameSite: "lax", maxAge } });
+  // 1. One object for HTTP and sockets. The options are express-session's own, and the view: what a page may know of
+  // its session. Its open tabs are told whenever that changes, whoever changed it.
+  const view = ({ name, unread = 0, draft = "" }) => (name ? { name, unread, draft } : null);
+  const sessions = createSessions({ secret, store, view, cookie: { sameSite: "lax", maxAge } });
 
-  // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one.
+  // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one. The client helper
+  // of the pages uses the routes: to renew the cookie, and to collect a new one.
   app.disable("x-powered-by");
   app.use(protectPage);
   app.use(express.static(join(import.meta.dirname, "public")));
+  app.use(express.static(fileURLToPath(new URL("dist/client", import.meta.resolve("socket-session/package.json")))));
+  app.use("/session", sessions.routes);
   app.use(sessions.middleware);
   app.use(express.urlencoded({ extended: false, limit: "10kb" }));
 
@@ -50,13 +58,8 @@ export async function startChat(options = {}) {
 
   app.post("/login", async (req, res) => {
     // A real application checks a password here.
-    const name = typeof req.body?.name === "string" ? req.body.name.normalize("NFC").trim() : "";
-    if (!nameForm.test(name)) {
-      res.status(400).json({
-        error: "A name has 2 to 20 letters, digits, spaces, dots or dashes, and starts with a letter or digit.",
-      });
-      return;
-    }
+    const name = nameIn(req.body?.name);
+    if (!name) return void res.status(400).json({ error: nameHint });
     await renew(req, { name, unread: 0, draft: "" });
     res.sendStatus(204);
   });
@@ -67,12 +70,7 @@ export async function startChat(options = {}) {
     else res.status(401).json({ error: "Log in first." });
   });
 
-  // The session as HTTP sees it: the same as on the sockets.
-  app.get("/session", (req, res) => {
-    res.set("Cache-Control", "no-store").json(viewOf(req.session, sessions.get(req)));
-  });
-
-  // HTTP writes the field that the sockets write, too. Open tabs hear of it through "change" below.
+  // HTTP writes the field that the sockets write, too. Open tabs are told: the view has changed.
   app.post("/draft", (req, res) => {
     const text = req.body?.text;
     if (!isText(text)) return void res.status(400).json({ error: `A draft has at most ${longestText} characters.` });
@@ -116,11 +114,11 @@ export async function startChat(options = {}) {
   }
 
   io.on("connection", (socket) => {
-    showSession(sessions.get(socket));
+    showTabs(socket);
     showPeople();
     socket.emit("history", history);
     socket.on("disconnect", () => {
-      showSession(sessions.get(socket));
+      showTabs(socket);
       showPeople();
     });
 
@@ -133,6 +131,20 @@ export async function startChat(options = {}) {
 
     answer(socket, "read", () => {
       socket.session.unread = 0;
+    });
+
+    // A login over the socket: a new session, whose cookie the page collects by itself. This socket goes on under it, the
+    // other tabs are told SESSION_ROTATED and come back.
+    answer(socket, "name", async (value) => {
+      const name = nameIn(value);
+      if (!name) return { error: nameHint };
+      const { unread, draft } = socket.session;
+      await socket.session.regenerate();
+      Object.assign(socket.session, { name, unread, draft });
+      await socket.session.save();
+      members.set(socket.session.id, name);
+      showTabs(socket);
+      showPeople();
     });
 
     answer(socket, "message", async (value) => {
@@ -165,13 +177,13 @@ export async function startChat(options = {}) {
     await Promise.all(counting);
   }
 
-  // 4. Whoever changed the session, its open tabs see it. The room holds the session's sockets and nobody else's.
-  sessions.on("change", showSession);
   sessions.on("end", (live) => members.delete(live.id));
   sessions.on("error", (error) => console.error(error));
 
-  function showSession(live) {
-    if (!live.ended) io.to(sessions.room(live.id)).emit("session", viewOf(live.data, live));
+  /** How many tabs are open is in no session. The room holds the session's sockets and nobody else's. */
+  function showTabs(socket) {
+    const live = sessions.get(socket);
+    if (!live.ended) io.to(sessions.room(live.id)).emit("tabs", live.connections);
   }
 
   function showPeople() {
@@ -193,9 +205,10 @@ export async function startChat(options = {}) {
   };
 }
 
-/** What a page may know of its session: named fields, never the whole, never the id. */
-function viewOf({ name, unread = 0, draft = "" }, live) {
-  return { name, unread, draft, tabs: live?.connections ?? 0 };
+/** The name in what a client sent; undefined where it is none. */
+function nameIn(value) {
+  const name = typeof value === "string" ? value.normalize("NFC").trim() : "";
+  return nameForm.test(name) ? name : undefined;
 }
 
 /** Listens, and answers the client: a handler may fail because the session ended or the store is away. */
