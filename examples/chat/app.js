@@ -188,7 +188,8 @@ export async function startChat(options = {}) {
 
   function showPeople() {
     const names = [...io.sockets.sockets.values()].map((socket) => socket.session.name);
-    io.emit("people", [...new Set(names)].sort());
+    // One that has just got a new session has no name for a moment.
+    io.emit("people", [...new Set(names)].filter(Boolean).sort());
   }
 
   http.listen(port);
