@@ -46,6 +46,12 @@ describe("the end", () => {
     await pages[0].evaluate(`post("/logout")`);
     for (const page of pages) await hears(page, "end", { code: "SESSION_DESTROYED" });
     await expect.poll(() => app.io.engine.clientsCount).toBe(0);
+    // Nor is it told again to a page that tries.
+    const tried = `new Promise((resolve) => {
+      socket.once("connect_error", ({ data }) => resolve(data.code));
+      socket.connect();
+    })`;
+    expect(await pages[1].evaluate(tried)).toBe("SESSION_UNKNOWN");
     for (const page of pages) {
       expect(await heard(page, "end", "connect")).toEqual([["connect"], ["end", { code: "SESSION_DESTROYED" }]]);
       expect(await page.evaluate("[session.view, session.ended, socket.connected, socket.active]")).toEqual([
