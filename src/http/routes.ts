@@ -123,7 +123,7 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   response.setHeader("Cache-Control", "no-store");
-  response.setHeader("Vary", "Origin");
+  response.appendHeader("Vary", "Origin");
   if (await isRefused(parts, request)) throw new SessionError("ORIGIN_REFUSED");
   const { origin } = request.headers;
   if (origin !== undefined && request.headers["sec-fetch-site"] !== "same-origin") {

@@ -11,7 +11,8 @@ import type { LiveStore } from "../store/live-store.js";
 export const collectTimeout = 10_000;
 
 /** A connection that gets a new session. */
-export interface Mover extends Connection {
+export interface Mover {
+  readonly connection: Connection;
   readonly live: ActiveSession | undefined;
   /** Asks its page to collect the cookie. Resolves when the page has answered, has gone, or was too slow. */
   ask(ticket: string): Promise<void>;
@@ -53,7 +54,7 @@ export async function regenerate(
       throw new SessionError("REGENERATE_NEEDS_HTTP", { detail: "The page did not collect its cookie." });
     }
     if (old.ended) throw new SessionError(old.ended);
-    next = await registry.acquire(id, mover);
+    next = await registry.acquire(id, mover.connection);
   } catch (error) {
     await store.end(id, "SESSION_DESTROYED").catch(() => undefined);
     throw error;

@@ -121,6 +121,8 @@ export function marksOf(record: SessionRecord): JsonObject {
 /** Notes a ticket that was issued, and forgets those that are over. */
 export function addTicket(record: SessionRecord, nonce: string, expires: number, now: number): void {
   const open = Object.entries(ticketsOf(record)).filter(([, end]) => (end as number) > now);
+  // The oldest first: a store may keep fields in an order of its own.
+  open.sort(([, one], [, other]) => (one as number) - (other as number));
   record[tickets] = Object.fromEntries([...open.slice(1 - mostTickets), [nonce, expires]]);
 }
 
