@@ -1,6 +1,7 @@
 // The client in real pages: the view, ends, rotation, other tabs, a store that is away.
 import type { Browser as Chromium, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { memoryStore } from "../../src/index.js";
 import type { AppOptions } from "../support/app.js";
 import { launchChromium } from "../support/chromium.js";
 import { cutOff, heard, hears, logIn, openContext, openPage, sees, start, startClientApp } from "../support/client.js";
@@ -140,6 +141,24 @@ describe("the end", () => {
     await sees(second, { user: "bob" });
     expect(await second.evaluate(`socket.emitWithAck("note", "bob's")`)).toEqual([["bob", "bob's"]]);
   });
+});
+
+it("two nodes on one store tell their pages the same: the view, a rotation, the end", async () => {
+  const store = memoryStore();
+  onTestFinished(() => store.close());
+  const here = await startClientApp({ sessions: { store }, setup: withRotation });
+  const there = await startClientApp({ sessions: { store } });
+  const [page] = await logIn(chromium, here.url);
+  // Another port is another origin, so that these tabs do not hear each other, but no other site: the cookie goes there.
+  const other = await start(await openPage(page.context(), there.url));
+  await sees(other, { user: "ada" });
+  await page.evaluate(`post("/set", { user: "Ada Lovelace" })`);
+  await sees(other, { user: "Ada Lovelace" });
+  await page.evaluate(`post("/rotate", { user: "bob", delay: 300 })`);
+  for (const tab of [page, other]) await sees(tab, { user: "bob" });
+  expect(await heard(other, "end")).toEqual([]);
+  await page.evaluate(`post("/logout")`);
+  for (const tab of [page, other]) await hears(tab, "end", { code: "SESSION_DESTROYED" });
 });
 
 describe("another tab", () => {
