@@ -64,6 +64,19 @@ describe("the end", () => {
     }
   });
 
+  it("is final where the connection breaks before the server has closed it", async () => {
+    const app = await startClientApp();
+    const [page] = await logIn(chromium, app.url);
+    await page.evaluate(`socket.on("session:end", () => socket.io.engine.close())`);
+    const left = page.evaluate(`new Promise((resolve) => {
+      socket.on("disconnect", (reason) => resolve([reason, socket.active]));
+    })`);
+    await page.evaluate(`post("/logout")`);
+    // Socket.IO's client would come back from this one by itself.
+    expect(await left).toEqual(["forced close", false]);
+    await hears(page, "end", { code: "SESSION_DESTROYED" });
+  });
+
   it("reaches a tab whose connection is gone, by the other tabs", async () => {
     const app = await startClientApp();
     const [first, second] = await logIn(chromium, app.url, 2);
