@@ -1,8 +1,10 @@
 // socket.session.regenerate(): a login over the socket. The connection goes on, the browser has a new cookie, and
 // whoever else knew the old id has nothing.
+import session from "express-session";
 import type { Socket as ServerSocket } from "socket.io";
 import type { Socket } from "socket.io-client";
 import { describe, expect, it, onTestFinished, test, vi } from "vitest";
+import { liveStore } from "../../src/index.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import { type Browser, closed, connected, type Refused } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
@@ -138,6 +140,20 @@ describe("a login over the socket", () => {
     const socket = await openPage(guest);
     expect(await socket.emitWithAck("login", "ada")).toEqual({ user: "ada" });
     expect(await guest.get("/my/session")).toMatchObject({ view: "ada" });
+  });
+
+  it("works where the page's request comes to another node than its socket", async () => {
+    const shared = new session.MemoryStore();
+    const one = await startWithLogin({ sessions: { store: liveStore(shared) } });
+    const two = await startWithLogin({ sessions: { store: liveStore(shared) } });
+    const guest = await one.login("guest");
+    const there = two.browser();
+    there.cookies.set("connect.sid", guest.cookies.get("connect.sid") as string);
+    const socket = await openPage(guest, (ticket) => there.post("/my/session/collect", { ticket }));
+    expect(await socket.emitWithAck("login", "ada")).toEqual({ user: "ada" });
+    expect(there.sessionId).not.toBe(guest.sessionId);
+    expect(await there.get("/session")).toEqual({ user: "ada" });
+    expect((await guest.fetch("/my/session")).status).toBe(401);
   });
 
   it("moves all namespaces of the connection", async () => {
