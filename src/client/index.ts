@@ -209,7 +209,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
       () => {
         if (session.ended) socket.disconnect();
         // A handshake with the old cookie is answered by closing the transport.
-        else if (since && socket.active) dismissed({ code: "SESSION_ROTATED", retry: true });
+        else if (since) dismissed({ code: "SESSION_ROTATED", retry: true });
       },
     ],
     [
