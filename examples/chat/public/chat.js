@@ -25,7 +25,7 @@ const reasons = {
 /** The session's view, as it was shown last; undefined while signed out. */
 let session;
 /** Open tabs of this browser. */
-let tabs = 0;
+let tabs;
 /** True while the text in the box is newer than the session's draft. */
 let isDraftAhead = false;
 
