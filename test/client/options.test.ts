@@ -1,6 +1,6 @@
 // The client outside of a browser: wrong options, and what it leaves alone.
 import { io } from "socket.io-client";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { withSession } from "../../src/client/index.js";
 import type { ClientCode } from "../../src/client/index.js";
 import type { SessionCode } from "../../src/errors.js";
@@ -40,6 +40,10 @@ describe("withSession()", () => {
   it("works in Node, where several users may share a process", async () => {
     const app = await startApp({ sessions: { view: ({ user }) => ({ user }) } });
     const [ada, bob] = [await app.login("ada"), await app.login("bob")];
+    const told: unknown[] = [];
+    const channel = new BroadcastChannel("socket-session /session");
+    onTestFinished(() => channel.close());
+    channel.addEventListener("message", (event) => told.push((event as MessageEvent).data));
     const sockets = [ada.socket(), bob.socket()];
     const sessions = sockets.map((socket) => withSession<{ user: string }>(socket));
     const views = sessions.map((session) => new Promise((resolve) => void session.on("change", resolve)));
@@ -49,6 +53,12 @@ describe("withSession()", () => {
     await ada.post("/logout");
     expect(await ended).toEqual({ code: "SESSION_DESTROYED" });
     expect([sessions[1]?.ended, sockets[1]?.connected]).toEqual([undefined, true]);
+    // They tell each other nothing.
+    const last = new BroadcastChannel("socket-session /session");
+    last.postMessage("last");
+    await expect.poll(() => told).toContain("last");
+    last.close();
+    expect(told).toEqual(["last"]);
     for (const session of sessions) session.close();
   });
 });

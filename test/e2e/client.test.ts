@@ -274,7 +274,7 @@ describe("a login over the socket", () => {
     const pages = await logIn(chromium, app.url, 2);
     const [first, second] = pages;
     const [before] = await first.context().cookies();
-    expect(await first.evaluate(`socket.emitWithAck("login", "bob")`)).toBe("welcome");
+    expect(await first.evaluate(`socket.timeout(5000).emitWithAck("login", "bob")`)).toBe("welcome");
     for (const page of pages) await sees(page, { user: "bob" });
     expect(app.asked.filter((path) => path === "/collect")).toHaveLength(1);
     // Without a visible break here; the other tab comes back, as after any rotation.
@@ -293,7 +293,7 @@ describe("a login over the socket", () => {
     const app = await startClientApp({ setup: withLogin });
     const [page] = await logIn(chromium, app.url);
     await page.route("**/session/collect", (route) => route.abort());
-    expect(await page.evaluate(`socket.emitWithAck("login", "bob")`)).toBe("REGENERATE_NEEDS_HTTP");
+    expect(await page.evaluate(`socket.timeout(5000).emitWithAck("login", "bob")`)).toBe("REGENERATE_NEEDS_HTTP");
     expect(await page.evaluate("[session.view, socket.connected]")).toEqual([{ user: "ada" }, true]);
     expect(await heard(page, "end")).toEqual([]);
   });
