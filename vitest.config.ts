@@ -7,6 +7,7 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 10_000 } },
     // Two workers: the tests drive real servers and a real browser, and should not starve each other.
     maxWorkers: 2,
     projects: [

@@ -1,4 +1,4 @@
-// Builds dist/: the same sources once as ES modules, once as CommonJS. The `module-sync` condition in package.json
+// Builds dist/: the same sources once as ES modules, once as CommonJS, and the client for a script tag. The `module-sync` condition in package.json
 // gives import and require one and the same ES modules on Node; dist/cjs is for tools that know only CommonJS.
 import { execFileSync } from "node:child_process";
 import {
@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -46,6 +47,20 @@ try {
   for (const file of readdirSync("src/compat")) {
     if (file.endsWith(".ts")) giveAsModule(join(made, "cjs", "compat", basename(file, ".ts")));
   }
+
+  // An object of its own, not esbuild's `globalName`: that carries a module's whole machinery for one function.
+  await build({
+    stdin: {
+      contents: 'import { withSession } from "./client/index.js"; globalThis.SocketSession = { withSession };',
+      resolveDir: join(made, "esm"),
+    },
+    outfile: join(made, "client/socket-session.min.js"),
+    bundle: true,
+    minify: true,
+    format: "iife",
+    target: "es2022",
+    logLevel: "warning",
+  });
 
   rmSync("dist", { recursive: true, force: true });
   renameSync(made, "dist");

@@ -10,7 +10,8 @@ export type SessionCode =
   | "SESSION_EXPIRED"
   | "SESSION_ROTATED"
   | "STORE_UNAVAILABLE"
-  | "ORIGIN_REFUSED";
+  | "ORIGIN_REFUSED"
+  | "TICKET_INVALID";
 
 /** Codes for an end: a live session is over and never comes back. */
 export type EndCode = "SESSION_DESTROYED" | "SESSION_EXPIRED" | "SESSION_ROTATED";
@@ -49,7 +50,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "There is no session: the handshake carried no session cookie.",
     cause:
       "The browser has not been given the cookie yet, the page is on another site (SameSite), or the client was created without withCredentials.",
-    fix: 'Log in over HTTP first, set withCredentials on a cross-origin client, or attach with { missing: "anonymous" } or { missing: "create" }.',
+    fix: 'Log in over HTTP first, set withCredentials on a cross-origin client, or attach with { missing: "anonymous" }, { missing: "create" } or { tickets: true }.',
     retry: false,
   },
   SESSION_INVALID: {
@@ -90,10 +91,17 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     retry: true,
   },
   ORIGIN_REFUSED: {
-    what: "The page's origin may not open sockets here.",
+    what: "The page's origin may not use sessions here.",
     cause: "The page is on another scheme, host or port than this server, or a proxy in between is not trusted.",
-    fix: 'Add the origin to attach(io, { origins: ["https://app.example.com"] }); behind a proxy set { proxy: true } or Express\'s "trust proxy".',
+    fix: 'Add the origin to attach(io, { origins: ["https://app.example.com"] }), or for the routes to createSessions({ routes: { origins } }); behind a proxy set { proxy: true } or Express\'s "trust proxy".',
     retry: false,
+  },
+  TICKET_INVALID: {
+    what: "The ticket is not good, or not good any more.",
+    cause:
+      "It was used before, is too old, was fetched by a page of another origin or for another session, or its session has ended.",
+    fix: "Fetch a new ticket for each connection: POST to the session routes' /ticket, with the session's cookie.",
+    retry: true,
   },
   OPTION_INVALID: {
     what: "An option is missing or has a wrong value.",
@@ -150,9 +158,10 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     retry: false,
   },
   REGENERATE_NEEDS_HTTP: {
-    what: "A session cannot be regenerated from a socket.",
-    cause: "The new id must reach the browser in a Set-Cookie header, and an open socket cannot send one.",
-    fix: "Call req.session.regenerate() in an HTTP route; the sockets come back with the new cookie by themselves.",
+    what: "The browser did not get the cookie of a new session: the session is the old one.",
+    cause:
+      "The new id must reach the browser in a Set-Cookie header, and an open socket cannot send one: it takes a Socket.IO client with socket-session/client, and the session routes within its reach.",
+    fix: "Use withSession() in the page and mount sessions.routes, or call req.session.regenerate() in an HTTP route.",
     retry: false,
   },
   SESSIONS_CLOSED: {

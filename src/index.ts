@@ -13,6 +13,7 @@ export {
 export type { AllowedOrigins } from "./handshake/origin.js";
 export type { Middleware } from "./http/middleware.js";
 export type { LiveSession } from "./live/live-session.js";
+export type { ViewFunction } from "./live/view.js";
 export type { SessionCallback, SocketSession, SocketSessionMethods } from "./live/session-object.js";
 export type { Missing, Refusal } from "./servers/admission.js";
 export {
@@ -21,10 +22,12 @@ export {
   createSessions,
   type ExistingMiddlewareOptions,
   type LiveOptions,
+  type RoutesOptions,
   type Sessions,
   type SessionsEvents,
   type Target,
   type UserSession,
+  type ViewOf,
 } from "./sessions.js";
 export type { Driver } from "./store/driver.js";
 export { liveStore } from "./store/foreign.js";

@@ -9,13 +9,17 @@ import { safely } from "./safely.js";
 import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
-import { createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
+import { Tickets, withoutSecret } from "./handshake/ticket.js";
+import { createEmpty, createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
+import { createRoutes } from "./http/routes.js";
 import { AnonymousSession } from "./live/anonymous.js";
 import { ActiveSession, type LiveSession } from "./live/live-session.js";
 import { Registry } from "./live/registry.js";
 import { operations } from "./live/session-object.js";
+import { type ViewFunction, Views } from "./live/view.js";
 import { Admission, type Missing, type Refusal } from "./servers/admission.js";
 import { type ServerParts } from "./servers/connection.js";
+import { collectTimeout, type Mover, regenerate } from "./servers/regeneration.js";
 import { attachEngineServer, isEngineServer } from "./servers/engine.io.js";
 import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
 import { attachWebSocketServer, isWebSocketServer } from "./servers/ws.js";
@@ -27,8 +31,16 @@ import { warnOnce } from "./warnings.js";
 
 const debug = createDebug("socket-session:sessions");
 
+/** Options of {@link Sessions.routes}. */
+export interface RoutesOptions {
+  /** Origins whose pages may use the routes besides the server's own. Default: none. */
+  origins?: AllowedOrigins | undefined;
+  /** How long a ticket may be used, in ms. Default 30,000. */
+  ticketLifetime?: number | undefined;
+}
+
 /** Options of {@link createSessions} beside express-session's own. */
-export interface LiveOptions {
+export interface LiveOptions<View = unknown> {
   /** How long a live session may be trusted before a shared store is read again, in ms. Default 30,000. */
   lease?: number | undefined;
   /** How long handlers may go on with the last known session while the store does not answer, in ms. Default 300,000. */
@@ -42,21 +54,36 @@ export interface LiveOptions {
    * of a user, on all nodes. Undefined, null or "" for nobody's. Called often, so it has to be quick.
    */
   user?: ((session: SessionData) => string | number | null | undefined) | undefined;
+  /**
+   * What the page may see of its session: gets a copy of what is stored, and returns what JSON can hold. Sockets are
+   * told at once when they connect, and after each change of what it returns. Nothing else of a session leaves the
+   * server. Default: pages see nothing.
+   *
+   * @example
+   * ```ts
+   * createSessions({ secret, view: ({ user }) => ({ name: user?.name }) });
+   * ```
+   */
+  view?: ViewFunction<View> | undefined;
+  /** What concerns {@link Sessions.routes}. */
+  routes?: RoutesOptions | undefined;
 }
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
-export interface CreateOptions extends Omit<SessionOptions, "store">, LiveOptions {
+export interface CreateOptions<View = unknown> extends Omit<SessionOptions, "store">, LiveOptions<View> {
   /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default: `memoryStore()`. */
   store?: Store | undefined;
   middleware?: undefined;
 }
 
 /** For an application that configures express-session elsewhere: the middleware, whose store is a live store. */
-export interface ExistingMiddlewareOptions extends LiveOptions {
+export interface ExistingMiddlewareOptions<View = unknown> extends LiveOptions<View> {
   /** What `session({ store: liveStore(…), … })` gave. */
   middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
   /** Whether X-Forwarded headers of handshakes are trusted. Default false. */
   proxy?: boolean | undefined;
+  /** What tickets are sealed with; needed only for these. May be the middleware's, or a list whose first seals. */
+  secret?: SessionOptions["secret"] | undefined;
 }
 
 /** Options of {@link Sessions.attach}. */
@@ -72,6 +99,11 @@ export interface AttachOptions {
   requireOrigin?: boolean | undefined;
   /** Another way than the cookie to find the id; where it gives none, the cookie counts. */
   sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
+  /**
+   * Whether a ticket of the session routes lets in a client that cannot send its cookie: with Socket.IO in `auth`, put
+   * there by the client helper, with `ws` as a subprotocol. Default false.
+   */
+  tickets?: boolean | undefined;
 }
 
 /** A socket, a request, a session object, an entry of {@link Sessions.ofUser}, or a session id. */
@@ -117,24 +149,61 @@ export interface SessionsEvents {
  * sessions.attach(io);
  * ```
  */
-export class Sessions {
+export class Sessions<View = unknown> {
   /** The Express/Connect middleware: express-session itself. */
   readonly middleware: Middleware;
+  /**
+   * The session routes, Express/Connect middleware to be mounted at a path of your choice, before or after
+   * {@link Sessions.middleware}. Every answer is JSON, `no-store`, and refused to pages of other origins:
+   *
+   * - `GET /`: `{ view, in }`, what the `view` option gives and the ms until the session ends (null: never).
+   * - `POST /renew`: `{ in }`; counts as activity and sends the cookie anew.
+   * - `POST /ticket`: `{ ticket, in }`; lets a page of this origin into this session once, see `attach({ tickets })`.
+   * - `POST /collect`: `{ view, in }` and a cookie; for the client helper, after `socket.session.regenerate()`.
+   * - Refusals are `{ code, retry }`, with status 401, 403 (`ORIGIN_REFUSED`) or 503 (`STORE_UNAVAILABLE`).
+   *
+   * @example
+   * ```ts
+   * app.use("/session", sessions.routes);
+   * ```
+   */
+  readonly routes: Middleware;
+  /** The `view` option. */
+  readonly view: ViewFunction<View> | undefined;
   /** The store that HTTP and sockets share. */
   readonly store: LiveStore;
 
   readonly #registry: Registry;
   readonly #trust: ProxyTrust;
   readonly #findId: FindId;
+  /** Undefined where there is no secret for them. */
+  readonly #tickets: Tickets | undefined;
+  readonly #collectTickets: Tickets | undefined;
   readonly #cookiePath: string | undefined;
   readonly #ownsStore: boolean;
   readonly #anonymous = new AnonymousSession();
   readonly #emitter = new EventEmitter();
   /** @internal Use {@link createSessions}. */
-  constructor(options: CreateOptions | ExistingMiddlewareOptions) {
-    const { lease = 30_000, maxStale = 300_000, maxUnsaved = 10_000, absoluteTimeout, user } = options;
+  constructor(options: CreateOptions<View> | ExistingMiddlewareOptions<View>) {
+    const {
+      lease = 30_000,
+      maxStale = 300_000,
+      maxUnsaved = 10_000,
+      absoluteTimeout,
+      user,
+      view,
+      routes = {},
+    } = options;
     positive({ lease, maxStale, maxUnsaved });
     if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
+    const { ticketLifetime = 30_000 } = routes;
+    positive({ "routes.ticketLifetime": ticketLifetime });
+    if (view !== undefined && typeof view !== "function") {
+      throw new SessionError("OPTION_INVALID", { detail: "view is a function." });
+    }
+    this.view = view;
+    const origins = originsOf(routes.origins, "routes.origins");
+    const secrets = options.middleware && options.secret === undefined ? undefined : secretsOf(options.secret);
     if (options.middleware) {
       const known = inspectMiddleware(options.middleware as Middleware);
       this.middleware = options.middleware as Middleware;
@@ -145,14 +214,13 @@ export class Sessions {
       this.#cookiePath = undefined;
       this.#ownsStore = false;
     } else {
-      const { store, middleware: _, ...others } = options;
-      const { lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, user: _user, ...sessionOptions } = others;
-      const secrets = secretsOf(sessionOptions.secret);
+      const { store, lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, ...rest } = options;
+      const { middleware: _mw, view: _v, routes: _r, user: _user, ...sessionOptions } = rest;
       this.#trust = new ProxyTrust(options.proxy);
       this.store = store ? liveStore(store) : memoryStore();
       this.#ownsStore = this.store !== store;
       this.middleware = createMiddleware({ ...sessionOptions, store: this.store }, this.#trust);
-      this.#findId = fromCookie(sessionOptions.name ?? "connect.sid", secrets);
+      this.#findId = fromCookie(sessionOptions.name ?? "connect.sid", secrets as Secrets);
       this.#cookiePath = typeof sessionOptions.cookie === "object" ? sessionOptions.cookie.path : undefined;
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
@@ -160,9 +228,23 @@ export class Sessions {
       if (typeof user !== "function") throw new SessionError("OPTION_INVALID", { detail: "user is a function." });
       this.store.userOf = user;
     }
+    this.#tickets = secrets && new Tickets(secrets, "ticket", this.store, ticketLifetime);
+    this.#collectTickets = secrets && new Tickets(secrets, "collect", this.store, collectTimeout);
+    const views = new Views(view, (error) => this.#fail(error));
+    this.routes = createRoutes({
+      middleware: this.middleware,
+      findId: this.#findId,
+      store: this.store,
+      trust: this.#trust,
+      rules: { origins, requireOrigin: false },
+      views,
+      tickets: this.#tickets,
+      collectTickets: this.#collectTickets,
+      failed: (error) => this.#fail(error),
+    });
     this.#registry = new Registry(
       this.store,
-      { lease, maxStale, maxUnsaved },
+      { lease, maxStale, maxUnsaved, views },
       {
         change: (live) => this.#emit("change", live),
         end: (live, code) => this.#emit("end", live, code),
@@ -194,16 +276,15 @@ export class Sessions {
    * ```
    */
   attach(server: object, options: AttachOptions = {}): this {
-    const { missing = "reject", origins = [], requireOrigin = false, sessionId } = options;
+    const { missing = "reject", requireOrigin = false, sessionId, tickets = false } = options;
     if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
       throw new SessionError("OPTION_INVALID", { detail: 'missing is "reject", "anonymous" or "create".' });
     }
-    if (!Array.isArray(origins) && typeof origins !== "function") {
-      throw new SessionError("OPTION_INVALID", { detail: "origins is a list or a function." });
-    }
+    const origins = originsOf(options.origins, "origins");
     if (sessionId !== undefined && typeof sessionId !== "function") {
       throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
     }
+    if (tickets) this.#checkTickets(server, missing);
     const attachTo = this.#adapterFor(server);
     const findId = sessionId ? fromReader(sessionId, this.#findId) : this.#findId;
     const admission = new Admission(
@@ -215,11 +296,12 @@ export class Sessions {
         refused: (refusal) => this.#emit("refused", refusal),
         failed: (error) => this.#fail(error),
       },
-      { missing, origins, requireOrigin, findId },
+      { missing, origins, requireOrigin, findId, tickets: tickets ? this.#tickets : undefined },
     );
     attachTo({
       admission,
       anonymous: this.#anonymous.data,
+      showsAll: this.view !== undefined,
       bound: (request: { sessionStore?: unknown }) => {
         const { sessionStore } = request;
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
@@ -372,11 +454,23 @@ export class Sessions {
     }
   }
 
+  #checkTickets(server: object, missing: Missing): void {
+    if (!this.#tickets) throw withoutSecret();
+    if (missing === "create") {
+      const detail = 'With missing: "create" every client has a session before its ticket is seen.';
+      throw new SessionError("OPTION_INVALID", { detail });
+    }
+    if (!isServer(server) && !isNamespace(server) && !isWebSocketServer(server)) {
+      throw new SessionError("OPTION_INVALID", { detail: "Engine.IO has no place for a ticket." });
+    }
+  }
+
   /** Recognises a server: what attaches to it, after a look at whether the cookie reaches it. */
   #adapterFor(server: object): (parts: ServerParts) => void {
     if (isServer(server) || isNamespace(server)) {
       this.#checkPath(isServer(server) ? server.path() : server.server.path());
-      return (parts) => attachSocketIo(server, { ...parts, roomOf });
+      return (parts) =>
+        attachSocketIo(server, { ...parts, roomOf, regenerate: (mover, request) => this.#regenerate(mover, request) });
     }
     if (isWebSocketServer(server)) {
       this.#checkPath(server.options.path);
@@ -385,6 +479,16 @@ export class Sessions {
     if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
     this.#checkPath(server.opts.path);
     return (parts) => attachEngineServer(server, parts);
+  }
+
+  #regenerate(mover: Mover, request: IncomingMessage | null | undefined): Promise<void> {
+    const parts = { registry: this.#registry, store: this.store, tickets: this.#collectTickets };
+    return regenerate(parts, mover, () =>
+      createEmpty(this.middleware, this.store, request, {
+        path: this.#cookiePath ?? "/",
+        isSecure: request ? this.#trust.isSecure(request) : false,
+      }),
+    );
   }
 
   #checkPath(path: string | null | undefined): void {
@@ -432,9 +536,22 @@ export class Sessions {
  * ```
  * @throws SessionError `OPTION_INVALID`, `STORE_UNSUPPORTED`, `STORE_NOT_LIVE`
  */
-export function createSessions(options: CreateOptions | ExistingMiddlewareOptions): Sessions {
+export function createSessions<View = unknown>(
+  options: CreateOptions<View> | ExistingMiddlewareOptions<View>,
+): Sessions<View> {
   return new Sessions(options);
 }
+
+/**
+ * What pages see of a session, as the `view` option returns it.
+ *
+ * @example
+ * ```ts
+ * const sessions = createSessions({ secret, view: ({ user }) => ({ name: user?.name }) });
+ * export type SessionView = ViewOf<typeof sessions>; // { name: string | undefined }
+ * ```
+ */
+export type ViewOf<Of extends Sessions> = Of extends Sessions<infer View> ? View : never;
 
 function roomOf(id: string): string {
   const name = roomPrefix + hash("sha256", id, "base64url").slice(0, 22);
@@ -487,7 +604,9 @@ function heldSession(target: Target): SessionData | undefined {
     : undefined;
 }
 
-function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buffer)[] {
+type Secrets = readonly (string | Buffer)[];
+
+function secretsOf(secret: SessionOptions["secret"] | undefined): Secrets {
   const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
   const isUsable = (one: unknown): boolean => (typeof one === "string" ? one !== "" : Buffer.isBuffer(one));
   if (secrets.length === 0 || !secrets.every(isUsable)) {
@@ -495,7 +614,12 @@ function secretsOf(secret: SessionOptions["secret"] | undefined): (string | Buff
       detail: "secret is a string, or a list of strings of which the first signs.",
     });
   }
-  return secrets as (string | Buffer)[];
+  return secrets as Secrets;
+}
+
+function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
+  if (Array.isArray(origins) || typeof origins === "function") return origins;
+  throw new SessionError("OPTION_INVALID", { detail: `${name} is a list or a function.` });
 }
 
 function positive(numbers: Record<string, unknown>): void {

@@ -3,6 +3,7 @@ import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import express from "express";
 import { Server } from "socket.io";
@@ -11,6 +12,8 @@ import { createSessions } from "socket-session";
 const nameForm = /^[\p{L}\p{N}][\p{L}\p{N} ._-]{1,19}$/u;
 const longestText = 500;
 const longestHistory = 50;
+
+const nameHint = "A name has 2 to 20 letters, digits, spaces, dots or dashes, and starts with a letter or digit.";
 
 const isText = (value) => typeof value === "string" && value.length <= longestText;
 
@@ -32,18 +35,20 @@ export async function startChat(options = {}) {
   const http = createServer(app);
   const io = new Server(http, { maxHttpBufferSize: 10_000, adapter });
 
-  // 1. One object for HTTP and sockets. The options are express-session's own.
-  const sessions = createSessions({
-    secret,
-    store,
-    cookie: { sameSite: "lax", maxAge },
-    user: (session) => session.name,
-  });
+  // 1. One object for HTTP and sockets. The options are express-session's own, and two: the view is what a page may know
+  // of its session (its open tabs are told whenever that changes, whoever changed it, on whichever node); the user is
+  // whose session it is, so that all of theirs can be ended.
+  const view = ({ name, unread = 0, draft = "" }) => (name ? { name, unread, draft } : null);
+  const user = ({ name }) => name;
+  const sessions = createSessions({ secret, store, view, user, cookie: { sameSite: "lax", maxAge } });
 
-  // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one.
+  // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one. The client helper
+  // of the pages uses the routes: to renew the cookie, and to collect a new one.
   app.disable("x-powered-by");
   app.use(protectPage);
   app.use(express.static(join(import.meta.dirname, "public")));
+  app.use(express.static(fileURLToPath(new URL("dist/client", import.meta.resolve("socket-session/package.json")))));
+  app.use("/session", sessions.routes);
   app.use(sessions.middleware);
   app.use(express.urlencoded({ extended: false, limit: "10kb" }));
 
@@ -57,13 +62,8 @@ export async function startChat(options = {}) {
 
   app.post("/login", async (req, res) => {
     // A real application checks a password here.
-    const name = typeof req.body?.name === "string" ? req.body.name.normalize("NFC").trim() : "";
-    if (!nameForm.test(name)) {
-      res.status(400).json({
-        error: "A name has 2 to 20 letters, digits, spaces, dots or dashes, and starts with a letter or digit.",
-      });
-      return;
-    }
+    const name = nameIn(req.body?.name);
+    if (!name) return void res.status(400).json({ error: nameHint });
     await renew(req, { name, unread: 0, draft: "" });
     res.sendStatus(204);
   });
@@ -74,12 +74,7 @@ export async function startChat(options = {}) {
     else res.status(401).json({ error: "Log in first." });
   });
 
-  // The session as HTTP sees it: the same as on the sockets.
-  app.get("/session", (req, res) => {
-    res.set("Cache-Control", "no-store").json(viewOf(req.session, sessions.get(req), node));
-  });
-
-  // HTTP writes the field that the sockets write, too. Open tabs hear of it through "change" below.
+  // HTTP writes the field that the sockets write, too. Open tabs are told: the view has changed.
   app.post("/draft", (req, res) => {
     const text = req.body?.text;
     if (!isText(text)) return void res.status(400).json({ error: `A draft has at most ${longestText} characters.` });
@@ -122,11 +117,11 @@ export async function startChat(options = {}) {
 
   io.on("connection", (socket) => {
     socket.data.name = socket.session.name; // for showPeople() on other nodes
-    showSession(sessions.get(socket));
+    showTabs(socket);
     void showPeople();
     socket.emit("history", history);
     socket.on("disconnect", () => {
-      showSession(sessions.get(socket));
+      showTabs(socket);
       void showPeople();
     });
 
@@ -139,6 +134,21 @@ export async function startChat(options = {}) {
 
     answer(socket, "read", () => {
       socket.session.unread = 0;
+    });
+
+    // A login over the socket: a new session, whose cookie the page collects by itself. This socket goes on under it, the
+    // other tabs are told SESSION_ROTATED and come back.
+    answer(socket, "name", async (value) => {
+      const name = nameIn(value);
+      if (!name) return { error: nameHint };
+      const { unread, draft } = socket.session;
+      await socket.session.regenerate();
+      Object.assign(socket.session, { name, unread, draft });
+      await socket.session.save();
+      members.set(socket.session.id, name);
+      socket.data.name = name;
+      showTabs(socket);
+      void showPeople();
     });
 
     answer(socket, "message", async (value) => {
@@ -180,20 +190,22 @@ export async function startChat(options = {}) {
     await Promise.all(counting);
   }
 
-  // 4. Whoever changed the session, its open tabs see it. The room holds the session's sockets and nobody else's.
-  sessions.on("change", showSession);
   sessions.on("end", (live) => members.delete(live.id));
   sessions.on("error", (error) => console.error(error));
 
-  function showSession(live) {
-    // To the tabs on this node: each node hears of the change, and tells its own.
-    if (!live.ended) io.local.to(sessions.room(live.id)).emit("session", viewOf(live.data, live, node));
+  /** How many tabs are open is in no session. The room holds the session's sockets and nobody else's; each node its own. */
+  function showTabs(socket) {
+    const live = sessions.get(socket);
+    if (live.ended) return;
+    const tabs = node ? `${live.connections} on ${node}` : live.connections;
+    io.local.to(sessions.room(live.id)).emit("tabs", tabs);
   }
 
   async function showPeople() {
     try {
       const sockets = await io.fetchSockets(); // of all nodes
-      io.emit("people", [...new Set(sockets.map(({ data }) => data.name))].sort());
+      // One that has just got a new session has no name for a moment.
+      io.emit("people", [...new Set(sockets.map(({ data }) => data.name))].filter(Boolean).sort());
     } catch {
       // A node did not answer: it is stopping, and its people come back on another.
     }
@@ -213,10 +225,10 @@ export async function startChat(options = {}) {
   };
 }
 
-/** What a page may know of its session: named fields, never the whole, never the id. */
-function viewOf({ name, unread = 0, draft = "" }, live, node) {
-  const tabs = live?.connections ?? 0;
-  return { name, unread, draft, tabs: node ? `${tabs} on ${node}` : tabs };
+/** The name in what a client sent; undefined where it is none. */
+function nameIn(value) {
+  const name = typeof value === "string" ? value.normalize("NFC").trim() : "";
+  return nameForm.test(name) ? name : undefined;
 }
 
 /** Listens, and answers the client: a handler may fail because the session ended or the store is away. */

@@ -40,6 +40,30 @@ export async function refusedOrigin(
 }
 
 /**
+ * As {@link refusedOrigin}, for an HTTP route: what the browser says of the page in Sec-Fetch-Site comes first, as no
+ * page can change it, and a page of another origin passes only if it is listed.
+ */
+export async function refusedPage(
+  request: IncomingMessage,
+  rules: OriginRules,
+  trust: ProxyTrust,
+): Promise<string | undefined> {
+  const { origin, "sec-fetch-site": site } = request.headers;
+  if (site === "same-origin") return undefined;
+  if (site !== "cross-site" && site !== "same-site") return refusedOrigin(request, rules, trust, undefined);
+  // A request of another page that hides its origin (an image, say) has nothing to look up.
+  if (typeof origin !== "string" || origin === "") return `(${site})`;
+  return (await isAllowed(rules.origins, origin, request)) ? undefined : origin;
+}
+
+/** The origin of the page that sent a request, as far as it says; "" for what is no browser. */
+export function originOfPage(request: IncomingMessage, trust: ProxyTrust): string {
+  const { origin, "sec-fetch-site": site } = request.headers;
+  if (typeof origin === "string" && origin !== "") return normalize(origin) ?? origin;
+  return site === "same-origin" ? (trust.originOf(request) ?? "") : "";
+}
+
+/**
  * Browsers leave Origin out of same-origin GET requests (the first request of a polling client), but say the same in
  * Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/); without either it is not a browser of today.
  */

@@ -61,6 +61,25 @@ export async function issueSession(
   return { id: made.id, setCookie: made.setCookie };
 }
 
+/**
+ * Stores a new, empty session, whose cookie the browser gets later, and answers with its id. As the middleware makes it
+ * for a request with a cookie in reach: the path of the request that is there, a handshake's, does not count.
+ */
+export async function createEmpty(
+  middleware: Middleware,
+  store: LiveStore,
+  request: IncomingMessage | null | undefined,
+  { path, isSecure }: { readonly path: string; readonly isSecure: boolean },
+): Promise<string> {
+  const asked = Object.assign(Object.create(request ?? blank) as IncomingMessage, { url: path, originalUrl: path });
+  const made = generate(middleware, asked, isSecure);
+  if (!made) throw new SessionError("STORE_UNAVAILABLE");
+  await store.create(made.id, made.session);
+  return made.id;
+}
+
+const blank = { headers: {}, url: "/", method: "GET", socket: { encrypted: true } };
+
 /** What can be learned from an existing express-session middleware. */
 export interface KnownMiddleware {
   readonly store: LiveStore;
@@ -69,8 +88,7 @@ export interface KnownMiddleware {
 
 /** Looks into an express-session middleware that was made elsewhere; its store must be a live store. */
 export function inspectMiddleware(middleware: Middleware): KnownMiddleware {
-  const request = { headers: {}, url: "/", method: "GET", socket: { encrypted: true } };
-  const made = generate(middleware, request as unknown as IncomingMessage, true);
+  const made = generate(middleware, blank as unknown as IncomingMessage, true);
   if (!made || made.setCookie === undefined) {
     const detail = 'middleware is not express-session\'s, or its cookie path is not "/".';
     throw new SessionError("OPTION_INVALID", { detail });

@@ -6,6 +6,7 @@ import { safely } from "../safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record.js";
 import { ignore, never, Saved, type SaveContext } from "./saved.js";
 import type { SessionOperations, SocketSession } from "./session-object.js";
+import { type Shown, timeUntil, type Views } from "./view.js";
 
 const debug = createDebug("socket-session:live-session");
 
@@ -13,13 +14,15 @@ const debug = createDebug("socket-session:live-session");
 export interface Connection {
   /** Tells the client the verdict, then closes the connection. */
   end(verdict: Verdict): void;
+  /** Tells the client what it may see of the session, which has changed; for servers that have a way to say so. */
+  show?(shown: Shown): void;
 }
 
 /** A session that has connections on this node, as `sessions.get(target)` gives it. */
 export interface LiveSession {
   /** The session id. Keep it out of logs and payloads. */
   readonly id: string;
-  /** The data, the same object as `socket.session`. */
+  /** The data: what `socket.session` is, too. */
   readonly data: SocketSession;
   /** Number of connections on this node. */
   readonly connections: number;
@@ -35,6 +38,8 @@ export interface Context extends SaveContext {
   readonly lease: number;
   /** How long handlers may go on while the store does not answer, in ms. */
   readonly maxStale: number;
+  /** What pages may see. */
+  readonly views: Views;
   changed(live: LiveSession, isDataChanged: () => boolean): void;
   ended(live: LiveSession, code: EndCode): void;
   /** The session may have become unused. */
@@ -68,6 +73,9 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   #first: Connection | undefined;
   #others: Set<Connection> | undefined;
   #controller: AbortController | undefined;
+
+  /** The view that clients were shown last, as JSON; "" where it could not be made, undefined where nobody wants it. */
+  #view: string | undefined;
 
   #maxAge: number | undefined;
   #expires = never;
@@ -118,6 +126,27 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     if (this.connections === 0) this.context.settled(this);
   }
 
+  // --- the view ---
+
+  /** What a client that connects now is shown; undefined where the view cannot be made. */
+  get shown(): Shown | undefined {
+    this.#view ??= this.context.views.of(this.stored) ?? "";
+    return this.#view === "" ? undefined : this.#shownAs(this.#view);
+  }
+
+  /** Shows the clients what they may see, where that is new. */
+  #show(text: string): void {
+    const view = this.context.views.of(text);
+    if (view === undefined || view === this.#view) return;
+    this.#view = view;
+    const shown = this.#shownAs(view);
+    for (const connection of [this.#first, ...(this.#others ?? [])]) safely(() => connection?.show?.(shown));
+  }
+
+  #shownAs(view: string): Shown {
+    return { view: JSON.parse(view) as unknown, in: timeUntil(this.#deadline) };
+  }
+
   // --- Saved ---
 
   protected taken(before: string, text: string): void {
@@ -130,6 +159,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     this.#noteTimes(timesOf(text));
     if (before === "") return;
     this.context.changed(this, () => dataOf(before) !== dataOf(text));
+    if (this.#view !== undefined && this.context.views.isSet) this.#show(text);
   }
 
   protected get goneCode(): EndCode {

@@ -3,6 +3,7 @@ import { type EndCode, SessionError } from "../errors.js";
 import type { LiveStore, Notice, Subscriber } from "../store/live-store.js";
 import { Clock } from "./clock.js";
 import { ActiveSession, type Connection, type Context, type LiveSession } from "./live-session.js";
+import { Views } from "./view.js";
 
 /** What a registry tells. */
 export interface RegistryEvents {
@@ -18,6 +19,8 @@ export interface RegistryOptions {
   readonly maxStale: number;
   /** How many sessions without connections may wait to be saved. */
   readonly maxUnsaved: number;
+  /** Default: pages see nothing. */
+  readonly views?: Views;
 }
 
 /** How long after a rotation (ms) its old id is turned down with "come back", not with "unknown". */
@@ -52,6 +55,7 @@ export class Registry implements Subscriber {
       store,
       lease: options.lease,
       maxStale: options.maxStale,
+      views: options.views ?? new Views(undefined, (error) => events.error(error)),
       wakeAt: (at) => {
         if (!this.#isClosed) this.#clock.wakeAt(at);
       },

@@ -79,6 +79,11 @@ export abstract class Saved extends Tracked {
   /** Called when a save is over. */
   protected abstract settled(): void;
 
+  /** What is stored, as far as known; "" before it was read. */
+  protected get stored(): string {
+    return this.#base;
+  }
+
   /** True where the store has every change made here. */
   get isSaved(): boolean {
     this.look();

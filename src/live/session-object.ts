@@ -38,7 +38,22 @@ export interface SocketSessionMethods {
   /** Ends the session everywhere: every socket of it is told `SESSION_DESTROYED` and closed. */
   destroy(): Promise<void>;
   destroy(callback: SessionCallback): this;
-  /** Rejects with `REGENERATE_NEEDS_HTTP`: an open socket cannot give the browser its new cookie. */
+  /**
+   * For a login over the socket: a new session, empty and with a new id, in place of this one. The connection of this
+   * very socket goes on under it, all others of the old session are told `SESSION_ROTATED`. Resolves when the browser
+   * has collected its cookie; then `socket.session` is the new session. Rejects with `REGENERATE_NEEDS_HTTP` where no
+   * client helper does that, which leaves the session as it is, and with `SESSION_MISSING` on an anonymous socket.
+   *
+   * @example
+   * ```ts
+   * socket.on("login", async (name, password, done) => {
+   *   if (!(await isRight(name, password))) return done("wrong");
+   *   await socket.session.regenerate();
+   *   socket.session.user = name; // the new session
+   *   done("welcome");
+   * });
+   * ```
+   */
   regenerate(): Promise<void>;
   regenerate(callback: SessionCallback): this;
 }
@@ -63,6 +78,19 @@ export interface SessionOperations {
   destroy(): Promise<void>;
 }
 
+const regenerateKey = Symbol("regenerate");
+
+interface Regenerable {
+  readonly [regenerateKey]?: () => Promise<void>;
+}
+
+/** The same session, as one connection has it whose browser can collect a new cookie. */
+export function regenerable(data: SocketSession, regenerate: () => Promise<void>): SocketSession {
+  return new Proxy(data, {
+    get: (target, key) => (key === regenerateKey ? regenerate : (Reflect.get(target, key) as unknown)),
+  });
+}
+
 /** Makes the object that data is put on. */
 export function createRoot(): object {
   return new (Root as unknown as new () => object)();
@@ -73,12 +101,12 @@ export function operations(face: object): SessionOperations | undefined {
   return trackerOf(face) as (Tracked & SessionOperations) | undefined;
 }
 
-function method(run: (behind: SessionOperations) => Promise<void>): PropertyDescriptor {
+function method(run: (behind: SessionOperations, face: object) => Promise<void>): PropertyDescriptor {
   return {
     configurable: true,
     writable: true,
     value(this: object, callback?: SessionCallback): unknown {
-      const result = run(operations(this) as SessionOperations);
+      const result = run(operations(this) as SessionOperations, this);
       if (typeof callback !== "function") {
         // A save that nobody waits for must not end the process when it fails.
         result.catch(() => undefined);
@@ -104,7 +132,10 @@ const prototype = Object.create(Object.prototype, {
   reload: method((live) => live.reload()),
   touch: method((live) => live.touch()),
   destroy: method((live) => live.destroy()),
-  regenerate: method(() => Promise.reject(new SessionError("REGENERATE_NEEDS_HTTP"))),
+  regenerate: method((behind, face) => {
+    if (behind.id === undefined) return Promise.reject(new SessionError("SESSION_MISSING"));
+    return (face as Regenerable)[regenerateKey]?.() ?? Promise.reject(new SessionError("REGENERATE_NEEDS_HTTP"));
+  }),
   resetMaxAge: {
     configurable: true,
     writable: true,

@@ -1,10 +1,11 @@
 // What every kind of server needs: who may come in, with which session. Knows requests and live sessions, no server.
 import type { IncomingMessage } from "node:http";
 import createDebug from "debug";
-import { type SessionCode, SessionError } from "../errors.js";
+import { endCodeOf, type ErrorCode, type SessionCode, SessionError } from "../errors.js";
 import type { FindId, Found } from "../handshake/credentials.js";
-import { type CorsOptions, type OriginRules, refusedOrigin } from "../handshake/origin.js";
+import { type CorsOptions, originOfPage, type OriginRules, refusedOrigin } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy.js";
+import type { Tickets } from "../handshake/ticket.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { Registry } from "../live/registry.js";
 import { warnOnce } from "../warnings.js";
@@ -19,13 +20,15 @@ export interface Refusal {
   readonly code: SessionCode;
   /** The page's origin where that was the reason. */
   readonly origin: string | undefined;
-  /** The handshake request; undefined for WebTransport. */
+  /** The handshake request; undefined for WebTransport, or where the application has dropped it. */
   readonly request: IncomingMessage | undefined;
 }
 
 export interface AdmissionRules extends OriginRules {
   readonly missing: Missing;
   readonly findId: FindId;
+  /** Undefined where tickets let nobody in. */
+  readonly tickets: Tickets | undefined;
 }
 
 /** What the sessions provide for admission. */
@@ -37,6 +40,21 @@ export interface Host {
   issue(request: IncomingMessage): Promise<{ readonly id: string; readonly setCookie: string } | undefined>;
   refused(refusal: Refusal): void;
   failed(error: unknown): void;
+}
+
+/** Who shows a ticket. */
+export interface TicketHolder {
+  readonly connection: Connection;
+  /** The origin of its page. */
+  readonly origin: string;
+  /** The session that it has already. */
+  readonly live: ActiveSession | undefined;
+  readonly request: IncomingMessage | null | undefined;
+}
+
+/** True for refusals of clients that brought no session: a ticket brings one. */
+export function isCurable(code: ErrorCode | undefined): boolean {
+  return code === "SESSION_MISSING" || code === "SESSION_INVALID" || code === "SESSION_UNKNOWN";
 }
 
 /** Decides for each handshake of one `attach()` call. */
@@ -78,31 +96,67 @@ export class Admission {
     return this.#issued.get(request)?.setCookie;
   }
 
+  /** Whether a ticket lets a client in that brings no session. */
+  get takesTickets(): boolean {
+    return this.#rules.tickets !== undefined;
+  }
+
+  /** The origin of the page that sent this handshake: a ticket is bound to it. */
+  originOf(request: IncomingMessage | null | undefined): string {
+    return request ? originOfPage(request, this.#host.trust) : "";
+  }
+
   /**
    * Lets a connection in: resolves with its live session, or with undefined for an anonymous one; rejects with the
-   * SessionError that the client is to be told.
+   * SessionError that the client is to be told. Where a ticket may still come, what it can cure is not reported.
    */
   async admit(
     request: IncomingMessage | null | undefined,
     connection: Connection,
     cors: CorsOptions | undefined,
+    isTicketToCome: boolean,
   ): Promise<ActiveSession | undefined> {
     try {
       return await this.#admit(request ?? undefined, connection, cors);
     } catch (error) {
-      const refusal = error instanceof SessionError ? error : new SessionError("STORE_UNAVAILABLE", { cause: error });
-      debug("handshake refused: %s", refusal.code);
-      if (refusal !== error) this.#host.failed(error);
-      if (refusal.code !== "SESSIONS_CLOSED") {
-        const isOrigin = refusal.code === "ORIGIN_REFUSED";
-        this.#host.refused({
-          code: refusal.code as SessionCode,
-          origin: isOrigin ? request?.headers.origin : undefined,
-          request: request ?? undefined,
-        });
-      }
+      const refusal = this.#refusalOf(error);
+      if (!isTicketToCome || !isCurable(refusal.code)) this.report(refusal.code, request);
       throw refusal;
     }
+  }
+
+  /**
+   * Lets a connection in by its ticket. With a session of its own the ticket must be for that one, and is used up.
+   * Rejects with the SessionError that the client is to be told.
+   */
+  async redeem(ticket: string, by: TicketHolder): Promise<ActiveSession> {
+    const { connection, origin, live } = by;
+    try {
+      const id = await (this.#rules.tickets as Tickets).redeem(ticket, origin, live?.id);
+      return live ?? (await this.#host.registry.acquire(id, connection));
+    } catch (error) {
+      // It ended in the moment between.
+      const refusal = endCodeOf(error) ? new SessionError("TICKET_INVALID") : this.#refusalOf(error);
+      this.report(refusal.code, by.request);
+      throw refusal;
+    }
+  }
+
+  /** Tells who listens that a handshake was refused. */
+  report(code: ErrorCode, request: IncomingMessage | null | undefined): void {
+    debug("handshake refused: %s", code);
+    if (code === "SESSIONS_CLOSED") return;
+    this.#host.refused({
+      code: code as SessionCode,
+      origin: code === "ORIGIN_REFUSED" ? request?.headers.origin : undefined,
+      request: request ?? undefined,
+    });
+  }
+
+  #refusalOf(error: unknown): SessionError {
+    if (error instanceof SessionError) return error;
+    this.#host.failed(error);
+    return new SessionError("STORE_UNAVAILABLE", { cause: error });
   }
 
   async #admit(

@@ -6,13 +6,15 @@ import { safely } from "../safely.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
-import type { Admission } from "./admission.js";
+import { type Admission, isCurable } from "./admission.js";
 
 /** What one `attach()` call works with. */
 export interface ServerParts {
   readonly admission: Admission;
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;
+  /** Whether every client is shown the session's view: there is one. Others ask for it. */
+  readonly showsAll: boolean;
   /** Called with the handshake request when a socket gets its session. */
   bound(request: object): void;
 }
@@ -36,11 +38,36 @@ export abstract class SessionConnection<Receiver> implements Connection {
   }
 
   /** Asks who this is; afterwards there is a session (or none, for an anonymous one), or the connection is barred. */
-  async admit(request: IncomingMessage | null | undefined, cors: CorsOptions | undefined): Promise<void> {
+  async admit(
+    request: IncomingMessage | null | undefined,
+    cors: CorsOptions | undefined,
+    isTicketToCome = false,
+  ): Promise<void> {
     try {
-      this.live = await this.parts.admission.admit(request, this, cors);
+      this.live = await this.parts.admission.admit(request, this, cors, isTicketToCome);
     } catch (error) {
       this.barred = (error as SessionError).code;
+    }
+  }
+
+  /**
+   * Lets the client in by a ticket, where it brought no session; where it did, the ticket must be for that one. Answers
+   * with the code of a refusal, which bars nobody: the next ticket may be better.
+   */
+  async redeem(
+    ticket: string,
+    origin: string,
+    request: IncomingMessage | null | undefined,
+  ): Promise<ErrorCode | undefined> {
+    if (this.barred !== undefined && !isCurable(this.barred)) return this.barred;
+    try {
+      const { live } = this;
+      this.live = await this.parts.admission.redeem(ticket, { connection: this, origin, live, request });
+      // It may have ended meanwhile.
+      if (isCurable(this.barred)) this.barred = undefined;
+      return this.barred;
+    } catch (error) {
+      return (error as SessionError).code;
     }
   }
 
@@ -77,12 +104,14 @@ export abstract class SessionConnection<Receiver> implements Connection {
     }
     // Some transports still hand over what came before the other side has agreed to close.
     if (this.barred !== undefined) return;
-    const mayEnter = this.live ? this.live.enter() : true;
+    const { live } = this;
+    const mayEnter = live ? live.enter() : true;
     if (mayEnter === true) this.deliver(receiver, message);
     else if (mayEnter !== false) {
       this.#waiting = [{ receiver, message }];
       this.pause();
-      void mayEnter.then((isChecked) => this.#flush(isChecked));
+      // With another session now, what waited is not lost to the old one's end.
+      void mayEnter.then((isChecked) => this.#flush(isChecked || this.live !== live));
     }
   }
 

@@ -1,87 +1,12 @@
-// Sessions for a Socket.IO server: admits connections, gives each socket its session, gates its events, closes it at
-// the end. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
-import type { IncomingMessage } from "node:http";
-import { type ErrorCode, help, type SessionCode, SessionError, type Verdict, verdict } from "../errors.js";
-import { safely } from "../safely.js";
-import type { CorsOptions } from "../handshake/origin.js";
+// Sessions for a Socket.IO server: the door of each namespace, its sockets' sessions, and the guard of connection state
+// recovery. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
+import { type ErrorCode, help, type SessionCode, SessionError, verdict } from "../errors.js";
 import type { Admission } from "./admission.js";
-import { type ServerParts, SessionConnection } from "./connection.js";
-import { type AllowRequest, claim, decideHandshakes } from "./engine-handshakes.js";
-import { addCookie, type Headers } from "./headers.js";
-
-// The parts of Socket.IO 4 that are used. Those with an underscore are not documented, but have been the same since
-// 4.6; attach() checks that they are there.
-
-interface EngineSocket {
-  readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
-  readonly server: { readonly opts: { readonly cors?: CorsOptions | false } };
-  readonly readyState: string;
-  readonly protocol: number;
-  on(event: "close", listener: (this: EngineSocket) => void): unknown;
-  close(): void;
-}
-
-interface Client {
-  readonly conn: EngineSocket;
-  readonly sockets: Map<string, Socket>;
-  _packet(packet: object): void;
-}
-
-interface Socket {
-  readonly conn: EngineSocket;
-  readonly client: Client;
-  readonly handshake: object;
-  readonly nsp: Namespace;
-  onevent(packet: unknown): void;
-  emit(event: string, ...values: unknown[]): unknown;
-  join(room: string): unknown;
-  disconnect(close?: boolean): unknown;
-  _cleanup(): void;
-}
-
-interface Auth {
-  readonly pid?: unknown;
-  readonly offset?: unknown;
-}
-
-type Restored = { readonly rooms?: Iterable<string> } | null | undefined;
-
-interface Adapter {
-  restoreSession?(pid: string, offset: string): Promise<Restored> | null;
-}
-
-/** A Socket.IO namespace, as far as it is used here. */
-export interface Namespace {
-  readonly name: string;
-  readonly server: Server;
-  readonly adapter: Adapter;
-  /** Of a dynamic namespace: those that clients asked for. */
-  readonly children?: ReadonlySet<Namespace>;
-  _add(client: Client, auth: Auth, done: unknown): Promise<void>;
-  _createSocket(client: Client, auth: Auth): Promise<Socket>;
-  _doConnect(socket: Socket, done: unknown): void;
-}
-
-interface Engine {
-  readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
-  prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
-  on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
-}
-
-/** A Socket.IO server, as far as it is used here. */
-export interface Server {
-  readonly _nsps: Map<string, Namespace>;
-  readonly engine?: Engine;
-  bind(engine: Engine): unknown;
-  path(): string;
-  on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;
-}
-
-/** What one `attach()` call works with. */
-export interface SocketIoParts extends ServerParts {
-  /** The room of a session: a hash of its id. */
-  roomOf(id: string): string;
-}
+import { claim, decideHandshakes } from "./engine-handshakes.js";
+import { addCookie } from "./headers.js";
+import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
+import { isHelper, takeTicket } from "./socket.io-helper.js";
+import type { Adapter, Client, Engine, Namespace, Server, Socket } from "./socket.io-parts.js";
 
 /** True for a Socket.IO Server. */
 export function isServer(value: unknown): value is Server {
@@ -145,95 +70,6 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   });
 }
 
-/** The connections of one attachment. */
-class Connections {
-  readonly parts: SocketIoParts;
-  /** Whether all namespaces of a connection are ours, so that the transport can be closed with them. */
-  readonly isWhole: boolean;
-  /** Called with the connection that is closed as `this`. */
-  readonly closed: (this: EngineSocket) => void;
-  /** Stands in for a socket's own `onevent`. */
-  readonly gated: (this: Socket, packet: unknown) => void;
-  readonly #byConn = new WeakMap<EngineSocket, SocketIoConnection>();
-
-  constructor(parts: SocketIoParts, isWhole: boolean) {
-    this.parts = parts;
-    this.isWhole = isWhole;
-    const byConn = this.#byConn;
-    // One function for all connections: each finds its own through `this`.
-    this.closed = function closed() {
-      byConn.get(this)?.release();
-    };
-    this.gated = function gated(packet) {
-      byConn.get(this.conn)?.enter(this, packet);
-    };
-  }
-
-  of(conn: EngineSocket): SocketIoConnection {
-    let connection = this.#byConn.get(conn);
-    if (!connection) this.#byConn.set(conn, (connection = new SocketIoConnection(conn, this)));
-    return connection;
-  }
-}
-
-/** One transport connection, shared by all its namespaces. */
-class SocketIoConnection extends SessionConnection<Socket> {
-  declare readonly parts: SocketIoParts;
-  readonly #owner: Connections;
-  /** Resolves when it is decided; `barred` then says why not. */
-  decided: Promise<void> | undefined;
-  #client: Client | undefined;
-
-  constructor(conn: EngineSocket, owner: Connections) {
-    super(owner.parts);
-    this.#owner = owner;
-    this.decide(conn);
-    conn.on("close", owner.closed);
-  }
-
-  get room(): string | undefined {
-    return this.live && this.parts.roomOf(this.live.id);
-  }
-
-  decide(conn: EngineSocket): void {
-    if (this.decided) return;
-    this.release();
-    this.live = undefined;
-    this.barred = undefined;
-    this.decided = this.#decide(conn);
-  }
-
-  async #decide(conn: EngineSocket): Promise<void> {
-    await this.admit(conn.request, conn.server.opts.cors || undefined);
-    if (conn.readyState !== "open" && conn.readyState !== "opening") this.release();
-    this.decided = undefined;
-  }
-
-  /** Gives a socket its session, before any middleware sees it. */
-  bindSocket(socket: Socket): void {
-    this.#client = socket.client;
-    const { request } = socket.conn;
-    if (request) this.parts.bound(request);
-    this.bind(socket, socket.handshake, request);
-    socket.onevent = this.#owner.gated;
-  }
-
-  protected deliver(socket: Socket, packet: unknown): void {
-    (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
-  }
-
-  protected close(said: Verdict): void {
-    const client = this.#client;
-    // Without a socket nobody can be told: the next CONNECT is turned down.
-    if (!client) return;
-    const sockets = [...client.sockets.values()].filter(({ onevent }) => onevent === this.#owner.gated);
-    for (const socket of sockets) safely(() => socket.emit("session:end", said));
-    // A client that is disconnected by the server stays away; one whose transport closes comes back by itself.
-    if (!said.retry) for (const socket of sockets) safely(() => socket.disconnect());
-    if (sockets.length > 0 && (said.retry || this.#owner.isWhole)) client.conn.close();
-  }
-}
-
 /** The connections that guard a namespace: those of the latest attach() that named it. */
 const guards = new WeakMap<Namespace, Connections>();
 
@@ -252,26 +88,34 @@ function guard(namespace: Namespace, connections: Connections): void {
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
     if (connection.barred === "STORE_UNAVAILABLE") connection.decide(client.conn);
-    if (connection.decided) await connection.decided;
+    const refused = await connection.judge(client.conn, takeTicket(auth));
     if (client.conn.readyState !== "open") return;
-    if (connection.barred === undefined) return add.call(namespace, client, auth, done);
-    turnDown(client, namespace, connection.barred);
+    if (refused === undefined) return add.call(namespace, client, auth, done);
+    turnDown(client, namespace, refused);
   };
 
   // The socket gets its session as soon as it exists, on the recovered path too.
   namespace._createSocket = async (client, auth) => {
     const connection = connectionFor(client);
     const socket = await restoreOnly(namespace, connection, () => createSocket.call(namespace, client, auth));
+    if (isHelper(auth)) connection.help(socket);
     connection.bindSocket(socket);
     return socket;
   };
 
   // The last moment before handlers hear of it: the session may have ended while middlewares ran.
   namespace._doConnect = (socket, done) => {
-    const { barred, room } = connectionFor(socket.client);
+    const connection = connectionFor(socket.client);
+    const { barred, room } = connection;
     if (barred === undefined) {
+      // It may have got another while middlewares ran.
+      if (socket.session !== connection.session) connection.bindSocket(socket);
       if (room !== undefined) socket.join(room);
-      return doConnect.call(namespace, socket, done);
+      // Right after the answer to CONNECT: before anything that the application's handlers send.
+      return doConnect.call(namespace, socket, (connected) => {
+        done?.(connected);
+        connection.greet(socket);
+      });
     }
     socket._cleanup();
     turnDown(socket.client, namespace, barred);

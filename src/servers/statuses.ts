@@ -11,6 +11,7 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
   SESSION_ROTATED: 503,
   STORE_UNAVAILABLE: 503,
   ORIGIN_REFUSED: 403,
+  TICKET_INVALID: 401,
 };
 
 /**
@@ -26,4 +27,5 @@ export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   SESSION_ROTATED: 4409,
   STORE_UNAVAILABLE: 1013,
   ORIGIN_REFUSED: 4403,
+  TICKET_INVALID: 4401,
 };

@@ -52,11 +52,21 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();
 
+  /** Tickets of upgrades under way. */
+  const tickets = new WeakMap<IncomingMessage, string>();
+
   const admit = async (request: IncomingMessage, answer: Answer): Promise<void> => {
     if (admission.issues) await admission.prepare(request, undefined);
+    const ticket = admission.takesTickets ? tickets.get(request) : undefined;
     const connection = new WebSocketConnection(parts);
-    await connection.admit(request, undefined);
-    if (connection.barred !== undefined) return refuse(connection.barred, answer);
+    await connection.admit(request, undefined, ticket !== undefined);
+    const refused =
+      ticket === undefined ? connection.barred : await connection.redeem(ticket, admission.originOf(request), request);
+    if (refused !== undefined) {
+      // It may have a session, and a ticket that is not for it.
+      connection.release();
+      return refuse(refused, answer);
+    }
     admitted.set(request, connection);
     safely(() => answer(true));
     // The client went away meanwhile, or the upgrade failed in another way.
@@ -79,11 +89,30 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
   // Called in all modes, by the application or by the server itself.
   const { handleUpgrade } = server;
   server.handleUpgrade = (request, socket, head, callback) => {
+    const ticket = takeTicket(request);
+    if (ticket !== undefined) tickets.set(request, ticket);
     handleUpgrade.call(server, request, socket, head, (webSocket, of) => {
       admitted.get(request)?.open(webSocket, request);
       callback(webSocket, of);
     });
   };
+}
+
+const ticketPrefix = "session.ticket.";
+
+/**
+ * The ticket among the subprotocols, which browsers can send with a WebSocket: taken out, so that the application
+ * chooses among its own, and the ticket is never the answer.
+ */
+function takeTicket({ headers }: IncomingMessage): string | undefined {
+  const offered = headers["sec-websocket-protocol"];
+  if (!offered?.includes(ticketPrefix)) return undefined;
+  const protocols = offered.split(",").map((protocol) => protocol.trim());
+  const ticket = protocols.find((protocol) => protocol.startsWith(ticketPrefix))?.slice(ticketPrefix.length);
+  const own = protocols.filter((protocol) => !protocol.startsWith(ticketPrefix));
+  if (own.length > 0) headers["sec-websocket-protocol"] = own.join(", ");
+  else delete headers["sec-websocket-protocol"];
+  return ticket;
 }
 
 function refuse(code: ErrorCode, answer: Answer): void {

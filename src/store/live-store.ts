@@ -10,10 +10,11 @@ import { reconcile } from "./merge.js";
 import { KeyedQueue } from "./queue.js";
 import { UserIndex } from "./users.js";
 import {
-  createdAt,
+  addTicket,
   expiryOf,
   inflate,
-  isStamped,
+  isMarked,
+  marksOf,
   mergeInto,
   parse,
   prolong,
@@ -21,6 +22,7 @@ import {
   stamp,
   stringify,
   strip,
+  takeTicket,
   timesOf,
 } from "./record.js";
 
@@ -234,10 +236,7 @@ export class LiveStore extends session.Store {
   }
 
   override all(callback: (error: unknown, sessions?: never) => void): void {
-    settle(
-      this.#ask("", () => this.#driver.all()),
-      callback as Callback<unknown>,
-    );
+    settle(this.#ask("", () => this.#driver.all()).then(withoutMarks), callback as Callback<unknown>);
   }
 
   override length(callback: (error: unknown, length?: number) => void): void {
@@ -320,7 +319,7 @@ export class LiveStore extends session.Store {
       let result: T | undefined;
       await this.#rewrite(id, (text) => {
         const record = parse(text);
-        const stampedAt = createdAt(record);
+        const marks = marksOf(record);
         const data = inflate(strip(record));
         result = change(data);
         if (isPromise(result)) {
@@ -328,11 +327,34 @@ export class LiveStore extends session.Store {
           throw new SessionError("UPDATE_ASYNC");
         }
         const next = strip(parse(stringify(data)));
-        if (stampedAt !== undefined) stamp(next, stampedAt);
-        return this.#draft(next);
+        return this.#draft(Object.assign(next, marks));
       });
       return result as T;
     });
+  }
+
+  /** Notes a ticket of this session until `expires` (ms since 1970); rejects with the end's code. */
+  addTicket(id: string, nonce: string, expires: number): Promise<void> {
+    return this.#queue.run(id, () =>
+      this.#rewrite(id, (text) => {
+        const record = parse(text);
+        addTicket(record, nonce, expires, Date.now());
+        return this.#draft(record);
+      }),
+    );
+  }
+
+  /** True for the first who takes this ticket, on whichever node; rejects with the end's code. */
+  async takeTicket(id: string, nonce: string): Promise<boolean> {
+    let isTaken = false;
+    await this.#queue.run(id, () =>
+      this.#rewrite(id, (text) => {
+        const record = parse(text);
+        isTaken = takeTicket(record, nonce);
+        return isTaken ? this.#draft(record) : { text, expires: timesOf(text).expires };
+      }),
+    );
+    return isTaken;
   }
 
   /** Creates a session from an object that `generate` made: resolves when it is stored. */
@@ -510,7 +532,7 @@ export class LiveStore extends session.Store {
 
   #merged(text: string, base: string, next: string): Draft {
     // Nobody else wrote: what the writer has is what is stored.
-    if (text === base && this.absoluteTimeout === undefined && !isStamped(text) && !isStamped(next)) {
+    if (text === base && this.absoluteTimeout === undefined && !isMarked(text) && !isMarked(next)) {
       return { text: next, expires: timesOf(next).expires };
     }
     const current = parse(text);
@@ -682,6 +704,14 @@ function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): void
     (value) => callback && process.nextTick(callback, null, value),
     (error: unknown) => callback && process.nextTick(callback, error),
   );
+}
+
+/** What a store gave for all its sessions, a list or an object of them, as the application may see it. */
+function withoutMarks(sessions: unknown): unknown {
+  const strippedCopy = (one: unknown): unknown => strip({ ...(one as SessionRecord) });
+  if (Array.isArray(sessions)) return sessions.map(strippedCopy);
+  if (typeof sessions !== "object" || sessions === null) return sessions;
+  return Object.fromEntries(Object.entries(sessions).map(([id, one]) => [id, strippedCopy(one)]));
 }
 
 function isPromise(value: unknown): boolean {

@@ -1,5 +1,5 @@
-// A session as it is stored: one JSON text with the fields, the cookie and, for absolute lifetimes,
-// the moment of its creation. The only place that knows this form.
+// A session as it is stored: one JSON text with the fields, the cookie and our own marks: the moment of its creation,
+// for absolute lifetimes, and its open tickets. The only place that knows this form.
 import session, { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
 import { apply, diff, isPlainObject, type Json, type JsonObject } from "./merge.js";
@@ -17,6 +17,12 @@ export interface SessionRecord extends JsonObject {
 
 /** The field that holds when a session was created (ms since 1970). Never shown to the application. */
 const created = "__created";
+
+/** The field that holds the tickets that were issued and not used: when each ends (ms since 1970), by its nonce. */
+const tickets = "__tickets";
+
+/** How many tickets of a session can be open at once; a further one takes the place of the oldest. */
+const mostTickets = 16;
 
 /** Parses a stored text. */
 export function parse(text: string): SessionRecord {
@@ -50,7 +56,7 @@ const head = /^\{"cookie":\{"originalMaxAge":(null|\d+),"expires":(?:null|"([^"]
 
 /** Reads a session's times from its text: mostly from its first few characters, as this is done for each connection. */
 export function timesOf(text: string): Times {
-  const match = isStamped(text) ? undefined : head.exec(text);
+  const match = isMarked(text) ? undefined : head.exec(text);
   if (!match) return timesOfRecord(parse(text));
   const maxAge = match[1] === "null" ? undefined : Number(match[1]);
   return { maxAge, expires: moment(match[2]), createdAt: undefined };
@@ -81,9 +87,16 @@ export function createdAt(record: SessionRecord): number | undefined {
   return typeof at === "number" ? at : undefined;
 }
 
-/** True where a text says when its session was created. */
-export function isStamped(text: string): boolean {
-  return text.includes(`"${created}":`);
+/** When a session with these times ends (ms since 1970), if it was last used at `usedAt`; Infinity where it does not. */
+export function deadlineOf(times: Times, usedAt: number, absoluteTimeout = Infinity): number {
+  const { maxAge, expires, createdAt: since } = times;
+  const idleEnd = maxAge === undefined ? expires : Math.max(expires, usedAt + maxAge);
+  return since === undefined ? idleEnd : Math.min(idleEnd, since + absoluteTimeout);
+}
+
+/** True where a text holds marks of ours. */
+export function isMarked(text: string): boolean {
+  return text.includes(`"${created}":`) || text.includes(`"${tickets}":`);
 }
 
 /** Notes when the session was created, once. */
@@ -91,10 +104,40 @@ export function stamp(record: SessionRecord, now: number): void {
   record[created] ??= now;
 }
 
-/** Takes out what the application must not see. */
+/** Takes out our marks, which the application must not see. */
 export function strip(record: SessionRecord): SessionRecord {
   delete record[created];
+  delete record[tickets];
   return record;
+}
+
+/** Our marks alone. */
+export function marksOf(record: SessionRecord): JsonObject {
+  const marks: JsonObject = {};
+  for (const key of [created, tickets]) if (record[key] !== undefined) marks[key] = record[key];
+  return marks;
+}
+
+/** Notes a ticket that was issued, and forgets those that are over. */
+export function addTicket(record: SessionRecord, nonce: string, expires: number, now: number): void {
+  const open = Object.entries(ticketsOf(record)).filter(([, end]) => (end as number) > now);
+  // The oldest first: a store may keep fields in an order of its own.
+  open.sort(([, one], [, other]) => (one as number) - (other as number));
+  record[tickets] = Object.fromEntries([...open.slice(1 - mostTickets), [nonce, expires]]);
+}
+
+/** Takes a ticket that was noted; false where it was not, or not any more. */
+export function takeTicket(record: SessionRecord, nonce: string): boolean {
+  const { [nonce]: end, ...others } = ticketsOf(record);
+  if (end === undefined) return false;
+  if (Object.keys(others).length === 0) delete record[tickets];
+  else record[tickets] = others;
+  return true;
+}
+
+function ticketsOf(record: SessionRecord): JsonObject {
+  const open = record[tickets];
+  return isPlainObject(open) ? open : {};
 }
 
 /** Applies to `current` what a writer changed who read `base` and wants `next`. */

@@ -117,7 +117,7 @@ describe("one session", () => {
     await first.getByLabel("Message", { exact: true }).pressSequentially("typed in tab one");
     await shows(second, "draft", "typed in tab one");
     await boxHolds(second, "typed in tab one");
-    expect(await overHttp(first)).toEqual({ name: "Writer", unread: 0, draft: "typed in tab one", tabs: 2 });
+    expect(await overHttp(first)).toEqual({ name: "Writer", unread: 0, draft: "typed in tab one" });
     await second.getByLabel("Message", { exact: true }).press("End");
     await second.getByLabel("Message", { exact: true }).pressSequentially(", finished in tab two");
     await boxHolds(first, "typed in tab one, finished in tab two");
@@ -144,8 +144,8 @@ describe("one session", () => {
     await shows(ada, "draft", "for Ada's eyes");
     await bob.getByLabel("Message", { exact: true }).fill("for Bob's eyes");
     await shows(bob, "draft", "for Bob's eyes");
-    expect(await overHttp(ada)).toMatchObject({ name: "Ada One", draft: "for Ada's eyes", tabs: 1 });
-    expect(await overHttp(bob)).toMatchObject({ name: "Bob One", draft: "for Bob's eyes", tabs: 1 });
+    expect(await overHttp(ada)).toMatchObject({ name: "Ada One", draft: "for Ada's eyes" });
+    expect(await overHttp(bob)).toMatchObject({ name: "Bob One", draft: "for Bob's eyes" });
   });
 
   test("keeps its data and its tabs when it gets a new id", async () => {
@@ -163,6 +163,34 @@ describe("one session", () => {
     expect((await context.cookies())[0]?.value).not.toBe(before[0]?.value);
     await second.getByLabel("Message", { exact: true }).fill("still one session");
     await boxHolds(first, "still one session");
+  });
+});
+
+describe("a login over the socket", () => {
+  test("gives the browser another session, without a break in this tab, and all tabs show the name", async () => {
+    const { context, first, second } = await twoTabs("Before");
+    await first.getByLabel("Message", { exact: true }).fill("kept");
+    await shows(second, "draft", "kept");
+    const before = await context.cookies();
+    await first.getByLabel("New name").fill("After");
+    await first.getByRole("button", { name: "Change" }).click();
+    for (const tab of [first, second]) {
+      await shows(tab, "name", "After");
+      await shows(tab, "tabs", "2");
+      await boxHolds(tab, "kept");
+    }
+    await second.locator("#log").getByText("session:end SESSION_ROTATED").waitFor();
+    expect(await first.locator("#log").getByText("session:end").count()).toBe(0);
+    expect((await context.cookies())[0]?.value).not.toBe(before[0]?.value);
+    expect(await overHttp(first)).toEqual({ name: "After", unread: 0, draft: "kept" });
+  });
+
+  test("refuses a name that is none", async () => {
+    const page = await logIn(await openBrowser(), "Unchanged");
+    await page.getByLabel("New name").fill("x");
+    await page.getByRole("button", { name: "Change" }).click();
+    await page.getByRole("alert").filter({ hasText: "A name has 2 to 20" }).waitFor();
+    await shows(page, "name", "Unchanged");
   });
 });
 
@@ -242,6 +270,18 @@ describe("the end", () => {
     await isSignedOut(phone, "SESSION_UNKNOWN");
     await say(bob, "still here");
     await bob.getByRole("log").getByText("still here", { exact: true }).waitFor();
+  });
+
+  test("is announced half a minute before, and put off by a button in one tab for all", async () => {
+    const brief = await startDemo({ SESSION_MAX_AGE: "34" });
+    onTestFinished(async () => void (await brief.stop()));
+    const context = await openBrowser();
+    const first = await openTab(context, brief.url);
+    await enterName(first, "Stayer");
+    const second = await openTab(context, brief.url);
+    for (const tab of [first, second]) await tab.getByText(/You will be signed out in \d+ s\./).waitFor();
+    await second.getByRole("button", { name: "Stay signed in" }).click();
+    for (const tab of [first, second]) await tab.locator("#warning").waitFor({ state: "hidden" });
   });
 
   test("comes by itself to a session that nobody uses", async () => {
@@ -347,7 +387,8 @@ async function boxHolds(page: Page, text: string): Promise<void> {
 
 /** The session, as an HTTP request of this browser sees it. */
 async function overHttp(page: Page): Promise<unknown> {
-  return (await page.request.get(`${demo.url}/session`)).json();
+  const { view } = (await (await page.request.get(`${demo.url}/session`)).json()) as { view: unknown };
+  return view;
 }
 
 async function isSignedOut(page: Page, code: string): Promise<void> {

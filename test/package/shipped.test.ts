@@ -12,6 +12,7 @@ describe("the tarball", () => {
     const others = packed.files.filter((file) => !papers.includes(file));
     expect(others.filter((file) => !/^dist\/(esm|cjs)\/[a-z0-9./-]+\.(js|d\.ts)$/.test(file))).toEqual([
       "dist/cjs/package.json",
+      "dist/client/socket-session.min.js",
     ]);
     expect(packed.files).toContain("LICENSE");
   });

@@ -22,6 +22,14 @@ export class Browser {
     return [...this.cookies].map(([name, value]) => `${name}=${value}`).join("; ");
   }
 
+  /** The id of its session, out of the cookie. */
+  get sessionId(): string {
+    const [id = ""] = decodeURIComponent(this.cookies.get("connect.sid") ?? "")
+      .slice(2)
+      .split(".");
+    return id;
+  }
+
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
     if (this.cookies.size > 0 && !headers.has("cookie")) headers.set("cookie", this.cookie);

@@ -9,8 +9,8 @@ const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-s
 // Not the package's own list: that turns the same-origin policy off, which is part of what is tested.
 const args = ["--no-sandbox", "--font-render-hinting=none"];
 
-/** Starts Chromium, or tells what is missing and the command that brings it. */
-export async function launchChromium(): Promise<Browser> {
+/** Starts Chromium, with more arguments if need be, or tells what is missing and the command that brings it. */
+export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   const candidates = [
     { name: "@sparticuz/chromium", find: () => packaged.executablePath() },
     ...names.map((name) => ({ name, find: async () => onPath(name) })),
@@ -20,7 +20,7 @@ export async function launchChromium(): Promise<Browser> {
     try {
       const executablePath = await find();
       if (executablePath === undefined) failures.push(`${name}: not on the PATH`);
-      else return await chromium.launch({ executablePath, args, headless: true });
+      else return await chromium.launch({ executablePath, args: [...args, ...more], headless: true });
     } catch (error) {
       failures.push(`${name}: ${reasonOf(error)}`);
     }

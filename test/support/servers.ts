@@ -170,8 +170,8 @@ interface EngineFailure {
 function codeOf(failure: EngineFailure | undefined): string | undefined {
   const { reason, responseText } = failure?.context ?? {};
   if (reason) return reason;
-  if (!responseText) return undefined;
-  const { code, message } = JSON.parse(responseText) as { code: unknown; message?: string };
+  // A line that broke has an error's text here.
+  const { code, message } = parsed(responseText ?? "") ?? {};
   return typeof code === "string" ? code : message;
 }
 
@@ -216,9 +216,9 @@ function textOf(data: RawData): string {
   return (data as Buffer).toString();
 }
 
-function parsed(body: string): { code?: string } | undefined {
+function parsed(body: string): { code?: string; message?: string } | undefined {
   try {
-    return JSON.parse(body) as { code?: string };
+    return JSON.parse(body) as { code?: string; message?: string };
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
-// The page. All that it knows of the session comes from two events: "session" (its data, whenever they change)
-// and "session:end" (why it is over). Text of users is only ever set as textContent.
+// The page. What it knows of the session comes from the client helper: its view whenever that changes, its end, and a
+// warning before. Text of users is only ever set as textContent.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -10,7 +10,7 @@ const socket = window.io({
   reconnectionDelay: 300,
   reconnectionDelayMax: 3000,
 });
-const otherTabs = new BroadcastChannel("chat");
+const account = window.SocketSession.withSession(socket, { warnBefore: 30_000 });
 
 /** What the codes of socket-session mean to a person. */
 const reasons = {
@@ -22,8 +22,10 @@ const reasons = {
   ORIGIN_REFUSED: "This page may not connect to the server: it is at another address.",
 };
 
-/** The session as the server told it last; undefined while signed out. */
+/** The session's view, as it was shown last; undefined while signed out. */
 let session;
+/** Open tabs of this browser. */
+let tabs;
 /** True while the text in the box is newer than the session's draft. */
 let isDraftAhead = false;
 
@@ -35,7 +37,8 @@ socket.on("connect", () => {
   if (isDraftAhead) saveDraft();
 });
 
-socket.on("session", (view) => {
+account.on("change", (view) => {
+  if (!view) return; // a new session, which is nobody's for a moment
   const before = session;
   session = view;
   if (before) noteChanges(before, view);
@@ -43,24 +46,30 @@ socket.on("session", (view) => {
   showSession(before);
 });
 
-// The session is over. With retry (SESSION_ROTATED: it got a new id) the connection comes back by itself, with the
-// new cookie; without it this tab is signed out.
-socket.on("session:end", ({ code, retry }) => {
-  note(`session:end ${code}`);
-  if (retry) showStatus("waiting", "Reconnecting");
-  else leave(code);
+// The session is over, or there is none yet: this tab is signed out. All others hear it, too. What helps to come back by
+// itself (a new cookie, a store that was away) the helper waits for; the page then hears nothing.
+account.on("end", ({ code }) => leave(code === "SESSION_MISSING" && !session ? undefined : code));
+
+account.on("expiring", (warning) => showWarning(warning.in));
+account.on("renewed", () => showWarning());
+$("stay").addEventListener("click", () => account.renew());
+
+socket.on("tabs", (count) => {
+  const before = tabs;
+  tabs = count;
+  showField("tabs", tabs, before);
 });
+
+// For the log alone.
+socket.on("session:end", ({ code }) => note(`session:end ${code}`));
 
 socket.on("disconnect", () => {
   if (session) showStatus("waiting", "Reconnecting");
 });
 
-// A handshake was refused (then there is a code), or the server cannot be reached (Socket.IO tries again).
 socket.on("connect_error", ({ data }) => {
-  if (!data?.code) return showStatus("waiting", "Reconnecting");
-  note(`refused ${data.code}`);
-  if (data.retry) setTimeout(() => socket.connect(), 1000);
-  else leave(data.code === "SESSION_MISSING" && !session ? undefined : data.code);
+  if (data?.code) note(`refused ${data.code}`);
+  showStatus("waiting", "Reconnecting");
 });
 
 function enter() {
@@ -73,7 +82,7 @@ function enter() {
 function leave(code) {
   session = undefined;
   isDraftAhead = false;
-  socket.disconnect();
+  showWarning();
   $("draft").value = "";
   $("messages").replaceChildren();
   $("log").replaceChildren();
@@ -90,9 +99,20 @@ function leave(code) {
   else $("name").focus();
 }
 
-// A login gives all tabs of this browser the session: those that are signed out come in.
-otherTabs.addEventListener("message", () => socket.connect());
+/** Counts down to the end of the session; without a time it hides the warning. */
+let countdown;
 
+function showWarning(left) {
+  clearInterval(countdown);
+  $("warning").hidden = left === undefined;
+  if (left === undefined) return;
+  const end = Date.now() + left;
+  const count = () => ($("seconds").textContent = String(Math.max(0, Math.round((end - Date.now()) / 1000))));
+  count();
+  countdown = setInterval(count, 1000);
+}
+
+// A login gives all tabs of this browser the session: the helper brings in those that are signed out.
 $("login").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { error } = await submit(event.target);
@@ -100,17 +120,15 @@ $("login").addEventListener("submit", async (event) => {
   $("name").setAttribute("aria-invalid", String(Boolean(error)));
   if (error) return $("name").focus();
   $("name").value = "";
-  otherTabs.postMessage("in");
   socket.connect();
 });
 
 // --- what the session holds ---
 
 function showSession(before) {
-  const { name, unread, draft, tabs } = session;
+  const { name, unread, draft } = session;
   showField("name", name, before?.name);
   showField("unread", unread, before?.unread);
-  showField("tabs", tabs, before?.tabs);
   showField("draft", draft, before?.draft);
   $("field-draft").classList.toggle("none", draft === "");
   if (draft === "") $("field-draft").textContent = "empty";
@@ -148,9 +166,18 @@ $("read").addEventListener("click", () => {
   $("draft").focus();
 });
 
+$("rename").addEventListener("submit", (event) => {
+  event.preventDefault();
+  socket.timeout(15_000).emit("name", $("new-name").value, (error, answer) => {
+    const problem = error ? "No answer from the server. Try again." : answer.error;
+    $("rename-error").textContent = problem ?? "";
+    if (!problem) $("new-name").value = "";
+  });
+});
+
 // --- HTTP: plain forms; what they change comes back through the socket ---
 
-for (const form of document.querySelectorAll("#panel form")) {
+for (const form of document.querySelectorAll("#panel form[action]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { error, answer } = await submit(form, event.submitter);

@@ -1,0 +1,244 @@
+// The browser's half of a live session, around a Socket.IO client that the application has: it tells the page of the
+// session's end, its view and its expiry, comes back where that can help, and keeps the cookie alive. Knows the protocol
+// (protocol.ts), nothing of the server's code.
+import { here } from "./browser.js";
+import type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
+import { createExpiry } from "./expiry.js";
+import type { ClientCode, ClientSocket, Known, Said } from "./protocol.js";
+import { createRenewal } from "./renewal.js";
+import { type Answer, ask } from "./routes.js";
+import { type Message, openTabs } from "./tabs.js";
+
+export type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
+export type { ClientCode, ClientSocket } from "./protocol.js";
+
+/** How long a client comes back after a rotation or with new tickets before it gives up, in ms. */
+const patience = 30_000;
+
+/**
+ * Gives a page its session. Call it right after `io()`, before the socket connects.
+ *
+ * @throws TypeError with the code `OPTION_INVALID`
+ * @example
+ * ```ts
+ * const socket = io();
+ * const session = withSession<{ name: string }>(socket);
+ * session.on("change", ({ name }) => (title.textContent = name));
+ * session.on("end", ({ code }) => location.assign(`/login?reason=${code}`));
+ * ```
+ */
+export function withSession<View = unknown>(socket: ClientSocket, options: ClientOptions = {}): ClientSession<View> {
+  const { url = "/session", warnBefore = 60_000, ticket = false } = options;
+  if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
+    throw Object.assign(new TypeError("withSession(socket, { url, warnBefore })"), { code: "OPTION_INVALID" });
+  }
+  const name = `socket-session ${url}`;
+  const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
+  /** Since when it waits for a new cookie or a good ticket, in ms since 1970; 0 where it does not. */
+  let since = 0;
+  let tries = 0;
+  let isClosed = false;
+  /** Whether a session would be news: there was none yet, or the socket was let in without one. */
+  let isNew = true;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let renewing: Promise<Answer> | undefined;
+
+  const session = {
+    view: undefined as View | undefined,
+    ended: undefined as ClientCode | undefined,
+    expiring: undefined as { readonly in: number } | undefined,
+    on(event: keyof ClientEvents<View>, listener: (value: never) => void) {
+      (listeners[event] ??= new Set()).add(listener);
+      return session;
+    },
+    off(event: keyof ClientEvents<View>, listener: (value: never) => void) {
+      listeners[event]?.delete(listener);
+      return session;
+    },
+    renew,
+    close() {
+      for (const [event, listener] of handlers) socket.off(event as never, listener as never);
+      socket.offAnyOutgoing(renewal.active as never);
+      for (const event of inputs) here.removeEventListener?.(event, renewal.active, true);
+      tabs.close();
+      rest();
+      isClosed = true;
+    },
+  };
+  const emit = <Event extends keyof ClientEvents<View>>(event: Event, value: ClientEvents<View>[Event]): void =>
+    listeners[event]?.forEach((listener) => listener(value as never));
+
+  const tabs = openTabs(name, heard);
+  const renewal = createRenewal(name, renew);
+  const expiry = createExpiry(warnBefore, (left) => emit("expiring", (session.expiring = { in: left })));
+
+  /** Stops all timers. */
+  function rest(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    renewal.stop();
+    expiry(null);
+  }
+
+  // --- the end, and the way back ---
+
+  /** The server turned this client away or sends it off. */
+  function dismissed({ code, retry }: Said): void {
+    if (code === "SESSION_ROTATED") {
+      isNew = true;
+      renewal.renewed();
+    }
+    // A new session may not be stored yet when its cookie is there.
+    const mayReturn = retry || (since && code === "SESSION_UNKNOWN");
+    if (mayReturn && code !== "STORE_UNAVAILABLE") since ||= Date.now();
+    if (!mayReturn || (since && Date.now() - since > patience)) end(code as ClientCode);
+    else {
+      timer ??= setTimeout(
+        () => {
+          timer = undefined;
+          // Where Socket.IO is on its way back by itself, this does nothing.
+          socket.connect();
+        },
+        Math.min(200 * 2 ** tries++, 5000) * (0.5 + Math.random() / 2),
+      );
+    }
+  }
+
+  function end(code: ClientCode): void {
+    if (session.ended) return;
+    rest();
+    session.ended = code;
+    session.view = session.expiring = undefined;
+    isNew = true;
+    // What this user has not sent yet must not be sent as the next one.
+    socket.sendBuffer = [];
+    // Where the server did not do it: Socket.IO must not come back.
+    if (!socket.connected) socket.disconnect();
+    tabs.tell({ end: code });
+    emit("end", { code });
+  }
+
+  // --- what the page knows ---
+
+  function lasts(life: number | null, isRenewal = session.expiring !== undefined): void {
+    if (isClosed) return;
+    session.expiring = undefined;
+    if (isRenewal) emit("renewed", { in: life });
+    renewal.lasts(life);
+    expiry(life);
+  }
+
+  function take({ view, in: life = null }: Known): void {
+    // Nothing to see and no end: a socket that was let in without a session.
+    const isGuest = view === null && life === null;
+    if (isNew && !isGuest) tabs.tell({ login: true });
+    isNew = isGuest;
+    const isOther = JSON.stringify(view) !== JSON.stringify(session.view);
+    lasts(life);
+    session.view = view as View;
+    if (isOther) emit("change", view as View);
+  }
+
+  async function renew(): Promise<boolean> {
+    const answer = await (renewing = ask(`${url}/renew`));
+    if (answer.in === undefined) {
+      if (answer.code && !answer.retry && !since) {
+        end(answer.code);
+        socket.disconnect();
+      }
+      return false;
+    }
+    tabs.tell({ renewed: answer.in });
+    renewed(answer.in);
+    return true;
+  }
+
+  function renewed(life: number | null): void {
+    renewal.renewed();
+    lasts(life, true);
+  }
+
+  function heard(message: Message): void {
+    if ("renewed" in message) {
+      if (!session.ended) renewed(message.renewed);
+    } else if ("login" in message) {
+      if (session.ended ? !socket.active : isNew && socket.connected) {
+        socket.disconnect();
+        socket.connect();
+      }
+    } else if (socket.connected) {
+      // The server tells whoever is connected. If it does not, there is a session again: the other tab came too early.
+      setTimeout(() => socket.connected && tabs.tell({ login: true }), 1000);
+    } else if (socket.active || timer) end(message.end);
+  }
+
+  // --- the handshake ---
+
+  const own = socket.auth as Record<string, unknown> | ((done: (data: object) => void) => void) | undefined;
+
+  async function give(data: object, done: (data: object) => void): Promise<void> {
+    const { engine } = socket.io;
+    const answer: Answer = ticket ? await ask(`${url}/ticket`) : {};
+    // The connection that this is for may be gone meanwhile: the next one asks anew.
+    if (engine !== socket.io.engine) return;
+    if (!ticket || answer.ticket) return done({ ...data, session: { v: 1, ticket: answer.ticket } });
+    socket.disconnect();
+    dismissed({ retry: true, code: "STORE_UNAVAILABLE", ...answer });
+  }
+
+  // An object stays the one that the application holds and may change.
+  if (typeof own !== "function" && !ticket) socket.auth = Object.assign(own ?? {}, { session: { v: 1 } });
+  else {
+    socket.auth = (done: (data: object) => void) =>
+      typeof own === "function" ? own((data: object) => void give(data, done)) : void give({ ...own }, done);
+  }
+
+  // --- what the socket tells ---
+
+  const handlers: [event: string, listener: (value: never) => void][] = [
+    [
+      "connect",
+      () => {
+        clearTimeout(timer);
+        timer = session.ended = undefined;
+        since = tries = 0;
+      },
+    ],
+    [
+      "disconnect",
+      () => {
+        if (session.ended) socket.disconnect();
+        // A handshake with the old cookie is answered by closing the transport.
+        else if (since) dismissed({ code: "SESSION_ROTATED", retry: true });
+      },
+    ],
+    [
+      "connect_error",
+      ({ data }: { data?: Said }) => {
+        // Without one of our codes the network failed, or the application refused.
+        if (/^(SESSION|STORE|ORIGIN|TICKET)_/.test(data?.code ?? "")) dismissed(data as Said);
+      },
+    ],
+    ["session:end", dismissed],
+    ["session:view", take],
+    [
+      "session:collect",
+      async (order: { ticket: string }) => {
+        renewal.renewed();
+        // An answer with the old cookie must not come after the one with the new.
+        await renewing;
+        const { in: life } = await ask(`${url}/collect`, order);
+        // The server sees for itself whether the cookie was collected.
+        socket.emit("session:collected" as never, (() => {}) as never);
+        if (life !== undefined) lasts(life);
+      },
+    ],
+  ];
+  for (const [event, listener] of handlers) socket.on(event as never, listener as never);
+
+  // What the server counts as activity, and what the user does on the page.
+  const inputs = ["pointerdown", "keydown", "wheel"];
+  socket.onAnyOutgoing(renewal.active as never);
+  for (const event of inputs) here.addEventListener?.(event, renewal.active, true);
+  return session;
+}

@@ -1,0 +1,69 @@
+// Tickets: what a page fetches with its cookie, to be let in once where the cookie does not go. Sealed, so that nobody
+// can make one; which are open is kept in the session itself, so that they die with it and count once on all nodes.
+import { randomBytes } from "node:crypto";
+import { endCodeOf, SessionError } from "../errors.js";
+import type { LiveStore } from "../store/live-store.js";
+import { Seal } from "./seal.js";
+
+/** What a page gets. */
+export interface Ticket {
+  readonly ticket: string;
+  /** How long it may be used, in ms. */
+  readonly in: number;
+}
+
+/** Tickets for one purpose; those for another are worth nothing here. */
+export class Tickets {
+  readonly #seal: Seal;
+  readonly #store: LiveStore;
+  readonly #lifetime: number;
+
+  constructor(secrets: readonly (string | Buffer)[], purpose: string, store: LiveStore, lifetime: number) {
+    this.#seal = new Seal(secrets, purpose);
+    this.#store = store;
+    this.#lifetime = lifetime;
+  }
+
+  /** A ticket of this session for one use by `holder`: a page's origin, say. Rejects with the end's code. */
+  async issue(id: string, holder: string): Promise<Ticket> {
+    const nonce = randomBytes(12).toString("base64url");
+    const expires = Date.now() + this.#lifetime;
+    await this.#store.addTicket(id, nonce, expires);
+    return { ticket: this.#seal.seal(JSON.stringify([id, nonce, holder]), expires), in: this.#lifetime };
+  }
+
+  /**
+   * The session that a ticket lets into, which must be `own` where that is given. Rejects with `TICKET_INVALID`,
+   * whatever is wrong: who guesses learns nothing. `STORE_UNAVAILABLE` leaves the ticket as it is.
+   */
+  async redeem(ticket: unknown, holder: string, own?: string): Promise<string> {
+    const opened = typeof ticket === "string" ? this.#seal.open(ticket) : undefined;
+    if (opened === undefined) throw new SessionError("TICKET_INVALID");
+    const [id, nonce, boundTo] = JSON.parse(opened) as [string, string, string];
+    if (boundTo !== holder || (own !== undefined && own !== id)) throw new SessionError("TICKET_INVALID");
+    if (!(await this.#take(id, nonce))) throw new SessionError("TICKET_INVALID");
+    return id;
+  }
+
+  /** Takes a ticket back, whatever its time: true where nobody has used it. */
+  withdraw(ticket: string): Promise<boolean> {
+    const [id, nonce] = JSON.parse(this.#seal.open(ticket, 0) as string) as [string, string];
+    return this.#take(id, nonce);
+  }
+
+  async #take(id: string, nonce: string): Promise<boolean> {
+    try {
+      return await this.#store.takeTicket(id, nonce);
+    } catch (error) {
+      if (endCodeOf(error)) return false;
+      throw error;
+    }
+  }
+}
+
+/** Told to a developer who wants tickets from an existing middleware, whose secrets are not known. */
+export function withoutSecret(): SessionError {
+  return new SessionError("OPTION_INVALID", {
+    detail: "Tickets need a secret: pass it beside the middleware, createSessions({ middleware, secret }).",
+  });
+}

@@ -1,0 +1,218 @@
+// The session routes: a page asks what it may see of its session, has its cookie renewed, gets tickets for sockets and
+// collects the cookie of a session that a socket has made. Plain Connect middleware, to be mounted at a path. Refuses
+// pages of other origins before it looks at the session.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import createDebug from "debug";
+import { type SessionCode, SessionError, verdict } from "../errors.js";
+import type { FindId } from "../handshake/credentials.js";
+import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
+import type { ProxyTrust } from "../handshake/proxy.js";
+import { type Tickets, withoutSecret } from "../handshake/ticket.js";
+import { type Shown, timeUntil, type Views } from "../live/view.js";
+import type { LiveStore } from "../store/live-store.js";
+import { deadlineOf, timesOf } from "../store/record.js";
+import type { Middleware } from "./middleware.js";
+
+const debug = createDebug("socket-session:routes");
+
+/** What the routes work with. */
+export interface RoutesParts {
+  readonly middleware: Middleware;
+  readonly findId: FindId;
+  readonly store: LiveStore;
+  readonly trust: ProxyTrust;
+  readonly rules: OriginRules;
+  readonly views: Views;
+  /** Tickets for sockets; undefined where there is no secret for them. */
+  readonly tickets: Tickets | undefined;
+  /** Tickets for the cookies of new sessions, held by whoever has the old cookie; undefined likewise. */
+  readonly collectTickets: Tickets | undefined;
+  failed(error: unknown): void;
+}
+
+/** Makes the middleware. Requests for other paths go on to the next one. */
+export function createRoutes(parts: RoutesParts): Middleware {
+  const routes: { readonly [path in string]?: Route } = {
+    "/": { method: "GET", run: look },
+    "/renew": { method: "POST", run: renew },
+    "/ticket": { method: "POST", run: issue },
+    "/collect": { method: "POST", run: collect },
+  };
+  return (request, response, next) => {
+    const route = routes[pathOf(request)];
+    if (!route) return next();
+    answer(parts, route, request, response).catch((error: unknown) => {
+      const { code } = error as { code?: SessionCode };
+      // What a page cannot know of is the application's to hear.
+      if (!(error instanceof SessionError) || !code || !(code in statusOf) || response.headersSent) return next(error);
+      debug("refused: %s", code);
+      send(response, statusOf[code], verdict(code));
+    });
+  };
+}
+
+// --- the routes ---
+
+type Session = Record<string, unknown>;
+type SessionRequest = IncomingMessage & { session?: Session; sessionID?: string; body?: unknown };
+
+/** A request with its session. */
+interface Visit {
+  readonly parts: RoutesParts;
+  readonly request: SessionRequest;
+  readonly id: string;
+  readonly session: Session;
+  readonly response: ServerResponse;
+}
+
+interface Route {
+  readonly method: "GET" | "POST";
+  readonly run: (visit: Visit) => Promise<void>;
+}
+
+async function look({ parts, id, response }: Visit): Promise<void> {
+  send(response, 200, await shown(parts, id));
+}
+
+async function renew({ parts, id, session, response }: Visit): Promise<void> {
+  // express-session does this, too, but tells nobody where it fails.
+  await parts.store.prolong(id, Date.now());
+  const { in: left } = await shown(parts, id);
+  // express-session sends the cookie of a session that was changed: it is, for as long as it looks.
+  session["__renewed"] = true;
+  send(response, 200, { in: left }, () => delete session["__renewed"]);
+}
+
+async function issue({ parts, id, request, response }: Visit): Promise<void> {
+  if (!parts.tickets) throw withoutSecret();
+  send(response, 200, await parts.tickets.issue(id, originOfPage(request, parts.trust)));
+}
+
+/** Gives the browser the cookie of the session that has taken this one's place, see `servers/regeneration.ts`. */
+async function collect({ parts, id: old, request, response }: Visit): Promise<void> {
+  const { store, collectTickets } = parts;
+  if (!collectTickets) throw withoutSecret();
+  const { ticket } = await bodyOf(request);
+  const id = await collectTickets.redeem(ticket, old);
+  const data = await promisify(store.get.bind(store))(id);
+  if (!data) throw new SessionError("TICKET_INVALID");
+  // As req.session.regenerate() does: express-session then sets the cookie.
+  request.sessionID = id;
+  store.createSession(request as never, data);
+  send(response, 200, await shown(parts, id));
+}
+
+/** What a page is told of its session. The request counts as activity, as express-session will have it. */
+async function shown({ store, views }: RoutesParts, id: string): Promise<Shown> {
+  const text = await store.read(id, (stored) => stored);
+  if (text === undefined) throw unknown(store, id);
+  const now = Date.now();
+  return {
+    view: JSON.parse(views.of(text) ?? "null") as unknown,
+    in: timeUntil(deadlineOf(timesOf(text), now, store.absoluteTimeout), now),
+  };
+}
+
+// --- before a route runs ---
+
+async function answer(
+  parts: RoutesParts,
+  { method, run }: Route,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  response.setHeader("Cache-Control", "no-store");
+  response.appendHeader("Vary", "Origin");
+  if (await isRefused(parts, request)) throw new SessionError("ORIGIN_REFUSED");
+  const { origin } = request.headers;
+  if (origin !== undefined && request.headers["sec-fetch-site"] !== "same-origin") {
+    response.setHeader("Access-Control-Allow-Origin", origin);
+    response.setHeader("Access-Control-Allow-Credentials", "true");
+  }
+  if (request.method === "OPTIONS") {
+    response.setHeader("Access-Control-Allow-Methods", method);
+    response.setHeader("Access-Control-Allow-Headers", "content-type");
+    response.writeHead(204).end();
+  } else if (request.method === method) {
+    await run({ parts, request, response, ...(await enter(parts, request, response)) });
+  } else {
+    response.setHeader("Allow", method);
+    response.writeHead(405).end();
+  }
+}
+
+async function isRefused({ rules, trust, failed }: RoutesParts, request: IncomingMessage): Promise<boolean> {
+  try {
+    return (await refusedPage(request, rules, trust)) !== undefined;
+  } catch (error) {
+    // The application's own function threw: what it did not allow is refused.
+    failed(error);
+    return true;
+  }
+}
+
+/** The session that express-session has put on the request, or puts there now. */
+async function enter(
+  { findId, middleware, store }: RoutesParts,
+  request: SessionRequest,
+  response: ServerResponse,
+): Promise<Pick<Visit, "id" | "session">> {
+  const found = findId(request);
+  if ("code" in found) throw new SessionError(found.code);
+  if (!request.session) await promisify(middleware)(request, response);
+  const { session, sessionID } = request;
+  // It lets requests by while its store says that it is disconnected.
+  if (!session) throw new SessionError("STORE_UNAVAILABLE");
+  if (sessionID !== found.id) throw unknown(store, found.id);
+  return { id: found.id, session };
+}
+
+function unknown(store: LiveStore, id: string): SessionError {
+  return new SessionError(store.endOf(id)?.code ?? "SESSION_UNKNOWN");
+}
+
+// --- HTTP ---
+
+const statusOf: { readonly [Code in SessionCode]: number } = {
+  SESSION_MISSING: 401,
+  SESSION_INVALID: 401,
+  SESSION_UNKNOWN: 401,
+  SESSION_DESTROYED: 401,
+  SESSION_EXPIRED: 401,
+  SESSION_ROTATED: 401,
+  TICKET_INVALID: 401,
+  ORIGIN_REFUSED: 403,
+  STORE_UNAVAILABLE: 503,
+};
+
+/** The path below the one that the routes are mounted at. */
+function pathOf({ url = "/" }: IncomingMessage): string {
+  const end = url.indexOf("?");
+  return (end === -1 ? url : url.slice(0, end)) || "/";
+}
+
+const longestBody = 8192;
+
+/** The JSON body, read by the application's parser or here; empty where it is no JSON object. */
+async function bodyOf(request: SessionRequest): Promise<{ ticket?: unknown }> {
+  if (typeof request.body === "object" && request.body !== null) return request.body;
+  let text = "";
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    text += piece.toString("latin1");
+    if (text.length > longestBody) return {};
+  }
+  try {
+    return (JSON.parse(text) as object | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function send(response: ServerResponse, status: number, body: object, headSent?: () => void): void {
+  response.setHeader("Content-Type", "application/json; charset=utf-8");
+  response.setHeader("X-Content-Type-Options", "nosniff");
+  response.writeHead(status);
+  headSent?.();
+  response.end(JSON.stringify(body));
+}

@@ -1,0 +1,77 @@
+// The parts of Socket.IO 4 that are used, in types. Those with an underscore are not documented, but have been the same
+// since 4.6; attach() checks that they are there.
+import type { IncomingMessage } from "node:http";
+import type { CorsOptions } from "../handshake/origin.js";
+import type { SocketSession } from "../live/session-object.js";
+import type { AllowRequest } from "./engine-handshakes.js";
+import type { Headers } from "./headers.js";
+
+export interface EngineSocket {
+  readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
+  readonly server: { readonly opts: { readonly cors?: CorsOptions | false } };
+  readonly readyState: string;
+  readonly protocol: number;
+  on(event: "close", listener: (this: EngineSocket) => void): unknown;
+  close(): void;
+}
+
+export interface Client {
+  readonly conn: EngineSocket;
+  readonly sockets: Map<string, Socket>;
+  _packet(packet: object): void;
+}
+
+export interface Socket {
+  readonly conn: EngineSocket;
+  readonly client: Client;
+  readonly handshake: object;
+  readonly nsp: Namespace;
+  readonly session?: SocketSession;
+  onevent(packet: unknown): void;
+  emit(event: string, ...values: unknown[]): unknown;
+  join(room: string): unknown;
+  leave(room: string): unknown;
+  disconnect(close?: boolean): unknown;
+  _cleanup(): void;
+}
+
+export interface Auth {
+  readonly pid?: unknown;
+  readonly offset?: unknown;
+  readonly session?: unknown;
+}
+
+export type Restored = { readonly rooms?: Iterable<string> } | null | undefined;
+
+export interface Adapter {
+  restoreSession?(pid: string, offset: string): Promise<Restored> | null;
+}
+
+/** A Socket.IO namespace, as far as it is used here. */
+export interface Namespace {
+  readonly name: string;
+  readonly server: Server;
+  readonly adapter: Adapter;
+  /** Of a dynamic namespace: those that clients asked for. */
+  readonly children?: ReadonlySet<Namespace>;
+  _add(client: Client, auth: Auth, done: Done): Promise<void>;
+  _createSocket(client: Client, auth: Auth): Promise<Socket>;
+  _doConnect(socket: Socket, done: Done): void;
+}
+
+export type Done = ((socket: Socket) => void) | undefined;
+
+export interface Engine {
+  readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
+  prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
+  on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
+}
+
+/** A Socket.IO server, as far as it is used here. */
+export interface Server {
+  readonly _nsps: Map<string, Namespace>;
+  readonly engine?: Engine;
+  bind(engine: Engine): unknown;
+  path(): string;
+  on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;
+}

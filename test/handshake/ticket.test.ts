@@ -1,0 +1,36 @@
+// Tickets by themselves: what is refused is always refused with the same code.
+import session from "express-session";
+import { expect, it } from "vitest";
+import { createSessions, memoryStore } from "../../src/index.js";
+import { Tickets } from "../../src/handshake/ticket.js";
+
+it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, and only one that is open can be withdrawn", async () => {
+  const store = memoryStore();
+  const tickets = new Tickets(["secret"], "test", store, 1000);
+  const sessions = createSessions({ secret: "secret", store });
+  const create = async (id: string): Promise<void> => {
+    await new Promise<void>((resolve) => {
+      store.set(id, { cookie: new session.Cookie() }, () => resolve());
+    });
+  };
+  const refused = expect.objectContaining({ code: "TICKET_INVALID" });
+
+  await create("one");
+  const { ticket } = await tickets.issue("one", "holder");
+  await expect(tickets.redeem(ticket, "another")).rejects.toThrow(refused);
+  await expect(tickets.redeem(ticket, "holder", "two")).rejects.toThrow(refused);
+  expect(await tickets.redeem(ticket, "holder", "one")).toBe("one");
+  await expect(tickets.redeem(ticket, "holder")).rejects.toThrow(refused);
+  expect(await tickets.withdraw(ticket)).toBe(false);
+
+  const { ticket: withdrawn } = await tickets.issue("one", "holder");
+  expect(await tickets.withdraw(withdrawn)).toBe(true);
+  await expect(tickets.redeem(withdrawn, "holder")).rejects.toThrow(refused);
+
+  const { ticket: orphan } = await tickets.issue("one", "holder");
+  await sessions.destroy("one");
+  await expect(tickets.redeem(orphan, "holder")).rejects.toThrow(refused);
+  expect(await tickets.withdraw(orphan)).toBe(false);
+  await expect(tickets.issue("one", "holder")).rejects.toThrow(expect.objectContaining({ code: "SESSION_DESTROYED" }));
+  await sessions.close();
+});
