@@ -123,8 +123,10 @@ export interface UserSession {
   readonly created: number;
   /** When it was last active, as far as the store was told (ms since 1970); undefined without `cookie.maxAge`. */
   readonly lastSeen: number | undefined;
-  /** Number of its open connections on this node. */
+  /** Number of its open connections, on all nodes. */
   readonly connections: number;
+  /** The same for each node that has any, this one first. */
+  readonly connectionsPerNode: readonly number[];
 }
 
 /** The events of {@link Sessions.on}. */
@@ -133,6 +135,11 @@ export interface SessionsEvents {
   change: [live: LiveSession];
   /** A live session ended. */
   end: [live: LiveSession, code: EndCode];
+  /**
+   * The store came back from an outage without what it had stored: `"changes"` of a live session, which has older data
+   * now, or the whole `"session"`, which then ends with `SESSION_DESTROYED`.
+   */
+  lost: [live: LiveSession, what: "changes" | "session"];
   /** A handshake was refused. */
   refused: [refusal: Refusal];
   /** A background save failed (it is tried again), a change came too late, or `origins` or `sessionId` threw. */
@@ -248,6 +255,7 @@ export class Sessions<View = unknown> {
       {
         change: (live) => this.#emit("change", live),
         end: (live, code) => this.#emit("end", live, code),
+        lost: (live, what) => this.#emit("lost", live, what),
         error: (error) => this.#fail(error),
         wantsChanges: () => this.#emitter.listenerCount("change") > 0,
       },
@@ -370,7 +378,8 @@ export class Sessions<View = unknown> {
 
   /**
    * The sessions of a user, on all nodes, the oldest first: for a page "where you are logged in". Needs the option
-   * `user`.
+   * `user`. Connections are counted now, by asking the nodes; those of a node that does not answer within 250 ms are
+   * left out, and on PostgreSQL the answer takes as long.
    *
    * @throws SessionError `OPTION_INVALID`, `STORE_UNAVAILABLE`
    * @example
@@ -380,19 +389,20 @@ export class Sessions<View = unknown> {
    */
   async ofUser(user: string | number): Promise<UserSession[]> {
     const stored = await this.store.sessionsOf(userName(user));
-    return stored
-      .toSorted((a, b) => a.created - b.created)
-      .map(({ id, created, text }) => {
-        const { maxAge, expires } = timesOf(text);
-        const entry: UserSession = {
-          handle: hash("sha256", `handle ${id}`, "base64url").slice(0, 22),
-          created,
-          lastSeen: maxAge === undefined ? undefined : expires - maxAge,
-          connections: this.#registry.get(id)?.connections ?? 0,
-        };
-        idsOfEntries.set(entry, id);
-        return entry;
-      });
+    const entries = stored.map(async ({ id, created, text }) => {
+      const { maxAge, expires } = timesOf(text);
+      const connectionsPerNode = await this.store.connectionsOf(id);
+      const entry: UserSession = {
+        handle: hash("sha256", `handle ${id}`, "base64url").slice(0, 22),
+        created,
+        lastSeen: maxAge === undefined ? undefined : expires - maxAge,
+        connections: connectionsPerNode.reduce((sum, count) => sum + count, 0),
+        connectionsPerNode,
+      };
+      idsOfEntries.set(entry, id);
+      return entry;
+    });
+    return (await Promise.all(entries)).toSorted((a, b) => a.created - b.created);
   }
 
   /**
@@ -423,7 +433,7 @@ export class Sessions<View = unknown> {
   }
 
   /**
-   * Listens: `"change"`, `"end"`, `"refused"`, `"error"`. Without a listener an error is only logged
+   * Listens: `"change"`, `"end"`, `"lost"`, `"refused"`, `"error"`. Without a listener an error is only logged
    * (`DEBUG=socket-session:*`), it never ends the process.
    *
    * @example

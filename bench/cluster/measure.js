@@ -53,8 +53,7 @@ export async function measureReconnects({ a, b, countsOf }, { sockets }) {
   await lost;
   // What is done for the first connection of all is done before.
   const first = await connectAll(b, await logIn(b, 1));
-  await setTimeout(rest);
-  const asked = await countsOf(b);
+  const asked = await settledCounts(b, countsOf);
   const since = performance.now();
   const clients = await Promise.all(
     all.map(async (cookie, index) => {
@@ -63,20 +62,17 @@ export async function measureReconnects({ a, b, countsOf }, { sockets }) {
     }),
   );
   const took = performance.now() - since;
-  await setTimeout(rest);
-  const counts = subtract(await countsOf(b), asked, 1);
+  const counts = subtract(await settledCounts(b, countsOf), asked, 1);
   await closeAll(b, [...clients, ...first]);
   return { sockets: all.length, sessions, took, counts };
 }
 
 /** What the storage is asked by `a`, for each of these. */
 export async function measureCommands({ a, countsOf }, count) {
-  const asked = async (work, per = count) => {
-    await setTimeout(rest);
-    const before = await countsOf(a);
+  const asked = async (work) => {
+    const before = await settledCounts(a, countsOf);
     await work();
-    await setTimeout(rest);
-    return subtract(await countsOf(a), before, per);
+    return subtract(await settledCounts(a, countsOf), before, count);
   };
   // What is done for the first of all is done before.
   const first = await connectAll(a, await logIn(a, 1));
@@ -133,6 +129,17 @@ async function heapOf(server, cookies, meanwhile = () => undefined) {
   await meanwhile();
   await closeAll(server, clients);
   return after - before;
+}
+
+/** The counts when nothing is under way any more: what is saved after the acknowledgement counts, too. */
+async function settledCounts(server, countsOf) {
+  let counts = await countsOf(server);
+  for (;;) {
+    await setTimeout(rest);
+    const now = await countsOf(server);
+    if (Object.keys(subtract(now, counts, 1)).length === 0) return now;
+    counts = now;
+  }
 }
 
 function subtract(after, before, per) {

@@ -75,19 +75,25 @@ function reconnectRows(results) {
   return results.map(({ title, reconnects: { took, counts } }) => [
     title,
     `${(took / 1000).toFixed(2)} s`,
-    listed(Object.entries(counts).map(([name, count]) => `${count} ${name}`)),
+    commandsOf(counts),
   ]);
 }
 
 function commandRows(results) {
   return results[0].commands.map(([title], index) => [
     title,
-    ...results.map(({ commands }) => listed(Object.entries(commands[index][1]).map(asked)) || "nothing"),
+    ...results.map(({ commands }) => commandsOf(commands[index][1]) || "nothing"),
   ]);
 }
 
-function asked([name, count]) {
-  return `${Math.round(count * 100) / 100} ${name}`;
+/** Scripts first, then what they do. */
+function commandsOf(counts) {
+  return Object.entries(counts)
+    .map(([name, count]) => [name, Math.round(count * 100) / 100])
+    .filter(([, count]) => count > 0)
+    .sort(([a], [b]) => Number(b.startsWith("eval")) - Number(a.startsWith("eval")) || a.localeCompare(b))
+    .map(([name, count]) => `${count} ${name}`)
+    .join(", ");
 }
 
 function memoryRows(results) {
@@ -101,10 +107,6 @@ function memoryRows(results) {
     title,
     ...results.map(({ memory }) => `${Math.max(Math.round(memory[name]), 0).toLocaleString("en")} B`),
   ]);
-}
-
-function listed(parts) {
-  return parts.join(", ");
 }
 
 function table(head, rows) {

@@ -1,9 +1,10 @@
 // The one object on this node for a session that has connections here: its connections, the gate for their events,
 // its time and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
-import { type EndCode, endCodeOf, SessionError, type Verdict, verdict } from "../errors.js";
+import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record.js";
+import { Earlier } from "./earlier.js";
 import { ignore, never, Saved, type SaveContext } from "./saved.js";
 import type { SessionOperations, SocketSession } from "./session-object.js";
 import { type Shown, timeUntil, type Views } from "./view.js";
@@ -32,6 +33,9 @@ export interface LiveSession {
   readonly ended: EndCode | undefined;
 }
 
+/** What a storage lost: changes that it had stored, or the whole session. */
+export type Lost = "changes" | "session";
+
 /** What all live sessions of a registry share. */
 export interface Context extends SaveContext {
   /** How long a session may be trusted without a look into a shared store, in ms. */
@@ -42,6 +46,8 @@ export interface Context extends SaveContext {
   readonly views: Views;
   changed(live: LiveSession, isDataChanged: () => boolean): void;
   ended(live: LiveSession, code: EndCode): void;
+  /** The storage came back from an outage without the session, or without changes that it had stored. */
+  lost(live: LiveSession, what: Lost): void;
   /** The session may have become unused. */
   settled(live: ActiveSession): void;
   /** A session that was unused changes again: a handler outlived its connection. */
@@ -90,6 +96,8 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   #doubts = 0;
   #doubtsSettled = 0;
   #checking: Check | undefined;
+  /** What a shared store had before, where it had something else a moment ago. */
+  #earlier: Earlier | undefined;
   /** Not to be checked again before this moment; undefined where the last check went well. */
   #checkAgainAt: number | undefined;
 
@@ -149,8 +157,9 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   // --- Saved ---
 
-  protected taken(before: string, text: string): void {
+  protected taken(before: string, text: string, expected: string): void {
     if (this.context.store.isShared) {
+      if (before !== "" && text !== before) this.#compare(before, text, expected);
       this.#checkedAt = Date.now();
       this.context.wakeAt(this.#checkedAt + this.context.lease);
     }
@@ -160,6 +169,24 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     if (before === "") return;
     this.context.changed(this, () => dataOf(before) !== dataOf(text));
     if (this.#view !== undefined && this.context.views.isSet) this.#show(text);
+  }
+
+  /** Tells where the storage came back with older data than it had. */
+  #compare(before: string, text: string, expected: string): void {
+    if (this.#isAfterTrouble && this.#earlier?.isBackIn(text, expected)) {
+      this.#earlier = undefined;
+      this.context.lost(this, "changes");
+    } else (this.#earlier ??= new Earlier()).add(before, Date.now());
+  }
+
+  /** True where the storage may have lost what it had since it was last looked at. */
+  get #isAfterTrouble(): boolean {
+    const { troubledUntil } = this.context.store;
+    return troubledUntil > 0 && troubledUntil >= this.#checkedAt;
+  }
+
+  protected vanished(): void {
+    if (this.#isAfterTrouble && this.goneCode === "SESSION_DESTROYED") this.context.lost(this, "session");
   }
 
   protected get goneCode(): EndCode {
@@ -331,7 +358,9 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
       return true;
     });
     if (isKnown || this.ended) return;
-    this.end(this.context.store.endOf(this.id)?.code ?? this.goneCode);
+    const code = this.context.store.endOf(this.id)?.code;
+    if (!code) this.vanished();
+    this.end(code ?? this.goneCode);
   }
 
   // --- time ---
@@ -380,9 +409,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     try {
       await this.context.store.prolong(this.id, at);
     } catch (error) {
-      const code = endCodeOf(error, this.goneCode);
-      if (code) this.end(code);
-      else this.#prolongedAt = before;
+      if (!this.endsBy(error)) this.#prolongedAt = before;
       throw error;
     }
   }
@@ -390,6 +417,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   /** Does what is due; answers when something will be (ms since 1970). */
   tick(now: number): number {
     if (this.ended || this.loading) return never;
+    if (this.#earlier && now >= this.#earlier.until) this.#earlier = undefined;
     if (now >= this.#deadline && now >= (this.#checkAgainAt ?? 0)) return this.#expire(now);
     const toldAt = this.#toldAt;
     let touchAt = this.#activeAt > toldAt ? toldAt + this.#touchInterval : never;

@@ -1,14 +1,19 @@
 // Session id → live session, for as long as connections here use it. Hears the store's notices for all of them.
+import createDebug from "debug";
 import { type EndCode, SessionError } from "../errors.js";
-import type { LiveStore, Notice, Subscriber } from "../store/live-store.js";
+import type { Notice, Subscriber } from "../store/listeners.js";
+import type { LiveStore } from "../store/live-store.js";
 import { Clock } from "./clock.js";
-import { ActiveSession, type Connection, type Context, type LiveSession } from "./live-session.js";
+import { ActiveSession, type Connection, type Context, type LiveSession, type Lost } from "./live-session.js";
 import { Views } from "./view.js";
+
+const debug = createDebug("socket-session:registry");
 
 /** What a registry tells. */
 export interface RegistryEvents {
   change(live: LiveSession): void;
   end(live: LiveSession, code: EndCode): void;
+  lost(live: LiveSession, what: Lost): void;
   error(error: unknown): void;
   /** True where anybody listens for changes: comparing costs. */
   wantsChanges(): boolean;
@@ -65,6 +70,10 @@ export class Registry implements Subscriber {
       ended: (live, code) => {
         this.#forget(live as ActiveSession);
         events.end(live, code);
+      },
+      lost: (live, what) => {
+        debug("the storage lost what it had: %s", what);
+        events.lost(live, what);
       },
       settled: (live) => this.#settled(live, options.maxUnsaved, events),
       revived: (live) => {
@@ -173,6 +182,10 @@ export class Registry implements Subscriber {
 
   watches(id: string): boolean {
     return this.#sessions.has(id);
+  }
+
+  connectionsOf(id: string): number {
+    return this.#sessions.get(id)?.connections ?? 0;
   }
 
   /** Saves what is pending, then stops listening and all timers. Rejects if something could not be saved. */

@@ -72,8 +72,10 @@ export abstract class Saved extends Tracked {
   abstract end(code: EndCode): void;
   /** Why the store does not have it any more, where nobody knows. */
   protected abstract get goneCode(): EndCode;
-  /** Called when the store has other data than before. */
-  protected abstract taken(before: string, text: string): void;
+  /** Called when the store was seen to have `text`: it had `before`, and `expected` is what it should have now. */
+  protected abstract taken(before: string, text: string, expected: string): void;
+  /** Called where the store does not have it any more, and nobody knows why. */
+  protected abstract vanished(): void;
   /** Called when there are changes to save. */
   protected abstract woken(): void;
   /** Called when a save is over. */
@@ -115,8 +117,9 @@ export abstract class Saved extends Tracked {
   take(text: string, source?: object): void {
     const before = this.#base;
     const save = this.#save;
+    const expected = (source === this ? save?.sent : undefined) ?? before;
     if (source === this && save) {
-      if (!this.#rebase(text, save.sent ?? before)) return;
+      if (!this.#rebase(text, expected)) return;
       save.sent = undefined;
     } else {
       if (!this.#rebase(text, before)) return;
@@ -128,7 +131,7 @@ export abstract class Saved extends Tracked {
       }
     }
     this.#base = text;
-    this.taken(before, text);
+    this.taken(before, text, expected);
   }
 
   /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
@@ -252,12 +255,7 @@ export abstract class Saved extends Tracked {
       this.#failed = undefined;
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
-      const code = endCodeOf(error, this.goneCode);
-      if (code) {
-        this.end(code);
-        throw error;
-      }
-      if (this.#isAbandoned) throw error;
+      if (this.endsBy(error) || this.#isAbandoned) throw error;
       this.#isDirty = true;
       this.#retryLater();
       this.context.failed(error);
@@ -269,6 +267,15 @@ export abstract class Saved extends Tracked {
         this.settled();
       }
     }
+  }
+
+  /** Ends the session where an error tells of its end. */
+  protected endsBy(error: unknown): boolean {
+    const code = endCodeOf(error, this.goneCode);
+    if (!code) return false;
+    if (!this.ended && (error as SessionError).code === "SESSION_UNKNOWN") this.vanished();
+    this.end(code);
+    return true;
   }
 
   #retryLater(): void {

@@ -38,6 +38,12 @@ export interface Driver {
   /** Why a session ended within {@link endMemory}, on whichever node; absent where the storage does not remember. */
   endOf?(id: string): Promise<End | undefined>;
 
+  /**
+   * Says a word to the nodes that watch this session, outside of a write; resolves with how many hear it, this one
+   * included, or undefined where the storage cannot tell. Absent without `notices`.
+   */
+  tell?(id: string, word: string): Promise<number | undefined>;
+
   /** All sessions, as express-session's `Store#all` gives them. */
   all(): Promise<unknown>;
   count(): Promise<number>;
@@ -65,6 +71,8 @@ export type NoticeKind = "changed" | EndCode;
 export interface NoticeListener {
   /** Another node changed or ended a session that is watched. Carries no data: what is stored is to be read. */
   heard(id: string, kind: NoticeKind): void;
+  /** Another node said something else of a session that is watched; `node` is what it calls itself. */
+  told(id: string, node: string, word: string): void;
   /** False: from now on notices may be missed. True: from now on all that is watched is heard (again). */
   hearing(isHearing: boolean): void;
 }

@@ -55,13 +55,19 @@ export class NoticeWriter {
   readonly #tag = randomBytes(6).toString("base64url");
 
   message(kind: NoticeKind): string {
-    return `${this.#tag} ${kinds[kind]}`;
+    return this.say(kinds[kind]);
   }
 
-  /** The kind of a message that another node wrote. */
-  read(message: string): NoticeKind | undefined {
+  /** A message that tells of no write. */
+  say(word: string): string {
+    return `${this.#tag} ${word}`;
+  }
+
+  /** What another node wrote; undefined for a message of this one, and for what is none. */
+  read(message: string): { readonly node: string; readonly word: string } | undefined {
     const at = message.indexOf(" ");
-    return message.slice(0, at) === this.#tag ? undefined : kindOf.get(message.slice(at + 1));
+    const node = message.slice(0, at);
+    return at < 1 || node === this.#tag ? undefined : { node, word: message.slice(at + 1) };
   }
 }
 
@@ -228,8 +234,11 @@ export class NoticeLine implements Notices {
 
   #heard(name: string, message: string): void {
     const id = this.#watched.get(name);
-    const kind = this.#writer.read(message);
-    if (id !== undefined && kind !== undefined) this.#listener?.heard(id, kind);
+    const read = this.#writer.read(message);
+    if (id === undefined || !read) return;
+    const kind = kindOf.get(read.word);
+    if (kind === undefined) this.#listener?.told(id, read.node, read.word);
+    else this.#listener?.heard(id, kind);
   }
 }
 

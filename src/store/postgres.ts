@@ -170,6 +170,10 @@ class PostgresDriver implements Driver {
     return parseEnd(rows[0]?.ended ?? "");
   }
 
+  async tell(id: string, word: string): Promise<undefined> {
+    await this.#query(`SELECT pg_notify($channel, $1)`, [`${noticeName(id)} ${this.#writer.say(word)}`]);
+  }
+
   async all(): Promise<unknown> {
     const sessions = Object.create(null) as Record<string, unknown>;
     const rows = await this.#query<{ sid: string; text: string }>(

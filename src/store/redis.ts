@@ -82,6 +82,8 @@ const scripts = {
     redis.call("SET", KEYS[2], ARGV[1], "PX", ARGV[2], "NX")
     redis.call(ARGV[3], KEYS[2], ARGV[4])
     return 1`),
+  /** ARGV: the command that publishes, the message. Answers how many hear it. */
+  tell: new Script(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
 };
 
 const scanCount = 500;
@@ -149,6 +151,10 @@ class RedisDriver implements Driver {
   async endOf(id: string): Promise<End | undefined> {
     const text = await this.#get(this.#channelOf(id));
     return text === undefined ? undefined : parseEnd(text);
+  }
+
+  async tell(id: string, word: string): Promise<number> {
+    return (await this.#run(scripts.tell, id, [this.#publish, this.#writer.say(word)])) as number;
   }
 
   async all(): Promise<unknown> {

@@ -155,7 +155,7 @@ describe("nothing is alive that was ended", () => {
 
   test("no socket is open all through an outage that is longer than maxStale", () => {
     const faults = [outage(1000, 15_000)];
-    expect(broken([], { sockets: [socket({ closed: 14_000 })], faults })).toHaveLength(1);
+    expect(broken([], { sockets: [socket({ closed: 20_000 })], faults })).toHaveLength(1);
     expect(broken([], { sockets: [socket({ closed: 5000 })], faults })).toEqual([]);
     expect(broken([], { sockets: [socket({ closed: 14_000 })], faults: [outage(1000, 4000)] })).toEqual([]);
   });
@@ -192,6 +192,8 @@ describe("no acknowledged change is lost", () => {
     expect(seenBy("a1", 200)).toHaveLength(1);
     expect(seenBy("b1", 200)).toEqual([]);
     expect(seenBy("b1", 110 + bound)).toHaveLength(1);
+    const logout: Told = { kind: "logout", from: 105, ends: ["ada/1"] };
+    expect(broken([logout, put(100, 1), read(200, {}, { via: "socket", node: "a1", socket: 1 })])).toEqual([]);
   });
 
   test("what a node could not save is there when it had time to, and in the end", () => {

@@ -121,6 +121,8 @@ class Rules {
   /** True where a read has to show what was acknowledged. */
   #isDue(read: Operation, write: Operation): boolean {
     if (write.outcome !== "ok" || write.to > read.from) return false;
+    // express-session tells of a save only after its response: one that came after the end is dropped in silence.
+    if (write.via === "http" && read.via === "socket" && this.#mayHaveEnded(write.to)) return false;
     // HTTP reads the storage; a live session hears of what its own node wrote, and of the rest within the bound.
     if (read.via === "http" || write.node === read.node) return true;
     return deadline(this.#history.faults, this.#limits, write.to) <= read.from;
@@ -252,8 +254,7 @@ class Rules {
     // A lease until it is noticed; and at the end of maxStale the storage may just have been asked once more.
     const longest = lease + maxStale + 2 * timeout + longestRecheck + tick + slack;
     return this.#history.faults.some(
-      ({ isOutage, from, to }) =>
-        isOutage && connected < from && to - from > longest && closed > from + longest && closed <= to,
+      ({ isOutage, from, to }) => isOutage && connected < from && to - from > longest && closed > from + longest,
     );
   }
 }

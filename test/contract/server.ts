@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Express } from "express";
 import { sign } from "cookie-signature";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type AttachOptions, liveStore, type Sessions } from "../../src/index.js";
+import { type AttachOptions, type LiveStore, liveStore, type Sessions } from "../../src/index.js";
 import type { CreateOptions } from "../../src/sessions.js";
 import { secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
@@ -28,14 +28,23 @@ interface Running {
   refused(browser: Browser, headers?: Record<string, string>): Promise<Refusal>;
 }
 
-/** Holds one kind of server to the promises. */
-export function serverContract(kind: ServerKind): void {
-  describe.each(kind.ways)(`${kind.name} over %s`, (way) => {
-    const start = (options: Options = {}): Promise<Running> => run(kind, way, options);
+/** Holds one kind of server to the promises; on sessions in memory, or in a store that is opened for each test. */
+export function serverContract(kind: ServerKind, { ways = kind.ways, openStore }: ContractOptions = {}): void {
+  describe.each(ways)(`${kind.name} over %s`, (way) => {
+    const start = async (options: Options = {}): Promise<Running> => {
+      const store = openStore && !options.sessions?.store ? { store: await openStore() } : {};
+      return run(kind, way, { ...options, sessions: { ...options.sessions, ...store } });
+    };
     promises(start, kind, way);
     doors(start, kind, way);
-    outages(start);
+    // What these tests put out of order is a store of their own.
+    if (!openStore) outages(start);
   });
+}
+
+interface ContractOptions {
+  readonly ways?: readonly string[];
+  openStore?(): Promise<LiveStore>;
 }
 
 type Start = (options?: Options) => Promise<Running>;

@@ -6,7 +6,8 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import session, { type SessionData } from "express-session";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import type { LiveStore, Notice } from "../../src/store/live-store.js";
+import type { Notice } from "../../src/store/listeners.js";
+import type { LiveStore } from "../../src/store/live-store.js";
 
 export interface StoreFixture {
   readonly store: LiveStore;
@@ -105,7 +106,12 @@ export function storeContract(
     function notices(): Notice[] {
       const seen: Notice[] = [];
       onTestFinished(
-        store.subscribe({ onNotice: (notice) => void seen.push(notice), flush: () => undefined, watches: () => true }),
+        store.subscribe({
+          onNotice: (notice) => void seen.push(notice),
+          flush: () => undefined,
+          watches: () => true,
+          connectionsOf: () => 0,
+        }),
       );
       return seen;
     }

@@ -6,7 +6,7 @@ import { Registry } from "../../src/live/registry.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const quiet = { change() {}, end: vi.fn(), error() {}, wantsChanges: () => false };
+const quiet = { change() {}, end: vi.fn(), error() {}, lost() {}, wantsChanges: () => false };
 
 test("ticks at the earliest moment asked for, with one timer", () => {
   const ticks: number[] = [];

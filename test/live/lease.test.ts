@@ -58,7 +58,7 @@ function share(): Shared {
   }) as Driver;
   const store = new LiveStore(driver);
   listener?.hearing(true);
-  const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
+  const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
   const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const shared: Shared = {
     watching: Promise.resolve(),
@@ -225,7 +225,7 @@ describe("over any express-session store", () => {
     const line = new LineStore();
     line.latency = 10;
     const store = liveStore(line);
-    const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => false };
+    const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
     const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
     onTestFinished(() => registry.close());
     const ended: string[] = [];

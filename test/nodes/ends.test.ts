@@ -82,8 +82,17 @@ describe.each(storages)("on $name", ({ name, open }) => {
     ];
     const ends = [closed(await b.visit(there).connect()), closed(await a.visit(elsewhere).connect())];
     const kept = await Promise.all([a.visit(here).connect(), c.visit(here).connect(), c.visit(other).connect()]);
-    const devices = await c.visit(here).get<{ handle: string; connections: number }[]>("/devices");
-    expect(devices.map(({ connections }) => connections)).toEqual([1, 0, 0]);
+    const again = await a.visit(here).connect();
+    const devices = await c
+      .visit(here)
+      .get<{ handle: string; connections: number; connectionsPerNode: number[] }[]>("/devices");
+    expect(devices.map(({ connections }) => connections)).toEqual([3, 1, 1]);
+    // The node that is asked comes first.
+    expect(devices.map(({ connectionsPerNode }) => connectionsPerNode)).toEqual([[1, 2], [1], [1]]);
+    again.disconnect();
+    await expect
+      .poll(async () => (await b.visit(here).get<{ connections: number }[]>("/devices"))[0]?.connections)
+      .toBe(2);
     expect(await b.visit(there).get("/devices")).toMatchObject(devices.map(({ handle }) => ({ handle })));
     expect(JSON.stringify(devices)).not.toContain(idOf(here));
     const response = await c.visit(here).post("/logout-elsewhere");
@@ -91,6 +100,23 @@ describe.each(storages)("on $name", ({ name, open }) => {
     for (const { told } of await Promise.all(ends)) expect(told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
     expect(kept.map(({ connected }) => connected)).toEqual([true, true, true]);
     expect(await b.visit(here).get("/devices")).toHaveLength(1);
+  });
+
+  test("connections are counted on nodes that answer: not on one that hangs, nor on one that died", async () => {
+    const [here, there] = await startNodes(2, { store: storage.own() });
+    const ada = await here.login();
+    await Promise.all([here.visit(ada).connect(), there.visit(ada).connect()]);
+    const counts = async (): Promise<unknown> => {
+      const [entry] = await ada.get<{ connectionsPerNode: number[] }[]>("/devices");
+      return entry?.connectionsPerNode;
+    };
+    expect(await counts()).toEqual([1, 1]);
+    there.process.kill("SIGSTOP");
+    await expect.poll(counts).toEqual([1]);
+    there.process.kill("SIGCONT");
+    await expect.poll(counts, { timeout: 5000 }).toEqual([1, 1]);
+    await there.kill();
+    expect(await counts()).toEqual([1]);
   });
 
   // Time is the same on a cluster.

@@ -13,6 +13,9 @@ const sessions = createSessions({ secret: "a secret for tests", store, user, ...
 const errors = [];
 sessions.on("error", (error) => errors.push(error.code ?? String(error)));
 
+const lost = [];
+sessions.on("lost", (live, what) => lost.push(`${live.data.user} ${what}`));
+
 const app = express();
 const http = createServer(app);
 const io = new Server(http);
@@ -77,7 +80,7 @@ const commands = {
   },
   async state() {
     const { size, pending, store } = sessions;
-    return { size, pending, isHearing: store.isHearing, isDown: store.isDown, errors };
+    return { size, pending, isHearing: store.isHearing, isDown: store.isDown, errors, lost };
   },
   async close() {
     await io.close();

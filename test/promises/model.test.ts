@@ -69,7 +69,7 @@ describe("the store and the live sessions, in every order of storage commands", 
   });
 });
 
-const quiet = { change() {}, end() {}, error() {}, wantsChanges: () => true };
+const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => true };
 
 /** One browser: what it does, and what the model says of the result. */
 class Run {

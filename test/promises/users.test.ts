@@ -38,6 +38,7 @@ test("lists what is there, and nothing of what ended, expired, was rotated or be
     created: expect.any(Number) as number,
     lastSeen: expect.any(Number) as number,
     connections: 2,
+    connectionsPerNode: [2],
   });
   expect(Math.abs((first?.lastSeen ?? 0) - before)).toBeLessThan(5000);
   expect(new Set(others.map(({ handle }) => handle)).size).toBe(3);

@@ -72,7 +72,7 @@ test("of two handshakes with one unknown id neither gets in, however they interl
     const registry = new Registry(
       new LiveStore(new MemoryDriver()),
       { lease: 1000, maxStale: 1000, maxUnsaved: 10 },
-      { change() {}, end() {}, error() {}, wantsChanges: () => false },
+      { change() {}, end() {}, lost() {}, error() {}, wantsChanges: () => false },
     );
     const acquire = (): Promise<string> =>
       registry.acquire("unknown", { end() {} }).then(

@@ -316,6 +316,7 @@ test("a save under way takes in what others write before its turn, here and in a
     },
     flush: () => undefined,
     watches: () => true,
+    connectionsOf: () => 0,
   });
   live.other = "socket";
   const written = answer((done) => store.set(live.id, request, done));

@@ -211,7 +211,12 @@ test(
     vi.useFakeTimers({ toFake: ["Date"] });
     onTestFinished(() => void vi.useRealTimers());
     const saved = new Promise((resolve) => {
-      app.sessions.store.subscribe({ onNotice: resolve, flush: () => undefined, watches: () => true });
+      app.sessions.store.subscribe({
+        onNotice: resolve,
+        flush: () => undefined,
+        watches: () => true,
+        connectionsOf: () => 0,
+      });
     });
     server.on("add", () => held.push("apple"));
     socket.emit("add");

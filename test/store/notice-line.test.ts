@@ -58,12 +58,16 @@ function start() {
   const line = new NoticeLine(server.connect, writer, noticeName, times);
   const heard: string[] = [];
   const hearing: boolean[] = [];
-  line.listen({ heard: (id, kind) => heard.push(`${id} ${kind}`), hearing: (is) => hearing.push(is) });
+  line.listen({
+    heard: (id, kind) => heard.push(`${id} ${kind}`),
+    told: (id, node, word) => heard.push(`${id} ${node} ${word}`),
+    hearing: (is) => hearing.push(is),
+  });
   onTestFinished(() => line.close());
   return { server, writer, line, heard, hearing };
 }
 
-test("a watch resolves when the other side has it, for all who asked; own messages and strange ones are left out", async () => {
+test("a watch resolves when the other side has it, for all who asked; its own messages and nonsense are left out", async () => {
   const { server, writer, line, heard, hearing } = start();
   await line.watch("first");
   expect(hearing).toEqual([true]);
@@ -80,10 +84,12 @@ test("a watch resolves when the other side has it, for all who asked; own messag
   await Promise.all(watches);
   server.send("id", "other changed");
   server.send("id", writer.message("changed"));
-  server.send("id", "other nonsense");
+  server.send("id", "other says something");
+  server.send("id", "nonsense");
+  server.send("id", writer.say("something"));
   server.send("id", "");
   server.send("id", new NoticeWriter().message("SESSION_ROTATED"));
-  expect(heard).toEqual(["id changed", "id SESSION_ROTATED"]);
+  expect(heard).toEqual(["id changed", "id other says something", "id SESSION_ROTATED"]);
   line.unwatch("id");
   expect(server.names).toEqual([noticeName("first")]);
   expect(server.opened).toBe(1);

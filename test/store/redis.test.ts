@@ -51,7 +51,14 @@ describe("one server", () => {
     const client = await redisClient(redis.url);
     const prefix = ownPrefix();
     const store = redisStore({ client, prefix });
-    onTestFinished(store.subscribe({ onNotice: () => undefined, flush: () => undefined, watches: () => false }));
+    onTestFinished(
+      store.subscribe({
+        onNotice: () => undefined,
+        flush: () => undefined,
+        watches: () => false,
+        connectionsOf: () => 0,
+      }),
+    );
     const sent: string[] = [];
     const monitor = await redisClient(redis.url);
     await monitor.pSubscribe("*", (message, channel) => sent.push(channel, message));
@@ -142,7 +149,12 @@ describe("a cluster", () => {
     const [store, other] = [redisStore({ client, prefix }), redisStore({ client, prefix })];
     const seen: unknown[] = [];
     onTestFinished(
-      store.subscribe({ onNotice: (notice) => void seen.push(notice), flush: () => undefined, watches: () => true }),
+      store.subscribe({
+        onNotice: (notice) => void seen.push(notice),
+        flush: () => undefined,
+        watches: () => true,
+        connectionsOf: () => 0,
+      }),
     );
     const id = "moves";
     await store.watch(id);

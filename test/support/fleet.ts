@@ -24,6 +24,17 @@ export interface NodeSettings {
   readonly port?: number;
 }
 
+export interface NodeState {
+  readonly size: number;
+  readonly pending: number;
+  readonly isHearing: boolean;
+  readonly isDown: boolean;
+  /** Codes that `sessions.on("error")` heard. */
+  readonly errors: string[];
+  /** What `sessions.on("lost")` heard: the user of the session and what was lost. */
+  readonly lost: string[];
+}
+
 interface Answer {
   readonly number?: number;
   readonly port?: number;
@@ -55,7 +66,7 @@ export class Node {
     return answer as T;
   }
 
-  state(): Promise<{ size: number; pending: number; isHearing: boolean; isDown: boolean; errors: string[] }> {
+  state(): Promise<NodeState> {
     return this.ask("state");
   }
 

@@ -1,7 +1,7 @@
 // A server program that a test starts for itself, in a folder of its own, and may stop, pause, kill and start again.
-import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, type SpawnOptions } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,6 +79,36 @@ export class PrivateServer {
   async restart(): Promise<void> {
     await this.stop();
     await this.start();
+  }
+
+  /**
+   * Restarts it and remembers what it has stored by then. The returned function kills it and starts it with that: what
+   * was written since is lost, as in a failover to a replica that was behind.
+   */
+  async remember(): Promise<() => Promise<void>> {
+    const copy = join(this.#folder, ".before");
+    const stored = (): string[] => readdirSync(this.#folder).filter((name) => ![".before", "native"].includes(name));
+    // Files keep their owner, who need not be the user that runs the tests.
+    const bring = (names: readonly string[], to: string): void => {
+      if (names.length > 0) execFileSync("cp", ["-a", ...names, to]);
+    };
+    await this.stop();
+    mkdirSync(copy);
+    bring(
+      stored().map((name) => join(this.#folder, name)),
+      copy,
+    );
+    await this.start();
+    return async () => {
+      await this.kill();
+      for (const name of stored()) rmSync(join(this.#folder, name), { recursive: true });
+      bring(
+        readdirSync(copy).map((name) => join(copy, name)),
+        this.#folder,
+      );
+      rmSync(copy, { recursive: true });
+      await this.start();
+    };
   }
 
   /** It keeps its connections, and answers nobody. */

@@ -3,7 +3,8 @@
 import type session from "express-session";
 import { type SessionData, type Store } from "express-session";
 import { liveStore } from "../../store/foreign.js";
-import { type LiveStore, redact } from "../../store/live-store.js";
+import { redact } from "../../store/commands.js";
+import type { LiveStore } from "../../store/live-store.js";
 import { once } from "./once.js";
 
 /** An express-session `Session`. */

@@ -1,0 +1,82 @@
+// Commands to a storage: how long one may take, how many may be under way, and since when none is answered. Knows
+// nothing of sessions but that ids stay out of errors.
+import { inspect } from "node:util";
+import createDebug from "debug";
+import { SessionError } from "../errors.js";
+
+const debug = createDebug("socket-session:commands");
+
+/** How many commands that were given up may be under way: beyond, what needs the storage fails at once. */
+const mostUnanswered = 1000;
+
+export class Commands {
+  /** Since when the storage does not answer (ms since 1970); undefined while it does. */
+  downSince: number | undefined;
+  readonly #isShared: boolean;
+  readonly #timeout: number;
+  /** Commands that were given up and are still under way. */
+  #unanswered = 0;
+  #troubledUntil = 0;
+
+  /** `timeout` in ms; only a storage that others use, too, is a storage that may not answer. */
+  constructor(isShared: boolean, timeout: number) {
+    this.#isShared = isShared;
+    this.#timeout = timeout;
+  }
+
+  /** Until when the storage did not answer, the last time that it did not (ms since 1970); 0 where it always did. */
+  get troubledUntil(): number {
+    return this.downSince === undefined ? this.#troubledUntil : Date.now();
+  }
+
+  /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
+  ask<T>(id: string, command: () => Promise<T>): Promise<T> {
+    return this.#isShared ? this.#askShared(id, command) : command();
+  }
+
+  async #askShared<T>(id: string, command: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      // Clients queue what they cannot send: an outage must not fill the memory with questions.
+      if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
+      const running = command();
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => {
+          this.#unanswered++;
+          const answered = (): void => void this.#unanswered--;
+          running.then(answered, answered);
+          reject(new Error(`no answer within ${this.#timeout} ms`));
+        }, this.#timeout);
+      });
+      const answer = await Promise.race([running, late]);
+      if (this.downSince !== undefined) this.#isBack(this.downSince);
+      return answer;
+    } catch (cause) {
+      if (cause instanceof SessionError && cause.code === "STORE_UNSUPPORTED") throw cause;
+      const error = redact(cause, id);
+      if (this.downSince === undefined) debug("the storage does not answer: %s", error);
+      this.downSince ??= Date.now();
+      // What the application has to mend is told as such.
+      const detail = cause instanceof SessionError ? `${cause.code}: ${cause.message}` : "";
+      throw new SessionError("STORE_UNAVAILABLE", { detail, cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #isBack(since: number): void {
+    const now = Date.now();
+    debug("the storage answers again, after %d ms", now - since);
+    this.downSince = undefined;
+    this.#troubledUntil = now;
+  }
+}
+
+/** The error without the session id, which stores like to put into theirs. */
+export function redact(error: unknown, id: string): unknown {
+  if (id === "" || !inspect(error, { depth: 10, maxArrayLength: null, maxStringLength: null }).includes(id))
+    return error;
+  const message =
+    error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
+  return new Error(message);
+}

@@ -1,0 +1,54 @@
+// What is to be stored: a writer's changes on top of what is there, with the stamp of an absolute lifetime. Knows only
+// texts; when and where they are written is not decided here.
+import {
+  expiryOf,
+  isMarked,
+  mergeInto,
+  parse,
+  prolong,
+  type SessionRecord,
+  stamp,
+  stringify,
+  timesOf,
+} from "./record.js";
+
+/** A session's text and when it ends by itself (ms since 1970). */
+export interface Draft {
+  readonly text: string;
+  readonly expires: number;
+}
+
+export class Drafts {
+  /** How long a session may live since it was created, in ms. */
+  absoluteTimeout: number | undefined;
+
+  of(record: SessionRecord): Draft {
+    if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
+    return { text: stringify(record), expires: expiryOf(record) };
+  }
+
+  /** `text`, with what a writer changed who read `base` and wants `next`. */
+  merged(text: string, base: string, next: string): Draft {
+    // Nobody else wrote: what the writer has is what is stored.
+    if (text === base && this.absoluteTimeout === undefined && !isMarked(text) && !isMarked(next)) {
+      return { text: next, expires: timesOf(next).expires };
+    }
+    const current = parse(text);
+    mergeInto(current, parse(base), parse(next));
+    return this.of(current);
+  }
+
+  /** `text`, with its expiry a full maxAge after `at`. */
+  prolonged(text: string, at: number): Draft {
+    const record = parse(text);
+    prolong(record, at);
+    return this.of(record);
+  }
+
+  /** True where a session has reached its absolute lifetime. */
+  isTooOld(text: string): boolean {
+    if (this.absoluteTimeout === undefined) return false;
+    const since = timesOf(text).createdAt;
+    return since !== undefined && since + this.absoluteTimeout <= Date.now();
+  }
+}

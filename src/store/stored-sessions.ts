@@ -1,0 +1,169 @@
+// Sessions as they are stored: read, created, rewritten by compare-and-set until it holds, and removed, each in the
+// session's turn. Knows neither express-session's objects nor who uses a session.
+import { setTimeout as delay } from "node:timers/promises";
+import { type EndCode, SessionError } from "../errors.js";
+import type { Commands } from "./commands.js";
+import { type Draft, Drafts } from "./drafts.js";
+import type { Driver } from "./driver.js";
+import { Ends } from "./ends.js";
+import { LateWrites } from "./late-writes.js";
+import type { Listeners } from "./listeners.js";
+import { KeyedQueue } from "./queue.js";
+import { parse, strip, timesOf } from "./record.js";
+import type { UserSessions } from "./user-sessions.js";
+
+const attempts = 100;
+/** From which attempt on (and for at most how many ms) a writer waits before it tries again. */
+const patience = 3;
+const longestWait = 20;
+
+/** Who rewrites, and how. */
+export interface Rewriting {
+  /** Who committed it, where that matters to those who hear of it. */
+  readonly source?: object | undefined;
+  /** True where nothing but the expiry moves. */
+  readonly isTouch?: boolean;
+}
+
+export class StoredSessions {
+  readonly queue = new KeyedQueue();
+  readonly ends = new Ends();
+  readonly drafts = new Drafts();
+  /** Where it is kept whose the sessions are. */
+  users: UserSessions | undefined;
+  /** How often a write was tried again because another node was quicker. */
+  retries = 0;
+
+  readonly #driver: Driver;
+  readonly #commands: Commands;
+  readonly #listeners: Listeners;
+  readonly #late = new LateWrites();
+
+  constructor(driver: Driver, commands: Commands, listeners: Listeners) {
+    this.#driver = driver;
+    this.#commands = commands;
+    this.#listeners = listeners;
+  }
+
+  /** What is stored; while a late write may still arrive, what was written after it. */
+  stored(id: string): Promise<string | undefined> {
+    const known = this.#late.known(id);
+    return known ? Promise.resolve(known.text) : this.#commands.ask(id, () => this.#driver.read(id));
+  }
+
+  /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
+  async current(id: string): Promise<string | undefined> {
+    const text = await this.stored(id);
+    if (text === undefined) {
+      await this.#learnEnd(id);
+      return undefined;
+    }
+    if (!this.drafts.isTooOld(text)) return text;
+    await this.#write(id, undefined, () => this.#driver.remove(id, "SESSION_EXPIRED"));
+    this.hasEnded(id, "SESSION_EXPIRED");
+    return undefined;
+  }
+
+  /** Creates; false where the id is taken. Runs within the queue. */
+  async create(id: string, text: string): Promise<boolean> {
+    const draft = this.drafts.of(strip(parse(text)));
+    if (this.users) await this.users.note(id, draft);
+    if (!(await this.#write(id, draft.text, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
+    this.ends.forget(id);
+    return true;
+  }
+
+  /**
+   * Compare-and-set until it holds: `change` makes the new text from the current one. Runs within the queue; rejects
+   * with the end's code where there is nothing to rewrite.
+   */
+  async rewrite(
+    id: string,
+    change: (text: string) => Draft,
+    { source, isTouch = false }: Rewriting = {},
+  ): Promise<void> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const text = await this.current(id);
+      if (text === undefined) throw new SessionError(this.ends.of(id)?.code ?? "SESSION_UNKNOWN");
+      const next = change(text);
+      const isChanged = next.text !== text;
+      // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
+      if (isChanged || (isTouch && this.#driver.isShared)) {
+        if (this.users) await this.users.note(id, next);
+        if (!(await this.#replace(id, text, next, isTouch))) {
+          this.retries++;
+          // Among many writers, those who keep losing make room.
+          if (attempt >= patience) await delay(Math.random() * Math.min(attempt, longestWait));
+          continue;
+        }
+      }
+      if (isChanged || source) this.#listeners.notify({ kind: "changed", id, text: next.text, source });
+      return;
+    }
+    throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
+  }
+
+  /** Applies what changed from `base` to `next`; as {@link StoredSessions.rewrite}. */
+  merge(id: string, base: string, next: string, rewriting?: Rewriting): Promise<void> {
+    return this.rewrite(id, (text) => this.drafts.merged(text, base, next), rewriting);
+  }
+
+  /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
+  end(id: string, code: EndCode): Promise<void> {
+    return this.queue.run(id, async () => {
+      const text = this.users && (await this.stored(id).catch(() => undefined));
+      if (text !== undefined) this.users?.forget(id, text);
+      await this.#write(id, undefined, () => this.#driver.remove(id, code));
+      this.hasEnded(id, code);
+    });
+  }
+
+  /** A session has ended, here or on another node. */
+  hasEnded(id: string, code: EndCode): void {
+    this.ends.keep(id, { code, at: Date.now() });
+    this.#listeners.notify({ kind: "ended", id, code });
+  }
+
+  #replace(id: string, text: string, next: Draft, isTouch: boolean): Promise<boolean> {
+    // Who did not move the expiry leaves it: another service may have moved it beside the text.
+    const isKept = Number.isFinite(next.expires) && next.expires === timesOf(text).expires;
+    return this.#write(id, next.text, () =>
+      isTouch
+        ? this.#driver.touch(id, next.text, next.expires, text)
+        : this.#driver.replace(id, next.text, isKept ? undefined : next.expires, text),
+    );
+  }
+
+  /** Asks the storage why a session is not there, where this node has not heard. */
+  async #learnEnd(id: string): Promise<void> {
+    const { endOf } = this.#driver;
+    if (!endOf || this.ends.of(id)) return;
+    const end = await this.#commands.ask(id, () => endOf.call(this.#driver, id));
+    if (end) this.ends.keep(id, end);
+  }
+
+  /** Asks for a write; one that was given up and may still arrive is followed. */
+  async #write<T>(id: string, text: string | undefined, command: () => Promise<T>): Promise<T> {
+    let running: Promise<T> | undefined;
+    try {
+      const written = await this.#commands.ask(id, () => (running = command()));
+      if (written !== false) this.#late.written(id, text);
+      return written;
+    } catch (error) {
+      if (running && !this.#driver.isAtomic) this.#follow(id, running);
+      throw error;
+    }
+  }
+
+  #follow(id: string, running: Promise<unknown>): void {
+    this.#late.follow(id, running, (newer) =>
+      this.queue.run(id, async () => {
+        const known = newer();
+        if (!known) return;
+        const { text } = known;
+        if (text === undefined) await this.#driver.remove(id, this.ends.of(id)?.code ?? "SESSION_DESTROYED");
+        else await this.#driver.replace(id, text, timesOf(text).expires, "");
+      }),
+    );
+  }
+}

@@ -1,0 +1,61 @@
+// The sessions of users: whose a session is by its data, noted before it is written, looked up on whichever node.
+import type { SessionData } from "express-session";
+import type { Draft } from "./drafts.js";
+import { endMemory, type Notes } from "./driver.js";
+import { inflate, parse, strip } from "./record.js";
+import { UserIndex } from "./users.js";
+
+/** Says whose session this is; undefined, null and "" for nobody's. */
+export type UserOf = (session: SessionData) => string | number | null | undefined;
+
+/** A session of a user, as it is stored. */
+export interface StoredSession {
+  readonly id: string;
+  readonly text: string;
+  /** When it became the user's (ms since 1970). */
+  readonly created: number;
+}
+
+export class UserSessions {
+  readonly #userOf: UserOf;
+  readonly #index: UserIndex;
+
+  constructor(userOf: UserOf, notes: Notes) {
+    this.#userOf = userOf;
+    this.#index = new UserIndex(notes);
+  }
+
+  /** Notes whose session it is, before it is written as such. */
+  async note(id: string, { text, expires }: Draft): Promise<void> {
+    const user = this.#userIn(text);
+    if (user !== undefined) await this.#index.add(user, id, expires);
+  }
+
+  /** A session is removed. Best effort: what stays in the index is dropped when it is next read. */
+  forget(id: string, text: string): void {
+    const user = this.#userIn(text);
+    if (user !== undefined) this.#index.remove(user, [id]).catch(ignore);
+  }
+
+  /** The sessions of a user that are stored now. */
+  async of(user: string, read: (id: string) => Promise<string | undefined>): Promise<StoredSession[]> {
+    const found: StoredSession[] = [];
+    const gone: string[] = [];
+    for (const { id, created } of await this.#index.entries(user)) {
+      const text = await read(id);
+      if (text !== undefined && this.#userIn(text) === user) found.push({ id, created, text });
+      // One that was noted a moment ago may be about to be stored.
+      else if (text === undefined || created < Date.now() - endMemory) gone.push(id);
+    }
+    this.#index.remove(user, gone).catch(ignore);
+    return found;
+  }
+
+  /** Whose session this text is. */
+  #userIn(text: string): string | undefined {
+    const user = this.#userOf(inflate(strip(parse(text))));
+    return user === undefined || user === null || user === "" ? undefined : String(user);
+  }
+}
+
+function ignore(): void {}
