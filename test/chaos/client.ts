@@ -1,0 +1,134 @@
+// What a browser asks over HTTP and sockets, and what it is answered: noted in the history, whatever comes of it.
+// Chooses the node that is asked, and nothing else.
+import { setTimeout as delay } from "node:timers/promises";
+import { type Socket } from "socket.io-client";
+import { Browser, connected, type Refused, transports } from "../support/browser.js";
+import type { History, Operation, Seen, SocketLife } from "./history.js";
+import type { Place } from "./places.js";
+import type { Random } from "./random.js";
+
+/** How long it waits for an answer (ms). */
+const patience = 5000;
+
+/** A session as its browser knows it. */
+export interface Known {
+  readonly name: string;
+  readonly cookies: ReadonlyMap<string, string>;
+  /** Its end was asked for. */
+  isEnding: boolean;
+}
+
+export interface OpenSocket {
+  readonly socket: Socket;
+  readonly life: SocketLife;
+  /** Nobody uses it. */
+  readonly isSilent: boolean;
+}
+
+/** What is noted of a question before it is asked. */
+type Question = Omit<Operation, "from" | "to" | "outcome" | "via" | "node">;
+
+export class Client {
+  /** Those that are open. */
+  readonly sockets = new Set<OpenSocket>();
+  readonly #history: History;
+  readonly #places: readonly Place[];
+  readonly #random: Random;
+
+  constructor(history: History, places: readonly Place[], random: Random) {
+    this.#history = history;
+    this.#places = places;
+    this.#random = random;
+  }
+
+  /** Asks over HTTP. The cookies that are sent are replaced by those of the answer. */
+  async ask(
+    question: Question,
+    path: string,
+    cookies: Map<string, string>,
+    { body = {}, place = this.#place() }: { body?: object; place?: Place } = {},
+  ): Promise<Operation> {
+    const operation = this.#history.begin({ ...question, via: "http", node: place.name });
+    const isRead = question.kind === "read";
+    const headers = { "content-type": "application/json" };
+    const init = isRead ? {} : { method: "POST", headers, body: JSON.stringify(body) };
+    const browser = browserAt(place, cookies);
+    try {
+      const response = await browser.fetch(path, { ...init, signal: AbortSignal.timeout(patience) });
+      const answer: unknown = response.ok ? await response.json() : undefined;
+      if (isRead && response.ok) operation.seen = answer as Seen;
+      for (const [name, value] of browser.cookies) cookies.set(name, value);
+      this.#history.end(operation, response.ok ? "ok" : `${response.status}`);
+    } catch (error) {
+      this.#history.end(operation, (error as Error).name);
+    }
+    return operation;
+  }
+
+  /** Asks over a socket. */
+  async emit(
+    { socket, life }: OpenSocket,
+    question: Omit<Question, "session">,
+    event: string,
+    ...values: unknown[]
+  ): Promise<void> {
+    const where = { via: "socket", session: life.session, node: life.node, socket: life.number } as const;
+    const operation = this.#history.begin({ ...question, ...where });
+    try {
+      const answer: unknown = await socket.timeout(patience).emitWithAck(event, ...values);
+      const isRead = question.kind === "read";
+      if (isRead) operation.seen = answer as Seen;
+      this.#history.end(operation, isRead || answer === "saved" ? "ok" : String(answer));
+    } catch (error) {
+      this.#history.end(operation, (error as Error).message);
+    }
+  }
+
+  /** Opens a socket, or is refused. */
+  async connect(session: Known, isSilent: boolean): Promise<void> {
+    const history = this.#history;
+    const place = this.#place();
+    const life = history.openSocket(session.name, place.name);
+    const socket = browserAt(place, session.cookies).socket("/", { via: this.#random.pick(transports) });
+    const open = { socket, life, isSilent };
+    socket.on("session:end", ({ code }: Refused) => {
+      life.told = code;
+    });
+    socket.on("disconnect", (reason) => {
+      life.closed = history.now();
+      life.reason = reason;
+      this.sockets.delete(open);
+    });
+    const late = new AbortController();
+    const gaveUp = delay(2 * patience, undefined, { signal: late.signal }).then(() => {
+      throw new Error("no answer");
+    });
+    try {
+      await Promise.race([connected(socket), gaveUp]);
+      life.connected = history.now();
+      // It may have been closed since.
+      if (life.closed === undefined) this.sockets.add(open);
+    } catch (error) {
+      const { data, message } = error as Error & { data?: Refused };
+      if (data) life.told = data.code;
+      life.closed = history.now();
+      life.reason = message;
+      socket.disconnect();
+    } finally {
+      late.abort();
+      gaveUp.catch(() => undefined);
+    }
+  }
+
+  /** A node that is up, if there is one. */
+  #place(): Place {
+    const up = this.#places.filter(({ node }) => node);
+    return this.#random.pick(up.length > 0 ? up : this.#places);
+  }
+}
+
+function browserAt(place: Place, cookies: ReadonlyMap<string, string>): Browser {
+  const browser = new Browser(place.url);
+  for (const [name, value] of cookies) browser.cookies.set(name, value);
+  return browser;
+}
