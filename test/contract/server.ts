@@ -207,11 +207,11 @@ function promises(start: Start, kind: ServerKind, way: string): void {
   });
 
   test("8: messages keep a session alive", async () => {
-    const { login, connect } = await start({ sessions: { cookie: { maxAge: 500 } } });
+    const { login, connect } = await start({ sessions: { cookie: { maxAge: 1000 } } });
     const ada = await login();
     const client = await connect(ada);
     const since = Date.now();
-    while (Date.now() - since < 1000) {
+    while (Date.now() - since < 1500) {
       expect(await client.ask("user")).toBe("ada");
       await delay(50);
     }

@@ -13,7 +13,7 @@ describe.each(privateStorages)("on $name", ({ open }) => {
   let b: Node;
   beforeAll(async () => {
     storage = await open();
-    const store = { ...storage.own(), timeout: 300 };
+    const store = { ...storage.own(), timeout: 600 };
     [a, b] = await openNodes(2, { store, sessions: { lease: 500 } });
   });
   afterAll(async () => {
@@ -24,7 +24,12 @@ describe.each(privateStorages)("on $name", ({ open }) => {
   test.each(["stopped", "killed", "paused"] as const)(
     "%s and back: changes of both nodes are kept, sockets stay, notices are heard again",
     async (what) => {
-      const ada = await a.login();
+      // A storage that has just come back may still be slow.
+      const logIn = async (): Promise<Awaited<ReturnType<typeof a.login>>> => {
+        const visitor = await a.login();
+        return "user" in (await a.visit(visitor).get("/session")) ? visitor : logIn();
+      };
+      const ada = await logIn();
       const [one, two] = [await a.visit(ada).connect(), await b.visit(ada).connect()];
       const told: unknown[] = [];
       for (const socket of [one, two]) void closed(socket).then((end) => told.push(end));
