@@ -196,7 +196,9 @@ describe.each(stacksWith("4", "3.1", "2.5", "1.7"))("$title", (row) => {
     expect(await ask(client, "read")).toEqual(noSession);
     const [{ handshake }] = app.sockets();
     expect(handshake.session).toBeInstanceOf(app.sessionModule.Session);
-    expect(handshake.session.cookie).toMatchObject({ path: "/", httpOnly: true, originalMaxAge: 60_000 });
+    expect(handshake.session.cookie).toMatchObject({ path: "/", httpOnly: true });
+    // express-session computes it from two readings of the clock.
+    expect(Math.abs((handshake.session.cookie.originalMaxAge ?? 0) - 60_000)).toBeLessThan(50);
     await ask(client, "set", { count: 1 });
     expect(await ask(client, "save")).toBe("saved");
     expect(await stored(app, handshake.sessionID)).toMatchObject({ count: 1 });
