@@ -59,7 +59,7 @@ export interface EioSession {
  * ```
  */
 function eioSession(options: EioSessionOptions): EioSession {
-  const find = finder(options);
+  const find = finder(options ?? ({} as EioSessionOptions));
   const early = new WeakMap<IncomingMessage, Promise<Found>>();
   const seen = new WeakSet<EventEmitter>();
 

@@ -9,7 +9,7 @@ import { LiveStore } from "../store/live-store.js";
 import { saveChanges, type WatchedSocket } from "./shared/auto-save.js";
 import { type CookieParser, type Handshake as CookieHandshake, parseCookies } from "./shared/cookies.js";
 import { once } from "./shared/once.js";
-import { mergingStore, type Session } from "./shared/sessions.js";
+import { mergingStore, patience, type Session } from "./shared/sessions.js";
 
 export type { CookieParser } from "./shared/cookies.js";
 
@@ -39,7 +39,7 @@ export interface SharedHandshake {
   /** Undefined where the session's cookie path does not cover Socket.IO's path, and after `session.destroy()`. */
   session?: (ExpressSession & Partial<SessionData>) | undefined;
   sessionID?: string | undefined;
-  /** The store of the session middleware. */
+  /** The store of the session middleware. Not enumerable: it may hold all sessions, and handshakes are logged. */
   sessionStore?: Store | undefined;
 }
 
@@ -58,7 +58,8 @@ export type SocketIoSharedSessionMiddleware = (
  * later through a variable when a quarter of the time since has passed, up to a minute; then at the next event.
  *
  * Never throws. Clients are refused with what the cookie parser or the session middleware fails with,
- * `STORE_UNAVAILABLE` where that is the store's error, `OPTION_INVALID` where there is no session middleware.
+ * `STORE_UNAVAILABLE` where that is the store's error, or the store is disconnected, or the middleware takes longer than
+ * 5 s, `OPTION_INVALID` where there is no session middleware.
  *
  * @deprecated Use `createSessions()` and `sessions.attach(io)`: such sessions are always current, are saved by
  * themselves, and end with a logout.
@@ -92,7 +93,7 @@ function sharedsession(
     }
     const findSession = (error?: unknown): void => {
       if (error) admitted(error);
-      else once(admitted, (answer) => runMiddleware(sessionMiddleware, handshake, answer));
+      else once(admitted, (answer) => runMiddleware(sessionMiddleware, handshake, answer), patience);
     };
     if (parser) parseCookies(parser, handshake, findSession);
     else findSession();
@@ -110,11 +111,17 @@ function runMiddleware(middleware: SessionMiddleware, handshake: Handshake, done
   // Another sharedsession() of this namespace was here before.
   if (handshake.session) return done();
   const ids: unknown[] = [];
+  let isUrlRead = false;
   // Session objects call `request.sessionStore`; applications get their own store from the handshake.
   const request = new Proxy(handshake, {
-    get: (target, key): unknown => (key === "sessionStore" ? savingStore(target) : Reflect.get(target, key)),
+    get(target, key): unknown {
+      if (key === "url" || key === "originalUrl") isUrlRead = true;
+      return key === "sessionStore" ? savingStore(target) : Reflect.get(target, key);
+    },
     set(target, key, value) {
       if (key === "sessionID") ids.push(value);
+      // It may hold all sessions, and handshakes are logged and sent to other nodes.
+      if (key === "sessionStore") return Reflect.defineProperty(target, key, { ...hidden, value });
       return Reflect.set(target, key, value);
     },
     // destroy() deletes it; that it is watched must stay.
@@ -128,9 +135,14 @@ function runMiddleware(middleware: SessionMiddleware, handshake: Handshake, done
     if (session && sessionStore instanceof LiveStore && sessionStore !== handshake.sessionStore) {
       sessionStore.adopt(session, isNew);
     }
-    done(error);
+    // express-session goes on without a session where its store says that it is disconnected, before it looks whether
+    // the cookie's path covers the URL: unknown is not gone.
+    const isStoreDown = !error && !session && !isUrlRead;
+    done(isStoreDown ? new SessionError("STORE_UNAVAILABLE", { detail: "It says that it is disconnected." }) : error);
   });
 }
+
+const hidden = { enumerable: false, writable: true, configurable: true };
 
 function savingStore({ sessionStore: store }: Handshake): Store | undefined {
   return (store && mergingStore(store)) ?? store;
@@ -138,10 +150,11 @@ function savingStore({ sessionStore: store }: Handshake): Store | undefined {
 
 /** A store's own words are not for clients; the parser's are part of the older module's API. */
 function refuse({ sessionID: id }: Handshake, error: unknown, next: (error: Error) => void): void {
-  if (typeof id !== "string") return next(error instanceof Error ? error : new Error(String(error)));
-  const cause = redact(error, id);
-  debug("refused: %s", cause);
-  next(Object.assign(new SessionError("STORE_UNAVAILABLE", { cause }), { data: verdict("STORE_UNAVAILABLE") }));
+  const isTold = error instanceof SessionError && error.code === "STORE_UNAVAILABLE";
+  if (!isTold && typeof id !== "string") return next(error instanceof Error ? error : new Error(String(error)));
+  const told = isTold ? error : new SessionError("STORE_UNAVAILABLE", { cause: redact(error, id as string) });
+  debug("refused: %s", told.cause ?? told);
+  next(Object.assign(told, { data: verdict("STORE_UNAVAILABLE") }));
 }
 
 // oxlint-disable-next-line import/no-default-export -- what require() of the older module gave

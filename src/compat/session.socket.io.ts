@@ -89,7 +89,10 @@ class SessionSockets<Io extends SocketServer = SocketServer> {
     parseCookies(this.#parser, handshake, (parserError) => {
       // The store is asked without an id, too: what it says to that is the answer.
       if (parserError) return callback(parserError as Error, null, socket);
-      loadSession(this.#store, findId(handshake, this.#key), (storeError, session) => {
+      const id = findId(handshake, this.#key);
+      loadSession(this.#store, id, (storeError, found) => {
+        // Stores that leave out a condition without a value answer with the first session they have: somebody else's.
+        const session = id === undefined && handshake?.headers ? null : found;
         if (storeError) callback(storeError as Error, null, socket);
         else if (session) callback(null, session, socket);
         else callback(new Error(`Could not lookup session by key: ${this.#key}`), null, socket);

@@ -7,7 +7,7 @@ import { SessionError } from "../errors.js";
 import { safely } from "../safely.js";
 import { KeyedQueue } from "../store/queue.js";
 import type { CookieParser, Handshake } from "./shared/cookies.js";
-import { holdEvents } from "./shared/hold-events.js";
+import { holdEvents, mostWaiting } from "./shared/hold-events.js";
 import { savable } from "./shared/plain-store.js";
 import { requireParts } from "./shared/required.js";
 import { acknowledgeMessages, holdMessages } from "./shared/session-messages.js";
@@ -72,6 +72,7 @@ type Listener = (...values: unknown[]) => unknown;
 
 interface Client extends EventEmitter {
   readonly handshake: Handshake & { readonly secure?: unknown };
+  disconnect(isTransportToo: boolean): unknown;
 }
 
 /**
@@ -99,10 +100,14 @@ function enable<Server extends SocketServer>(options: EnableOptions<Server>): Se
 
   /** Adds the listener for messages with a session. */
   const reload = (client: Client, id: string): void => {
+    let waiting = 0;
     client.on("message", (message: unknown) => {
+      if (waiting >= mostWaiting) return void client.disconnect(true);
+      waiting++;
       // One after the other, over all connections of the session: so counters add up.
       void messages.run(id, async () => {
         const session = await load(store, id);
+        waiting--;
         if (session === null) return tell("sinvalid", client);
         safely(() => EventEmitter.prototype.emit.call(client, "smessage", message, session));
         await save(session);
@@ -160,7 +165,7 @@ export { socketIoSessions as "module.exports" };
 function required(options: EnableOptions): { io: AnyServer; http: HttpServer } {
   const io = (options as EnableOptions | undefined)?.socket as AnyServer | undefined;
   const http = io?.httpServer ?? io?.server;
-  if (!io || typeof http?.removeAllListeners !== "function") {
+  if (!io || typeof http?.emit !== "function") {
     throw new SessionError("OPTION_INVALID", { detail: "socket is a Socket.IO server, attached to an HTTP server." });
   }
   requireParts(options.store, options.parser ?? (options.cutter as CookieParser));

@@ -644,6 +644,10 @@ test.each([
   expect(() => eioSession({ ...right, ...wrong } as never)).toThrow(expect.objectContaining({ code }));
 });
 
+test.each([undefined, null])("refuses %s instead of options", (options) => {
+  expect(() => eioSession(options as never)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+});
+
 /** A client that asks for a WebSocket, and does nothing more. */
 function upgradeRequest(url: string, { protocol }: EngineStack, cookie: string, version = "13"): Socket {
   const raw = connect(Number(new URL(url).port), "127.0.0.1");

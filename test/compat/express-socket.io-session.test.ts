@@ -240,6 +240,8 @@ describe.each(stacksWith("4", "3.1", "2.5", "1.7"))("$title", (row) => {
     const [{ handshake }] = app.sockets();
     expect(handshake.sessionID).toBe(await browser.get("/id"));
     expect(handshake.sessionStore).toBe(app.store);
+    // A MemoryStore holds everybody's sessions.
+    expect(Object.keys(handshake)).not.toContain("sessionStore");
   });
 
   test("session.save() in a handler is seen over HTTP; logout removes it", async () => {
@@ -654,6 +656,38 @@ describe.each(
     expect(vi.getTimerCount()).toBe(timers);
     client.disconnect();
     await seen(browser, { other: "gone" });
+  });
+
+  /** The verdict that a client is refused with. */
+  async function refusal(app: Stack, cookie: string | undefined): Promise<unknown> {
+    const error = await received(app.open(cookie), row.stack.version > "3" ? "connect_error" : "error");
+    return error.data ?? error;
+  }
+
+  test("a store that says it is disconnected refuses, until it says that it is back", async () => {
+    const app = await start(row, { shared: { autoSave: true } });
+    const browser = await app.login();
+    app.store.emit("disconnect");
+    for (const cookie of [browser.cookie, undefined]) {
+      expect(await refusal(app, cookie)).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
+    }
+    expect(app.sockets()).toEqual([]);
+    app.store.emit("connect");
+    expect((await ask(await app.connect(browser.cookie), "read")).fields).toEqual({ user: "ada" });
+  });
+
+  test("a store that does not answer refuses after 5 s", async () => {
+    const store = new LineStore();
+    const app = await start(row, { store });
+    const browser = await app.login();
+    store.state = "hangs";
+    const before = store.asked.get;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const refused = refusal(app, browser.cookie);
+    await expect.poll(() => store.asked.get).toBe(before + 1);
+    vi.advanceTimersByTime(5000);
+    expect(await refused).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
   });
 
   test("what could not be saved is saved when the store is back", async () => {

@@ -2,7 +2,7 @@
 import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { sign } from "cookie-signature";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import sessionIo from "../../src/compat/session.io.js";
 import { giveSession } from "../../src/compat/shared/built-handshakes.js";
 import { type Row, secret, type Stack, stacksWith, startStack, type Version } from "./support/stacks.js";
@@ -427,6 +427,21 @@ describe("session.io", () => {
     expect(() => make(parser)).toThrow(wrong);
     expect(() => make(undefined, { get() {} })).toThrow(wrong);
     expect(() => make(parser, { get() {} }, "connect.sid", "fn")).toThrow(wrong);
+  });
+
+  test("a store that does not answer refuses after 5 s", () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const parser = (handshake: any, _: unknown, next: () => void): void => {
+      handshake.cookies = { "connect.sid": "an id" };
+      next();
+    };
+    const done = vi.fn<(...values: unknown[]) => void>();
+    sessionIo(parser, { get() {} })({ headers: { cookie: "connect.sid=an id" } }, done);
+    vi.advanceTimersByTime(4999);
+    expect(done).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(done.mock.calls).toEqual([[expect.objectContaining({ code: "STORE_UNAVAILABLE" }), false]]);
   });
 
   test("a request of which no Socket.IO that is known here has built a handshake carries the session itself", () => {

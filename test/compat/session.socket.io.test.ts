@@ -1,6 +1,6 @@
 // What applications of session.socket.io rely on, on the stacks of its time and on today's.
 import { sign } from "cookie-signature";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import SessionSockets, { type SessionListener } from "../../src/compat/session.socket.io.js";
 import {
   type ClientSocket,
@@ -97,6 +97,14 @@ function watchArrivals(io: any, expected: number, done: () => void): void {
       return pass.apply(this, values);
     };
   });
+}
+
+/** Sends this many events, some per turn: Socket.IO 0.9 reads what comes at once by recursion, and runs out of stack. */
+async function flood(client: ClientSocket, count: number): Promise<void> {
+  for (let value = 1; value <= count; value++) {
+    client.emit("hello", value);
+    if (value % 20 === 0) await new Promise(setImmediate);
+  }
 }
 
 /** Notes the ids that the store is asked for. */
@@ -469,6 +477,62 @@ describe.each(rowsOf())("session.socket.io on $title", (row) => {
     expect(await browser.get("/session")).toEqual({});
   });
 
+  test("a store that answers without an id with some session or other gives nobody that one", async () => {
+    let victim = "";
+    const passed = (store: any): object => ({ get: (id = victim, done: unknown) => store.get(id, done) });
+    const app = await start({ passed });
+    victim = await (await app.login({ user: "ada" })).get<string>("/id");
+    for (const cookie of [undefined, `connect.sid=${victim}`, "connect.sid=s%3Aeve.signed"]) {
+      expect((await failure(app, cookie)).message).toBe("Could not lookup session by key: connect.sid");
+    }
+  });
+
+  test("a store that does not answer: err is STORE_UNAVAILABLE after 5 s", async () => {
+    const app = await start();
+    await app.connect((await app.login()).cookie);
+    const { socket } = await app.main.next();
+    app.store.get = () => undefined;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const calls: unknown[][] = [];
+    app.sessionSockets.getSession(socket, (...values: unknown[]) => void calls.push(values));
+    vi.advanceTimersByTime(4999);
+    expect(calls).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(calls).toEqual([[expect.objectContaining({ code: "STORE_UNAVAILABLE" }), null, socket]]);
+  });
+
+  // The client of 0.9 sends slowly, one event per polling request, and its server has no stack for a thousand at once.
+  const modern = row.stack.version === "0.9" ? undefined : test;
+  modern?.("while the store is asked 1,000 events wait; a client that sends more is disconnected", async () => {
+    const heard: unknown[] = [];
+    const [all, arrived] = [signal(), signal()];
+    const answers: (() => void)[] = [];
+    const app = await start({
+      passed: (store) => ({ load: (id: string, done: any) => answers.push(() => store.load(id, done)) }),
+      onCall: ({ socket }) =>
+        socket.on("hello", (value: unknown) => {
+          if (heard.push(value) === 1000) all.give();
+        }),
+      setup: ({ io }) => watchArrivals(io, 1000, arrived.give),
+    });
+    const { cookie } = await app.login();
+    const send = (count: number): ClientSocket => {
+      const client = app.open(cookie);
+      client.on("connect", () => void flood(client, count));
+      return client;
+    };
+    send(1000);
+    await arrived.given;
+    for (const answer of answers.splice(0)) answer();
+    await all.given;
+    expect(heard).toEqual(Array.from({ length: 1000 }, (_, index) => index + 1));
+    const flooding = send(1001);
+    await new Promise((resolve) => flooding.on("disconnect", resolve));
+    for (const answer of answers) answer();
+    await expect.poll(() => app.sockets()).toHaveLength(1);
+  });
+
   test("of two connection handlers, the slow one gets each event, too, and each once", async () => {
     const heard: string[] = [];
     const [arrived, slow] = [signal(), signal()];
@@ -531,6 +595,34 @@ describe("session.socket.io", () => {
       [null, socket, socket],
       [null, socket, socket],
     ]);
+  });
+
+  test.each(["text", 5, true, [1]])("a store that answers %j, which is no session, ends nothing", (answer) => {
+    const store = { get: (_: unknown, done: any) => done(null, answer), set() {}, destroy() {} };
+    const sessionSockets = new SessionSockets({ sockets: {}, of: () => ({}) }, store, parser);
+    const calls: unknown[][] = [];
+    const socket = { handshake: { cookies: { "connect.sid": "id" } } };
+    sessionSockets.getSession(socket, (err, session) => void calls.push([err, session]));
+    expect(calls).toEqual([[null, typeof answer === "object" ? expect.objectContaining(answer) : answer]]);
+  });
+
+  test("a store that rejects after it was given up ends nothing", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const crashes: unknown[] = [];
+    const onCrash = (error: unknown): void => void crashes.push(error);
+    process.on("unhandledRejection", onCrash);
+    onTestFinished(() => void process.off("unhandledRejection", onCrash));
+    let reject: (error: Error) => void = () => undefined;
+    const store = { load: () => new Promise<never>((_, fail) => (reject = fail)) };
+    const sessionSockets = new SessionSockets({ sockets: {}, of: () => ({}) }, store, parser);
+    const codes: unknown[] = [];
+    sessionSockets.getSession({ handshake: {} }, (err) => void codes.push((err as any)?.code));
+    vi.advanceTimersByTime(5000);
+    reject(new Error("connection lost"));
+    await new Promise(setImmediate);
+    expect(codes).toEqual(["STORE_UNAVAILABLE"]);
+    expect(crashes).toEqual([]);
   });
 
   test("a store that cannot be read, and a parser that is none, are OPTION_INVALID", () => {

@@ -1,7 +1,7 @@
 // socket.io-sessions, line by line: what applications rely on, on each stack and transport.
 import { runInNewContext } from "node:vm";
 import { sign } from "cookie-signature";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import sio from "../../src/compat/socket.io-sessions.js";
 import { nextMessage, rawId, scriptPath, startSessions, tell, ticketIn } from "./support/socket.io-sessions.js";
 import { received, secret, stacksWith, startStack } from "./support/stacks.js";
@@ -94,6 +94,48 @@ describe.each(rows)("$title", (row) => {
     const echo = received(client, "message");
     for (const socket of app.sockets()) socket.send("hello");
     expect(await echo).toBe("hello");
+  });
+
+  test("[safe] request listeners that are added after enable() see all requests but those for the script", async () => {
+    const app = await startSessions(row);
+    const seen: unknown[] = [];
+    app.http.on("request", (request, response) => {
+      seen.push(request.url);
+      if (request.url === scriptPath) response.end("not the script");
+    });
+    const browser = await app.login({ user: "ada" });
+    expect(await (await browser.fetch(scriptPath)).text()).toContain("io.connectWithSession = ");
+    expect(await browser.get("/session")).toMatchObject({ user: "ada" });
+    expect(seen).toContain("/session");
+    expect(seen).not.toContain(scriptPath);
+  });
+
+  test("[safe] a response that others have answered, or that fails, does not crash the server", async () => {
+    const app = await startSessions(row);
+    const browser = app.browser();
+    const { emit } = app.http;
+    const failure = (): never => {
+      throw new Error("the response failed");
+    };
+    let meddle: (response: any) => void = () => undefined;
+    app.http.emit = (event: string, ...values: any[]) => {
+      if (event === "request") meddle(values[1]);
+      return (emit as any).call(app.http, event, ...values);
+    };
+    meddle = (response) => response.end("answered");
+    expect(await (await browser.fetch(scriptPath)).text()).toBe("answered");
+    meddle = (response) => {
+      const { writeHead } = response;
+      response.writeHead = () => {
+        response.writeHead = writeHead;
+        failure();
+      };
+    };
+    expect((await browser.fetch(scriptPath)).status).toBe(500);
+    meddle = (response) => (response.end = failure);
+    await expect(browser.fetch(scriptPath)).rejects.toThrow();
+    meddle = () => undefined;
+    expect((await browser.fetch(scriptPath)).status).toBe(200);
   });
 
   test("[doc] sconnection(client, session) for a page using connectWithSession()", async () => {
@@ -253,8 +295,47 @@ describe.each(rows)("$title", (row) => {
     }
   });
 
+  test("[doc] a store that does not answer: sinvalid", async () => {
+    const app = await startSessions(row);
+    const browser = await app.login();
+    const page: any = await app.connect(browser.cookie);
+    const asked = new Promise<void>((resolve) => (app.store.get = () => resolve()));
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    page.emit("connect_with_session", {});
+    await asked;
+    expect(app.told).toEqual([]);
+    vi.advanceTimersByTime(5000);
+    await app.next("sinvalid");
+  });
+
   describe("per_message", () => {
     const enable = { per_message: true };
+
+    // The server of 0.9 reads what comes at once by recursion, and has no stack for a thousand.
+    const modern = isOld ? undefined : test;
+    modern?.(
+      "[safe] per_message: a client whose messages come faster than the store answers is disconnected",
+      async () => {
+        const app = await startSessions(row, { enable });
+        const browser = await app.login();
+        const page: any = await app.page(browser);
+        const { client } = await app.next("sconnection");
+        const seen: unknown[] = [];
+        client.on("smessage", (message: unknown) => seen.push(message));
+        const { get } = app.store;
+        const answers: (() => void)[] = [];
+        app.store.get = (...values: unknown[]) => answers.push(() => get.apply(app.store, values));
+        const padding = "x".repeat(500);
+        const gone = new Promise((resolve) => page.once("disconnect", resolve));
+        for (let count = 1; count <= 1001; count++) page.send(`${count} ${padding}`);
+        await gone;
+        app.store.get = get;
+        for (const answer of answers) answer();
+        await expect.poll(() => seen.length, { timeout: 10_000 }).toBe(1000);
+        expect(seen.at(-1)).toBe(`1000 ${padding}`);
+      },
+    );
 
     test("[doc] per_message: sconnection(client), then smessage(message, session) for each message", async () => {
       const seen: unknown[] = [];

@@ -3,6 +3,7 @@
 
 // Since 1.0 they pass through `onevent`, before through `$emit`, which tells of the end as well.
 interface AnySocket {
+  disconnect?(isTransportToo: boolean): unknown;
   onevent?: unknown;
   $emit?: unknown;
 }
@@ -11,6 +12,9 @@ interface Hold {
   holders: number;
   release(): void;
 }
+
+/** So many events may wait on one socket. A client that sends more is disconnected: what waits is this node's memory. */
+export const mostWaiting = 1000;
 
 const holds = new WeakMap<object, Hold>();
 
@@ -39,7 +43,9 @@ function startHold(socket: AnySocket): Hold | undefined {
   let isOpen = false;
   const gate = (...values: unknown[]): unknown => {
     if (isOpen || values[0] === "disconnect") return pass.apply(socket, values);
-    return waiting.push(values);
+    if (waiting.length < mostWaiting) waiting.push(values);
+    else socket.disconnect?.(true);
+    return undefined;
   };
   socket[name] = gate;
   const hold: Hold = {

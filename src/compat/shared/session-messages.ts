@@ -6,7 +6,8 @@ type Listener = (...values: unknown[]) => unknown;
 
 /**
  * Keeps messages until the returned call, for the listeners that are added meanwhile: Socket.IO may already have read
- * those that came in one go with `connect_with_session`, so that it is too late to hold them back.
+ * those that came in one go with `connect_with_session`, so that it is too late to hold them back. These are all that
+ * are kept here, as `holdEvents()` has the later ones: so what came in one go is their limit.
  */
 export function holdMessages(client: EventEmitter): () => void {
   const held: unknown[][] = [];

@@ -31,18 +31,23 @@ export async function isForeign(request: IncomingMessage): Promise<boolean> {
   return (await refusedOrigin(request, rules, trust, undefined)) !== undefined;
 }
 
-/** Serves the script, before the application and Socket.IO see the request. All else goes on to them. */
+/**
+ * Serves the script, before the application and Socket.IO see the request. All else goes on to them. It stands in
+ * `emit`, not among the listeners: an application that starts to listen later would answer the same request.
+ */
 export function serveScript(http: HttpServer, options: ScriptOptions): void {
-  const others = http.rawListeners("request");
-  http.removeAllListeners("request");
-  http.on("request", (request, response) => {
+  const emit = http.emit as (event: string, ...values: unknown[]) => boolean;
+  http.emit = (event: string, ...values: unknown[]): boolean => {
+    if (event !== "request") return emit.call(http, event, ...values);
+    const [request, response] = values as [IncomingMessage, ServerResponse];
     const isScript = request.url?.split("?", 1)[0] === options.path() + name;
-    if (isScript && (request.method === "GET" || request.method === "HEAD")) {
-      answer(request, response, options).catch(() => response.writeHead(500).end());
-    } else {
-      for (const listener of others) listener.call(http, request, response);
-    }
-  });
+    if (!isScript || (request.method !== "GET" && request.method !== "HEAD")) return emit.call(http, event, ...values);
+    answer(request, response, options).catch(() => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end();
+    });
+    return true;
+  };
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: ScriptOptions): Promise<void> {
@@ -52,11 +57,14 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
   };
-  if (await isForeign(request)) {
+  const personal = (await isForeign(request)) ? undefined : await options.personal(request);
+  // Whoever stands before this in the same way may have answered meanwhile.
+  if (response.headersSent) return;
+  if (!personal) {
     response.writeHead(403, { ...headers, "Content-Type": "text/plain" }).end("ORIGIN_REFUSED\n");
     return;
   }
-  const { ticket, tag } = await options.personal(request);
+  const { ticket, tag } = personal;
   const etag = `"${tag}"`;
   if (isKnown(request, etag)) {
     response.writeHead(304, { ...headers, ETag: etag }).end();

@@ -23,9 +23,12 @@ interface Methods {
   destroy?: unknown;
 }
 
+/** How long an application's store may take (ms): as long as a live store waits by default. */
+export const patience = 5000;
+
 /**
- * Reads a session through the store's `load()`, else its `get()`. Answers once: with the store's error, or with null
- * where it has no such session.
+ * Reads a session through the store's `load()`, else its `get()`. Answers once: with the store's error, with
+ * `STORE_UNAVAILABLE` where it does not answer, or with null where it has no such session.
  */
 export function loadSession(
   store: AnyStore,
@@ -40,6 +43,7 @@ export function loadSession(
       else done(null, found && !error ? mergeOnSave(store, String(id), found) : null);
     },
     (answer) => (typeof reader.load === "function" ? reader.load(id, answer) : reader.get?.(id, answer)),
+    patience,
   );
 }
 
@@ -50,6 +54,8 @@ function nameable(id: unknown): string {
 
 /** The same session as one whose save() merges. As it is where the store can only read. */
 export function mergeOnSave(store: AnyStore, id: string, found: object): Session {
+  // What is none (a broken record) is given as it is: there is nothing to save in it.
+  if (typeof found !== "object") return found;
   const live = mergingStore(store);
   if (!live || (live === store && "save" in found)) return found as Session;
   return live.createSession({ sessionID: id, sessionStore: live } as never, copy(found));
