@@ -5,7 +5,7 @@ import { runChaos } from "./run.js";
 import { type Kind } from "./storage.js";
 import { summary } from "./summary.js";
 
-const { CHAOS_SEED: seed = "20", CHAOS_SECONDS: seconds = "15", CHAOS_STORE: store } = process.env;
+const { CHAOS_SEED: seed = "20", CHAOS_SECONDS: seconds = "10", CHAOS_STORE: store } = process.env;
 const kinds = (["redis", "postgres"] as const).filter((kind: Kind) => store === undefined || store === kind);
 
 describe.each(kinds)("on %s", (kind) => {
