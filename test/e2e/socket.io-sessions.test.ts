@@ -224,9 +224,12 @@ async function startApp(options: AppOptions = {}): Promise<App> {
     invalid.push(client);
     client.send("please refresh");
   });
-  http.prependListener("request", (request) => {
-    if (request.url?.includes("socket.io-sessions.js")) scripts.push(request.url);
-  });
+  const emit = http.emit as (event: string, ...values: unknown[]) => boolean;
+  http.emit = (event: string, ...values: unknown[]): boolean => {
+    const { url } = event === "request" ? (values[0] as IncomingMessage) : {};
+    if (url?.includes("socket.io-sessions.js")) scripts.push(url);
+    return emit.call(http, event, ...values);
+  };
   for (const event of options.stripsCookies === true ? ["request", "upgrade"] : []) {
     http.prependListener(event, (request: IncomingMessage) => {
       if (request.url?.startsWith("/socket.io/?")) delete request.headers.cookie;
