@@ -122,7 +122,10 @@ describe.each(rows)("$title", (row) => {
       if (event === "request") meddle(values[1]);
       return (emit as any).call(app.http, event, ...values);
     };
-    meddle = (response) => response.end("answered");
+    meddle = (response) => {
+      response.write("ans");
+      setImmediate(() => response.end("wered"));
+    };
     expect(await (await browser.fetch(scriptPath)).text()).toBe("answered");
     meddle = (response) => {
       const { writeHead } = response;
