@@ -135,7 +135,8 @@ describe.each(stacksWith("4", "3.1", "2.5", "1.7"))("$title", (row) => {
     expect(handshake.session.id).not.toBe(session.id);
     expect(handshake.sessionID).toBe(handshake.session.id);
     expect(handshake.session.user).toBeUndefined();
-    expect(handshake.session.cookie.originalMaxAge).toBe(60_000);
+    // express-session takes it from two readings of the clock.
+    expect(Math.abs(handshake.session.cookie.originalMaxAge - 60_000)).toBeLessThan(100);
     expect(await stored(app, session.id)).toBeFalsy();
 
     const { id } = handshake.session;
