@@ -62,7 +62,9 @@ export abstract class SessionConnection<Receiver> implements Connection {
     if (this.barred !== undefined && !isCurable(this.barred)) return this.barred;
     try {
       const { live } = this;
-      this.live = await this.parts.admission.redeem(ticket, { connection: this, origin, live, request });
+      const found = await this.parts.admission.redeem(ticket, { connection: this, origin, live, request });
+      // A login over this very connection may have moved it meanwhile.
+      if (this.live === live) this.live = found;
       // It may have ended meanwhile.
       if (isCurable(this.barred)) this.barred = undefined;
       return this.barred;

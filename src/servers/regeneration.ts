@@ -55,6 +55,11 @@ export async function regenerate(
     }
     if (old.ended) throw new SessionError(old.ended);
     next = await registry.acquire(id, mover.connection);
+    // A logout may have come while that was read.
+    if (old.ended) {
+      next.remove(mover.connection);
+      throw new SessionError(old.ended);
+    }
   } catch (error) {
     await store.end(id, "SESSION_DESTROYED").catch(() => undefined);
     throw error;
@@ -65,6 +70,7 @@ export async function regenerate(
     await store.end(old.id, "SESSION_ROTATED");
   } catch (error) {
     mover.cancel();
+    await store.end(id, "SESSION_DESTROYED").catch(() => undefined);
     throw error;
   }
   mover.move();

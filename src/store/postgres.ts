@@ -59,7 +59,8 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
   return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout });
 }
 
-/** Ids of rows that are no sessions. Nobody can have such an id: cookies are signed. */
+/** Ids of rows that are no sessions. Nobody can have such an id: cookies are signed, and the
+ * `sessionId` option takes none. */
 const ownPrefix = "socket-session:";
 /** Of those that say why a session ended. */
 const endPrefix = `${ownPrefix}ended:`;

@@ -112,8 +112,9 @@ export class StoredSessions {
   end(id: string, code: EndCode): Promise<void> {
     return this.queue.run(id, async () => {
       const text = this.users && (await this.stored(id).catch(() => undefined));
-      if (text !== undefined) this.users?.forget(id, text);
       await this.#write(id, undefined, () => this.#driver.remove(id, code));
+      // Not before: a session that could not be removed must still be found by its user.
+      if (text !== undefined) this.users?.forget(id, text);
       this.hasEnded(id, code);
     });
   }

@@ -314,6 +314,12 @@ test('"create" cannot set a secure cookie over plain HTTP: refused, nothing stor
   expect(await stored(app)).toBe(0);
 });
 
+test("sessionId cannot name what a store keeps for itself", async () => {
+  const app = await startApp({ attach: { sessionId: ({ headers }) => headers["x-session"] as string | undefined } });
+  const extraHeaders = { "x-session": "socket-session:user:1" };
+  expect((await app.browser().refused("/", { extraHeaders })).code).toBe("SESSION_INVALID");
+});
+
 describe("createSessions({ middleware })", () => {
   test.each(transports)("takes an existing express-session middleware over a live store, over %s", async (via) => {
     const middleware = session({
