@@ -1,24 +1,7 @@
 // Lets the handshakes of an Engine.IO server, also of the one below Socket.IO, wait for a decision. Knows no sessions.
 import type { IncomingMessage } from "node:http";
-import { SessionError } from "../errors.js";
 import { safely } from "../safely.js";
 import { noteResponse } from "./headers.js";
-
-const owners = new WeakMap<object, object>();
-
-/**
- * Notes whose sessions an engine's sockets have: its own, or those of the Socket.IO server above it. Both would be one
- * too many, whoever attaches them.
- *
- * @throws SessionError `OPTION_INVALID`
- */
-export function claim(engine: object, owner: object): void {
-  const other = owners.get(engine);
-  if (other && (other !== owner || engine === owner)) {
-    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
-  }
-  owners.set(engine, owner);
-}
 
 /** Engine.IO's documented option: asked once per handshake, not per polling request. */
 export type AllowRequest = (request: IncomingMessage, done: (message: unknown, success: boolean) => void) => void;

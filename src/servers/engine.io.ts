@@ -3,8 +3,9 @@
 import type { IncomingMessage } from "node:http";
 import { type SessionCode, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
+import { claim } from "./claims.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
-import { type AllowRequest, claim, decideHandshakes } from "./engine-handshakes.js";
+import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
 import { closeCodeOf, statusOf } from "./statuses.js";
 

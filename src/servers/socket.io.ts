@@ -2,7 +2,8 @@
 // recovery. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
 import { type ErrorCode, help, type SessionCode, SessionError, verdict } from "../errors.js";
 import type { Admission } from "./admission.js";
-import { claim, decideHandshakes } from "./engine-handshakes.js";
+import { claim } from "./claims.js";
+import { decideHandshakes } from "./engine-handshakes.js";
 import { addCookie } from "./headers.js";
 import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
 import { isHelper, takeTicket } from "./socket.io-helper.js";

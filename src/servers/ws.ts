@@ -1,8 +1,9 @@
 // Sessions for a `ws` WebSocketServer: an upgrade is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its close code tells of the end. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
-import { type ErrorCode, help, SessionError, type SessionCode, type Verdict } from "../errors.js";
+import { type ErrorCode, help, type SessionCode, type Verdict } from "../errors.js";
 import { safely } from "../safely.js";
+import { claim } from "./claims.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
 import { closeCodeOf, statusOf } from "./statuses.js";
 
@@ -39,15 +40,9 @@ export function isWebSocketServer(value: unknown): value is WebSocketServer {
   );
 }
 
-/** Servers that have sessions: a second attach() would be one too many, whoever calls it. */
-const attached = new WeakSet<WebSocketServer>();
-
 /** Attaches to a server in any mode: `port`, `server` or `noServer`. */
 export function attachWebSocketServer(server: WebSocketServer, parts: ServerParts): void {
-  if (attached.has(server)) {
-    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
-  }
-  attached.add(server);
+  claim(server, server);
   const { admission } = parts;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();
