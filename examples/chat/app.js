@@ -219,7 +219,10 @@ export async function startChat(options = {}) {
     sessions,
     /** Closes the sockets and the server, then saves what is not saved yet. */
     async stop() {
-      await io.close();
+      const closed = io.close();
+      // Requests may end; connections that a browser opened ahead of time, for requests to come, never would.
+      setTimeout(() => http.closeAllConnections(), 1000).unref();
+      await closed;
       await sessions.close();
     },
   };

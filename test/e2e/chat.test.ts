@@ -2,6 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
+import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -294,6 +295,7 @@ describe("the end", () => {
 
   test("is found out when the server comes back and knows nobody", async () => {
     const before = await startDemo();
+    onTestFinished(async () => void (await before.stop()));
     const page = await openTab(await openBrowser(), before.url);
     await enterName(page, "Survivor");
     expect(await before.stop()).toBe(0);
@@ -302,6 +304,14 @@ describe("the end", () => {
     onTestFinished(async () => void (await after.stop()));
     await isSignedOut(page, "SESSION_INVALID");
   });
+});
+
+test("stops while a browser holds a connection that it opened for later", async () => {
+  const own = await startDemo();
+  const unused = connect(Number(new URL(own.url).port), "localhost");
+  onTestFinished(() => void unused.destroy());
+  await once(unused, "connect");
+  expect(await own.stop()).toBe(0);
 });
 
 // --- the demo and its pages ---

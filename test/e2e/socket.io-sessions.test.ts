@@ -10,6 +10,7 @@ import { Server, type ServerOptions, type Socket } from "socket.io";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import sio from "../../src/compat/socket.io-sessions.js";
 import { launchChromium } from "../support/chromium.js";
+import { closeServers } from "../support/closing.js";
 
 /** The document's page, word for word. */
 const examplePage = `
@@ -238,8 +239,7 @@ async function startApp(options: AppOptions = {}): Promise<App> {
   http.listen(0, host);
   await once(http, "listening");
   onTestFinished(async () => {
-    await io.close();
-    http.closeAllConnections();
+    await closeServers(io, http);
   });
   return { url: `http://${host}:${(http.address() as AddressInfo).port}`, io, connections, invalid, scripts };
 }

@@ -83,8 +83,9 @@ const commands = {
     return { size, pending, isHearing: store.isHearing, isDown: store.isDown, errors, lost };
   },
   async close() {
-    await io.close();
-    http.closeAllConnections();
+    const closed = io.close();
+    http.closeAllConnections(); // no request came over some
+    await closed;
     await sessions.close().catch(() => {});
     await end();
     process.disconnect();

@@ -12,6 +12,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { createSessions, type Sessions } from "../../src/index.js";
 import { secret, startApp } from "../support/app.js";
 import { Browser, transports } from "../support/browser.js";
+import { closeServers } from "../support/closing.js";
 
 function answer(io: { on(event: "connection", listener: (socket: any) => void): unknown }): void {
   io.on("connection", (socket) =>
@@ -100,8 +101,7 @@ async function listen(http: ReturnType<typeof createServer>, io: Server, session
   const browser = new Browser(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
   onTestFinished(async () => {
     browser.close();
-    await io.close();
-    http.closeAllConnections();
+    await closeServers(io, http);
     await sessions.close();
   });
   return browser;

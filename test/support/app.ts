@@ -8,6 +8,7 @@ import { onTestFinished } from "vitest";
 import { type AttachOptions, createSessions, type Sessions } from "../../src/index.js";
 import type { CreateOptions } from "../../src/sessions.js";
 import { Browser } from "./browser.js";
+import { closeServers } from "./closing.js";
 
 declare module "express-session" {
   interface SessionData {
@@ -74,8 +75,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   const browsers: Browser[] = [];
   onTestFinished(async () => {
     for (const browser of browsers) browser.close();
-    await io.close();
-    http.closeAllConnections();
+    await closeServers(io, http);
     await sessions.close().catch(() => undefined);
   });
   const browser = (): Browser => {

@@ -11,6 +11,7 @@ import { type AttachOptions, createSessions, type Sessions } from "../../src/ind
 import type { CreateOptions } from "../../src/sessions.js";
 import { secret } from "./app.js";
 import { servePage } from "./client.js";
+import { closeServers } from "./closing.js";
 
 let certificate: ReturnType<typeof generate> | undefined;
 
@@ -60,8 +61,7 @@ export async function startSecureApp(options: SecureAppOptions = {}): Promise<Se
   https.listen(0, "127.0.0.1");
   await once(https, "listening");
   onTestFinished(async () => {
-    await io.close();
-    https.closeAllConnections();
+    await closeServers(io, https);
     await sessions.close();
   });
   const { port } = https.address() as AddressInfo;

@@ -1,0 +1,10 @@
+// Closes servers at the end of a test.
+import type { Server as HttpServer } from "node:http";
+import type { Server } from "socket.io";
+
+/** Closes Socket.IO and the HTTP server below it, which would wait for connections that no request came over. */
+export async function closeServers(io: Server, http: HttpServer): Promise<void> {
+  const closed = io.close();
+  http.closeAllConnections();
+  await closed;
+}
