@@ -89,7 +89,7 @@ export class StoredSessions {
       const isChanged = next.text !== text;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
-        if (this.users) await this.users.note(id, next);
+        if (this.users) await this.users.note(id, next, text);
         if (!(await this.#replace(id, text, next, isTouch))) {
           this.retries++;
           // Among many writers, those who keep losing make room.

@@ -3,7 +3,7 @@ import type { SessionData } from "express-session";
 import type { Draft } from "./drafts.js";
 import { endMemory, type Notes } from "./driver.js";
 import { inflate, parse, strip } from "./record.js";
-import { UserIndex } from "./users.js";
+import { type UserEntry, UserIndex } from "./users.js";
 
 /** Says whose session this is; undefined, null and "" for nobody's. */
 export type UserOf = (session: SessionData) => string | number | null | undefined;
@@ -25,27 +25,32 @@ export class UserSessions {
     this.#index = new UserIndex(notes);
   }
 
-  /** Notes whose session it is, before it is written as such. */
-  async note(id: string, { text, expires }: Draft): Promise<void> {
+  /** Notes whose session it is, before it is written as such in place of `before`, if there was something. */
+  async note(id: string, { text, expires }: Draft, before?: string): Promise<void> {
     const user = this.#userIn(text);
-    if (user !== undefined) await this.#index.add(user, id, expires);
+    if (user === undefined) return;
+    // One that was not theirs is noted anew: it may have been theirs once, and whoever saw that it was not any more is
+    // about to drop the old entry.
+    const isNew = before === undefined || this.#userIn(before) !== user;
+    await this.#index.add(user, id, expires, isNew);
   }
 
   /** A session is removed. Best effort: what stays in the index is dropped when it is next read. */
   forget(id: string, text: string): void {
     const user = this.#userIn(text);
-    if (user !== undefined) this.#index.remove(user, [id]).catch(ignore);
+    if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(ignore);
   }
 
   /** The sessions of a user that are stored now. */
   async of(user: string, read: (id: string) => Promise<string | undefined>): Promise<StoredSession[]> {
     const found: StoredSession[] = [];
-    const gone: string[] = [];
-    for (const { id, created } of await this.#index.entries(user)) {
+    const gone: UserEntry[] = [];
+    for (const entry of await this.#index.entries(user)) {
+      const { id, created } = entry;
       const text = await read(id);
       if (text !== undefined && this.#userIn(text) === user) found.push({ id, created, text });
       // One that was noted a moment ago may be about to be stored.
-      else if (text === undefined || created < Date.now() - endMemory) gone.push(id);
+      else if (created < Date.now() - endMemory) gone.push(entry);
     }
     this.#index.remove(user, gone).catch(ignore);
     return found;

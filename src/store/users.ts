@@ -36,16 +36,19 @@ export class UserIndex {
     this.#notes = notes;
   }
 
-  /** Notes a session for its user, for longer than it lives; resolves when that is stored. */
-  async add(user: string, id: string, expires: number): Promise<void> {
+  /**
+   * Notes a session for its user, for longer than it lives; resolves when that is stored. `isNew` where it becomes
+   * theirs now: else the note may be there already.
+   */
+  async add(user: string, id: string, expires: number, isNew: boolean): Promise<void> {
     const now = Date.now();
     const needed = Number.isFinite(expires) ? expires : now + aDay;
     const known = this.#known.get(id);
-    if (known?.user === user && known.until >= needed) return;
+    if (!isNew && known?.user === user && known.until >= needed) return;
     // Twice its life: so that a session that is kept alive is noted again now and then, not with each touch.
     let until = now + 2 * Math.max(needed - now, 0);
     await this.#change(user, (note) => {
-      const [created = now, noted = 0] = note[id] ?? [];
+      const [created = now, noted = 0] = (isNew ? undefined : note[id]) ?? [];
       if (noted >= needed) {
         // Another node has done so.
         until = noted;
@@ -55,7 +58,6 @@ export class UserIndex {
       return true;
     });
     this.#remember(id, { user, until });
-    if (known && known.user !== user) await this.remove(known.user, [id]);
   }
 
   async entries(user: string): Promise<UserEntry[]> {
@@ -63,14 +65,14 @@ export class UserIndex {
     return Object.entries(note).map(([id, [created]]) => ({ id, created }));
   }
 
-  /** Forgets sessions of a user. */
-  async remove(user: string, ids: readonly string[]): Promise<void> {
-    if (ids.length === 0) return;
-    for (const id of ids) if (this.#known.get(id)?.user === user) this.#known.delete(id);
+  /** Drops entries of a user, but none that has become newer meanwhile. */
+  async remove(user: string, entries: readonly UserEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    for (const { id } of entries) if (this.#known.get(id)?.user === user) this.#known.delete(id);
     await this.#change(user, (note) => {
-      const there = ids.filter((id) => Object.hasOwn(note, id));
-      for (const id of there) delete note[id];
-      return there.length > 0;
+      const old = entries.filter(({ id, created }) => (note[id]?.[0] ?? Number.POSITIVE_INFINITY) <= created);
+      for (const { id } of old) delete note[id];
+      return old.length > 0;
     });
   }
 

@@ -6,6 +6,8 @@ import { UserIndex } from "../../src/store/users.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+const cookie = { originalMaxAge: null, expires: null };
+
 function count(driver: MemoryDriver) {
   const asked = { read: 0, write: 0 };
   const notes = {
@@ -21,7 +23,7 @@ test("a session that is kept alive is noted now and then, and never forgotten wh
   const index = new UserIndex(notes);
   const maxAge = 60_000;
   for (let touch = 0; touch < 1000; touch++) {
-    await index.add("ada", "id", Date.now() + maxAge);
+    await index.add("ada", "id", Date.now() + maxAge, false);
     expect(await new UserIndex(notes).entries("ada")).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(maxAge / 10);
   }
@@ -36,7 +38,7 @@ test("a session without an end is noted once a day", async () => {
   const index = new UserIndex(notes);
   const hour = 3_600_000;
   for (let touch = 0; touch < 24 * 10; touch++) {
-    await index.add("ada", "id", Number.POSITIVE_INFINITY);
+    await index.add("ada", "id", Number.POSITIVE_INFINITY, false);
     await vi.advanceTimersByTimeAsync(hour);
   }
   expect(asked.write).toBeGreaterThan(5);
@@ -47,31 +49,78 @@ test("a session without an end is noted once a day", async () => {
 test("nodes that note sessions of one user at once lose none, whatever the ids are called", async () => {
   const { notes } = count(new MemoryDriver());
   const ids = ["__proto__", "constructor", ...Array.from({ length: 48 }, (_, index) => `id ${index}`)];
-  await Promise.all(ids.map((id) => new UserIndex(notes).add("ada", id, Date.now() + 60_000)));
+  await Promise.all(ids.map((id) => new UserIndex(notes).add("ada", id, Date.now() + 60_000, false)));
   expect((await new UserIndex(notes).entries("ada")).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
 });
 
 test("what one node noted, others need not write again", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000);
-  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000);
+  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000, false);
+  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000, false);
   expect(asked).toEqual({ read: 2, write: 1 });
 });
 
-test("a session that changes hands is the new user's alone", async () => {
-  const { notes } = count(new MemoryDriver());
-  const index = new UserIndex(notes);
-  await index.add("ada", "id", Date.now() + 60_000);
-  await index.add("bob", "id", Date.now() + 60_000);
-  expect(await index.entries("ada")).toEqual([]);
-  expect(await index.entries("bob")).toHaveLength(1);
+test("a session that changes hands is the new user's alone, and still the old one's if it cannot be written", async () => {
+  const driver = new MemoryDriver();
+  const store = new LiveStore(driver);
+  store.userOf = (session) => session.user;
+  store.set("id", { cookie, user: "ada" } as never);
+  await vi.advanceTimersByTimeAsync(0);
+  vi.spyOn(driver, "replace").mockRejectedValueOnce(new Error("disk full"));
+  await expect(store.update("id", (data) => void (data.user = "bob"))).rejects.toThrow("disk full");
+  expect(await store.sessionsOf("ada")).toHaveLength(1);
+  expect(await store.sessionsOf("bob")).toEqual([]);
+  await store.update("id", (data) => void (data.user = "bob"));
+  expect(await store.sessionsOf("ada")).toEqual([]);
+  expect(await store.sessionsOf("bob")).toHaveLength(1);
+});
+
+test("a session that was nobody's for long is found when its user logs in again, on whichever node", async () => {
+  const driver = new MemoryDriver();
+  const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
+  for (const node of [store, other]) node.userOf = (session) => session.user;
+  store.set("id", { cookie, user: "ada" } as never);
+  await vi.advanceTimersByTimeAsync(0);
+  await other.update("id", (data) => void delete data.user);
+  await vi.advanceTimersByTimeAsync(10 * 60_000);
+  expect(await other.sessionsOf("ada")).toEqual([]);
+  await vi.advanceTimersByTimeAsync(0);
+  await store.update("id", (data) => void (data.user = "ada"));
+  expect(await other.sessionsOf("ada")).toHaveLength(1);
+});
+
+test("who looks while a session is becoming a user's takes nothing away from them", async () => {
+  const driver = new MemoryDriver();
+  const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
+  for (const node of [store, other]) node.userOf = (session) => session.user;
+  // Another node looks when the note is written, and the session is not.
+  const look = async (): Promise<void> => {
+    expect(await other.sessionsOf("ada")).toEqual([]);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  const create = driver.create.bind(driver);
+  vi.spyOn(driver, "create").mockImplementation(async (...values) => {
+    await look();
+    return create(...values);
+  });
+  store.set("id", { cookie, user: "ada" } as never);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await store.sessionsOf("ada")).toHaveLength(1);
+  await store.update("id", (data) => void delete data.user);
+  await vi.advanceTimersByTimeAsync(10 * 60_000);
+  const replace = driver.replace.bind(driver);
+  vi.spyOn(driver, "replace").mockImplementation(async (...values) => {
+    await look();
+    return replace(...values);
+  });
+  await store.update("id", (data) => void (data.user = "ada"));
+  expect(await store.sessionsOf("ada")).toHaveLength(1);
 });
 
 test("a session that changed hands in a service without the index is not listed", async () => {
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
   store.userOf = (session) => session.user;
-  const cookie = { originalMaxAge: null, expires: null };
   for (const id of ["a", "b"]) store.set(id, { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   expect(await store.sessionsOf("ada")).toHaveLength(2);
