@@ -10,6 +10,7 @@ import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin
 import type { ProxyTrust } from "../handshake/proxy.js";
 import { type Tickets, withoutSecret } from "../handshake/ticket.js";
 import { type Shown, timeUntil, type Views } from "../live/view.js";
+import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
 import { deadlineOf, timesOf } from "../store/record.js";
 import type { Middleware } from "./middleware.js";
@@ -174,17 +175,8 @@ function unknown(store: LiveStore, id: string): SessionError {
 
 // --- HTTP ---
 
-const statusOf: { readonly [Code in SessionCode]: number } = {
-  SESSION_MISSING: 401,
-  SESSION_INVALID: 401,
-  SESSION_UNKNOWN: 401,
-  SESSION_DESTROYED: 401,
-  SESSION_EXPIRED: 401,
-  SESSION_ROTATED: 401,
-  TICKET_INVALID: 401,
-  ORIGIN_REFUSED: 403,
-  STORE_UNAVAILABLE: 503,
-};
+/** A cookie of a rotated session is worth nothing here: only a handshake is asked to come back with the new one. */
+const statusOf: { readonly [Code in SessionCode]: number } = { ...handshakeStatusOf, SESSION_ROTATED: 401 };
 
 /** The path below the one that the routes are mounted at. */
 function pathOf({ url = "/" }: IncomingMessage): string {

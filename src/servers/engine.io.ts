@@ -4,10 +4,11 @@ import type { IncomingMessage } from "node:http";
 import { type SessionCode, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
 import { claim } from "./claims.js";
-import { type ServerParts, SessionConnection } from "./connection.js";
+import type { ServerParts } from "./connection.js";
 import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
-import { closeCodeOf, statusOf } from "./statuses.js";
+import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
+import { closeCodeOf, statusOf } from "../statuses.js";
 
 interface WebSocketTransport {
   readonly name: "websocket";
@@ -26,12 +27,10 @@ interface PollingTransport {
 
 type Transport = WebSocketTransport | PollingTransport | { readonly name: "webtransport" };
 
-interface EngineSocket {
+interface EngineSocket extends EmittingSocket {
   readonly request: IncomingMessage | null | undefined;
   readonly readyState: string;
   readonly transport: Transport;
-  emit(event: string | symbol, ...values: unknown[]): boolean;
-  on(event: "close", listener: (this: EngineSocket) => void): unknown;
   once(event: "upgrade", listener: (transport: Transport) => void): unknown;
   close(): unknown;
 }
@@ -105,19 +104,10 @@ interface Closable {
   once(event: "close", listener: () => void): unknown;
 }
 
-class EngineConnection extends SessionConnection<EngineSocket> {
-  #socket: EngineSocket | undefined;
-
-  get isOpen(): boolean {
-    return this.#socket !== undefined;
-  }
-
+class EngineConnection extends SocketConnection<EngineSocket> {
   /** From now on the socket's messages pass the gate. */
   open(socket: EngineSocket): this {
-    this.#socket = socket;
-    connections.set(socket, this);
-    socket.emit = gated;
-    socket.on("close", released);
+    this.take(socket);
     // That of an ended one stays readable; one that is not decided yet has an empty one.
     this.bind(socket, socket.request);
     return this;
@@ -125,7 +115,7 @@ class EngineConnection extends SessionConnection<EngineSocket> {
 
   /** Gives the socket its session, or closes it. */
   start(server: EngineServer): void {
-    const socket = this.#socket as EngineSocket;
+    const socket = this.socket as EngineSocket;
     const { request } = socket;
     const { live, barred } = this;
     if (barred !== undefined) {
@@ -144,22 +134,17 @@ class EngineConnection extends SessionConnection<EngineSocket> {
     });
   }
 
-  /** Tells of the close, when what the client sent before has been told. */
-  leave(socket: EngineSocket, values: unknown[]): boolean {
-    const tell = (): boolean => {
-      // The reason of an end is its code.
-      if (this.barred !== undefined) values[0] = this.barred;
-      return originalOf(socket).call(socket, "close", ...values);
-    };
-    return this.defer(tell) || tell();
+  isMessage(event: string | symbol): boolean {
+    return event === "message" || event === "data";
   }
 
-  protected deliver(socket: EngineSocket, message: unknown): void {
-    originalOf(socket).call(socket, ...(message as [string, ...unknown[]]));
+  /** The reason of an end is its code. */
+  protected override closing(values: unknown[]): unknown[] {
+    return this.barred === undefined ? values : [this.barred, ...values.slice(1)];
   }
 
   protected close(said: Verdict): void {
-    const socket = this.#socket;
+    const socket = this.socket;
     if (!socket) return;
     const tell = (transport: Transport): void => tellAtClose(transport, said);
     tell(socket.transport);
@@ -167,27 +152,6 @@ class EngineConnection extends SessionConnection<EngineSocket> {
     socket.once("upgrade", tell);
     socket.close();
   }
-}
-
-const connections = new WeakMap<EngineSocket, EngineConnection>();
-
-/** Stands in for a socket's own `emit`: one function for all sockets. */
-function gated(this: EngineSocket, event: string | symbol, ...values: unknown[]): boolean {
-  const connection = connections.get(this);
-  if (connection && (event === "message" || event === "data")) {
-    connection.enter(this, [event, ...values]);
-    return true;
-  }
-  if (connection && event === "close") return connection.leave(this, values);
-  return originalOf(this).call(this, event, ...values);
-}
-
-function originalOf(socket: EngineSocket): EngineSocket["emit"] {
-  return (Object.getPrototypeOf(socket) as EngineSocket).emit;
-}
-
-function released(this: EngineSocket): void {
-  connections.get(this)?.release();
 }
 
 /** Payloads that hold nothing but a close packet, alone or after a noop, of protocol 4 and 3. */

@@ -4,12 +4,11 @@ import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, type Verdict } from "../errors.js";
 import { safely } from "../safely.js";
 import { claim } from "./claims.js";
-import { type ServerParts, SessionConnection } from "./connection.js";
-import { closeCodeOf, statusOf } from "./statuses.js";
+import type { ServerParts } from "./connection.js";
+import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
+import { closeCodeOf, statusOf } from "../statuses.js";
 
-interface WebSocket {
-  emit(event: string | symbol, ...values: unknown[]): boolean;
-  on(event: "close", listener: (this: WebSocket) => void): unknown;
+interface WebSocket extends EmittingSocket {
   close(code: number, reason: string): void;
   readonly isPaused: boolean;
   pause(): void;
@@ -119,69 +118,34 @@ function refuse(code: ErrorCode, answer: Answer): void {
   });
 }
 
-class WebSocketConnection extends SessionConnection<WebSocket> {
-  #socket: WebSocket | undefined;
+class WebSocketConnection extends SocketConnection<WebSocket> {
   /** Whether it was us who paused the socket. */
   #isPaused = false;
 
-  get isOpen(): boolean {
-    return this.#socket !== undefined;
-  }
-
-  /** Gives a socket its session, before any handler sees it. */
+  /** Gives a socket its session. */
   open(socket: WebSocket, request: IncomingMessage): void {
-    this.#socket = socket;
-    connections.set(socket, this);
     this.parts.bound(request);
     this.bind(socket, request);
-    socket.emit = gated;
-    socket.on("close", released);
+    this.take(socket);
   }
 
-  /** Tells of the close, when what the client sent before has been told. */
-  leave(socket: WebSocket, values: unknown[]): boolean {
-    const tell = (): boolean => originalOf(socket).call(socket, "close", ...values);
-    return this.defer(tell) || tell();
-  }
-
-  protected deliver(socket: WebSocket, message: unknown): void {
-    originalOf(socket).call(socket, "message", ...(message as unknown[]));
+  isMessage(event: string | symbol): boolean {
+    return event === "message";
   }
 
   protected override pause(): void {
-    if (!this.#socket || this.#socket.isPaused) return;
+    if (!this.socket || this.socket.isPaused) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   protected override resume(): void {
-    if (this.#isPaused) this.#socket?.resume();
+    if (this.#isPaused) this.socket?.resume();
     this.#isPaused = false;
   }
 
   protected close(said: Verdict): void {
     this.resume();
-    this.#socket?.close(closeCodeOf[said.code], said.code);
+    this.socket?.close(closeCodeOf[said.code], said.code);
   }
-}
-
-const connections = new WeakMap<WebSocket, WebSocketConnection>();
-
-/** Stands in for a socket's own `emit`: one function for all sockets. */
-function gated(this: WebSocket, event: string | symbol, ...values: unknown[]): boolean {
-  const connection = connections.get(this);
-  if (connection && event === "message") {
-    connection.enter(this, values);
-    return true;
-  }
-  if (connection && event === "close") return connection.leave(this, values);
-  return originalOf(this).call(this, event, ...values);
-}
-
-function originalOf(socket: WebSocket): WebSocket["emit"] {
-  return (Object.getPrototypeOf(socket) as WebSocket).emit;
-}
-
-function released(this: WebSocket): void {
-  connections.get(this)?.release();
 }

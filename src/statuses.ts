@@ -1,5 +1,5 @@
 // How HTTP and WebSocket say the codes that a client can see. Knows no server.
-import type { SessionCode } from "../errors.js";
+import type { SessionCode } from "./errors.js";
 
 /** The HTTP status of a refused handshake; 503 asks to come back. */
 export const statusOf: { readonly [Code in SessionCode]: number } = {

@@ -1,0 +1,66 @@
+// A connection that is one socket of the application's, of Engine.IO or of ws: what its client sends passes the gate
+// before the socket emits it. Knows no server.
+import { SessionConnection } from "./connection.js";
+
+export interface EmittingSocket {
+  emit(event: string | symbol, ...values: unknown[]): boolean;
+  on(event: "close", listener: (this: EmittingSocket) => void): unknown;
+}
+
+type Emitted = [event: string | symbol, ...values: unknown[]];
+
+export abstract class SocketConnection<Socket extends EmittingSocket> extends SessionConnection<Socket> {
+  protected socket: Socket | undefined;
+
+  get isOpen(): boolean {
+    return this.socket !== undefined;
+  }
+
+  /** True for the events that bring what the client sent. */
+  abstract isMessage(event: string | symbol): boolean;
+
+  /** Tells of the close, when what the client sent before has been told. */
+  leave(socket: Socket, values: unknown[]): boolean {
+    const tell = (): boolean => emitNow(socket, "close", ...this.closing(values));
+    return this.defer(tell) || tell();
+  }
+
+  /** Takes over a socket, before any handler sees it. */
+  protected take(socket: Socket): void {
+    this.socket = socket;
+    connections.set(socket, this);
+    socket.emit = gated;
+    socket.on("close", released);
+  }
+
+  protected deliver(socket: Socket, message: unknown): void {
+    emitNow(socket, ...(message as Emitted));
+  }
+
+  /** What the application hears of a close. */
+  protected closing(values: unknown[]): unknown[] {
+    return values;
+  }
+}
+
+const connections = new WeakMap<EmittingSocket, SocketConnection<EmittingSocket>>();
+
+/** Stands in for a socket's own `emit`: one function for all sockets. */
+function gated(this: EmittingSocket, ...emitted: Emitted): boolean {
+  const [event, ...values] = emitted;
+  const connection = connections.get(this);
+  if (connection?.isMessage(event)) {
+    connection.enter(this, emitted);
+    return true;
+  }
+  return connection && event === "close" ? connection.leave(this, values) : emitNow(this, ...emitted);
+}
+
+/** The socket's own `emit`. */
+function emitNow(socket: EmittingSocket, ...emitted: Emitted): boolean {
+  return (Object.getPrototypeOf(socket) as EmittingSocket).emit.call(socket, ...emitted);
+}
+
+function released(this: EmittingSocket): void {
+  connections.get(this)?.release();
+}
