@@ -54,7 +54,8 @@ export interface Namespace {
   readonly adapter: Adapter;
   /** Of a dynamic namespace: those that clients asked for. */
   readonly children?: ReadonlySet<Namespace>;
-  _add(client: Client, auth: Auth, done: Done): Promise<void>;
+  /** `auth` is null where a client sent that, and the parser (one of its own, or before 4.2.3) let it through. */
+  _add(client: Client, auth: Auth | null, done: Done): Promise<void>;
   _createSocket(client: Client, auth: Auth): Promise<Socket>;
   _doConnect(socket: Socket, done: Done): void;
 }

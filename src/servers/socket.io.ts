@@ -85,7 +85,8 @@ function guard(namespace: Namespace, connections: Connections): void {
   const connectionFor = (client: Client): SocketIoConnection => (guards.get(namespace) as Connections).of(client.conn);
 
   // The door: before Socket.IO makes a socket or restores a state.
-  namespace._add = async (client, auth, done) => {
+  namespace._add = async (client, sent, done) => {
+    const auth = sent ?? {};
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
     if (connection.barred === "STORE_UNAVAILABLE") connection.decide(client.conn);

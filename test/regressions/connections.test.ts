@@ -1,5 +1,5 @@
 // Connections that come and go in unusual ways: what they leave behind, and what their handlers still may do.
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { expect, onTestFinished, test, vi } from "vitest";
 import WebSocket from "ws";
 import { liveStore } from "../../src/index.js";
@@ -69,6 +69,24 @@ test("of a client that connects to one namespace twice both sockets end with the
   await expect.poll(() => app.io.of("/").sockets.size).toBe(0);
   expect(app.io.of("/").adapter.rooms.size).toBe(0);
   expect(app.sessions.size).toBe(0);
+});
+
+test("a client that sends null for auth, which some parsers let through, gets its session and ends no process", async () => {
+  class Encoder {
+    encode = (packet: unknown): string[] => [JSON.stringify(packet)];
+  }
+  class Decoder extends EventEmitter {
+    add = (text: string): boolean => this.emit("decoded", JSON.parse(text));
+    destroy(): void {}
+  }
+  const app = await startApp({ io: { parser: { Encoder, Decoder } } });
+  const { ws, packets } = await openRaw(await app.login());
+  onTestFinished(() => ws.terminate());
+  ws.send(`4${JSON.stringify({ type: 0, nsp: "/", data: null })}`);
+  await expect.poll(() => packets.at(-1)).toContain('"type":0');
+  const [socket] = await app.io.fetchSockets();
+  expect(socket?.handshake.auth).toEqual({});
+  expect(app.sessions.size).toBe(1);
 });
 
 test("a connection that closes while its session is read holds no live session", async () => {
