@@ -32,7 +32,7 @@ describe("renewal", () => {
     const response = page.waitForResponse("**/session/renew");
     await page.locator("#button").click();
     expect(await (await response).headerValue("set-cookie")).toMatch(/^connect\.sid=.*Expires=/);
-    for (const tab of pages) await hears(tab, "renewed", { in: 60_000 });
+    for (const tab of pages) await hears(tab, "renewed", { in: expect.closeTo(60_000, -4) });
     expect(app.asked).toEqual(["/renew"]);
   });
 
@@ -40,7 +40,7 @@ describe("renewal", () => {
     const app = await startClientApp();
     const [page] = await logIn(chromium, app.url);
     await page.evaluate(`socket.emit("anything")`);
-    await hears(page, "renewed", { in: 60_000 });
+    await hears(page, "renewed", { in: expect.closeTo(60_000, -4) });
   });
 
   it("is not for a page that nobody uses", async () => {
@@ -200,7 +200,7 @@ describe("the warning", () => {
     }
     expect(await pages[0]?.evaluate("session.renew()")).toBe(true);
     for (const page of pages) {
-      await hears(page, "renewed", { in: 10 * minute });
+      await hears(page, "renewed", { in: expect.closeTo(10 * minute, -4) });
       expect(await page.evaluate("session.expiring")).toBe(undefined);
     }
     await context.clock.runFor(8 * minute);
