@@ -7,7 +7,7 @@ import { Wire } from "../support/wire.js";
 
 const lease = 1000;
 /** See "The lease" in docs/architecture.md: the lease, a tick of the clock, and what the machine needs. */
-const bound = lease + 100 + 900;
+const bound = lease + 100 + 1900;
 
 describe.each(privateStorages)("on $name", ({ open }) => {
   let storage: PrivateStorage;

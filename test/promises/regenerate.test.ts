@@ -4,7 +4,7 @@ import session from "express-session";
 import type { Socket as ServerSocket } from "socket.io";
 import type { Socket } from "socket.io-client";
 import { describe, expect, it, onTestFinished, test, vi } from "vitest";
-import { liveStore } from "../../src/index.js";
+import { liveStore, SessionError } from "../../src/index.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import { type Browser, closed, connected, type Refused } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
@@ -336,6 +336,39 @@ describe("rejects, and leaves the session as it is", () => {
     expect(await socket.emitWithAck("login", "ada")).toEqual({ code: "STORE_UNAVAILABLE" });
     store.state = "up";
     expect(await socket.emitWithAck("who")).toBe("guest");
+  });
+
+  it("when the old session ends while the new one is read for the socket", async () => {
+    const { login, sessions } = await startWithLogin();
+    const guest = await login("guest");
+    const socket = await openPage(guest);
+    const old = guest.sessionId;
+    const { store } = sessions;
+    // Called first of all when a live session is made.
+    vi.spyOn(store, "watch").mockImplementation(() => sessions.destroy(old));
+    const end = closed(socket);
+    socket.emit("login", "ada", () => undefined);
+    expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+    await expect.poll(() => new Promise((resolve) => store.length((_, length) => resolve(length)))).toBe(0);
+    expect(sessions.size).toBe(0);
+  });
+
+  it("when the old session cannot be ended: the new one goes", async () => {
+    const { login, sessions } = await startWithLogin();
+    const guest = await login("guest");
+    const socket = await openPage(guest);
+    const { store } = sessions;
+    const end = store.end.bind(store);
+    vi.spyOn(store, "end").mockImplementation(async (id, code) => {
+      if (code === "SESSION_ROTATED") throw new SessionError("STORE_UNAVAILABLE");
+      return end(id, code);
+    });
+    const old = guest.cookie;
+    expect(await socket.emitWithAck("login", "ada")).toEqual({ code: "STORE_UNAVAILABLE" });
+    expect(await socket.emitWithAck("who")).toBe("guest");
+    expect(await (await guest.fetch("/session", { headers: { cookie: old } })).json()).toEqual({ user: "guest" });
+    expect(await new Promise((resolve) => store.length((_, length) => resolve(length)))).toBe(1);
+    expect(sessions.size).toBe(1);
   });
 
   it("on an anonymous socket", async () => {

@@ -75,6 +75,20 @@ test("a session that changes hands is the new user's alone, and still the old on
   expect(await store.sessionsOf("bob")).toHaveLength(1);
 });
 
+test("a session that could not be removed is still its user's", async () => {
+  const driver = new MemoryDriver();
+  const store = new LiveStore(driver);
+  store.userOf = (session) => session.user;
+  store.set("id", { cookie, user: "ada" } as never);
+  await vi.advanceTimersByTimeAsync(0);
+  vi.spyOn(driver, "remove").mockRejectedValueOnce(new Error("disk full"));
+  await expect(store.end("id", "SESSION_DESTROYED")).rejects.toThrow("disk full");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await store.sessionsOf("ada")).toHaveLength(1);
+  await store.end("id", "SESSION_DESTROYED");
+  expect(await store.sessionsOf("ada")).toEqual([]);
+});
+
 test("a session that was nobody's for long is found when its user logs in again, on whichever node", async () => {
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
