@@ -13,6 +13,7 @@ import { addCookie, type Headers } from "../servers/headers.js";
 import { LiveStore } from "../store/live-store.js";
 import { MemoryDriver } from "../store/memory.js";
 import { type CookieParser, parseCookies } from "./shared/cookies.js";
+import { beforeAnswer, type Engine } from "./shared/engine-answers.js";
 import { requireParts } from "./shared/required.js";
 import { type AnyStore, loadSession, mergingStore, type Session } from "./shared/sessions.js";
 
@@ -139,58 +140,12 @@ function report(socket: Socket, error: unknown): void {
   for (const emitter of listening) safely(() => emitter.emit("error", error, socket));
 }
 
-// The parts of Engine.IO that are used, the same in all versions, but that options were properties before 4.
-
 interface Socket extends EventEmitter {
   readonly request: IncomingMessage | null;
   readonly server: Engine;
   readonly readyState: string;
   readonly transport: EventEmitter;
   close(): void;
-}
-
-interface Engine extends EventEmitter {
-  readonly opts?: Pick<Engine, "allowRequest">;
-  readonly ws?: EventEmitter;
-  allowRequest?(request: Handshake, done: (message: unknown, success: boolean) => void): void;
-  handleUpgrade(...values: never[]): void;
-}
-
-/** Polling has a response, WebSocket has none. */
-type Handshake = IncomingMessage & { res?: { writeHead(status: number, headers?: Headers): unknown } };
-
-/** Lets each handshake wait for `prepare`, and puts the cookie that it resolves with into the answer. */
-function beforeAnswer(server: Engine, prepare: (request: Handshake) => Promise<string | undefined>): void {
-  const options = server.opts ?? server;
-  const { allowRequest } = options;
-  options.allowRequest = (request, done) => {
-    const go = async (): Promise<void> => {
-      // socketio/socket.io#3564: while it waits, nobody listens to a WebSocket's socket.
-      if (!request.res) request.socket.on("error", () => undefined);
-      const cookie = await prepare(request);
-      if (request.socket.destroyed) return;
-      const stop = cookie !== undefined && addToAnswer(cookie, request, server);
-      safely(() => done(null, true));
-      if (stop) stop();
-    };
-    if (!allowRequest) void go();
-    else allowRequest.call(options, request, (message, success) => (success ? void go() : done(message, success)));
-  };
-}
-
-/** Where the headers are written: versions before 5.1 have no event for them. A WebSocket's are at once, until stopped. */
-function addToAnswer(cookie: string, { headers: asked, res }: Handshake, { ws }: Engine): (() => void) | false {
-  if (!res) {
-    const add = (lines: string[]): unknown => lines.push(`Set-Cookie: ${cookie}`);
-    ws?.once("headers", add);
-    return () => ws?.removeListener("headers", add);
-  }
-  const { writeHead } = res;
-  res.writeHead = (status, headers = {}) => {
-    addCookie(headers, { headers: asked, res } as unknown as IncomingMessage, cookie);
-    return writeHead.call(res, status, headers);
-  };
-  return false;
 }
 
 // oxlint-disable-next-line import/no-default-export -- what require() of the older module gave
