@@ -13,6 +13,6 @@ const chat = await startChat({
   secret: SESSION_SECRET || undefined,
   maxAge: SESSION_MAX_AGE ? Number(SESSION_MAX_AGE) * 1000 : undefined,
 });
-console.log(chat.url);
 
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void chat.stop());
+console.log(chat.url); // whoever waits for this may stop it from now on

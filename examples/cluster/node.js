@@ -25,9 +25,6 @@ const chat = await startChat({
   adapter: createAdapter(client, { streamName: "chat-messages", channelPrefix: "chat-messages" }),
   node: NODE_NAME,
 });
-if (process.send) process.send({ url: chat.url });
-else console.log(chat.url);
-
 let isStopping = false;
 
 async function stop() {
@@ -40,3 +37,7 @@ async function stop() {
 }
 
 for (const event of ["SIGINT", "SIGTERM", "disconnect"]) process.once(event, stop);
+
+// Whoever waits for this may stop it from now on.
+if (process.send) process.send({ url: chat.url });
+else console.log(chat.url);

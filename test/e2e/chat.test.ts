@@ -309,6 +309,7 @@ describe("the end", () => {
 test("stops while a browser holds a connection that it opened for later", async () => {
   const own = await startDemo();
   const unused = connect(Number(new URL(own.url).port), "localhost");
+  unused.on("error", () => undefined); // it may be reset
   onTestFinished(() => void unused.destroy());
   await once(unused, "connect");
   expect(await own.stop()).toBe(0);
