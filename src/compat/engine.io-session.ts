@@ -9,6 +9,7 @@ import { fromCookie } from "../handshake/credentials.js";
 import { isEncrypted } from "../handshake/proxy.js";
 import { issueSession, type Middleware } from "../http/middleware.js";
 import { safely } from "../safely.js";
+import { canWait } from "../servers/engine-handshakes.js";
 import { addCookie, type Headers } from "../servers/headers.js";
 import { LiveStore } from "../store/live-store.js";
 import { MemoryDriver } from "../store/memory.js";
@@ -87,7 +88,7 @@ function eioSession(options: EioSessionOptions): EioSession {
 
   const attach = (emitter: EventEmitter): void => {
     const server = emitter as Engine;
-    if (typeof server?.handleUpgrade !== "function") throw new SessionError("SERVER_UNSUPPORTED");
+    if (typeof server?.handleUpgrade !== "function" || !canWait(server)) throw new SessionError("SERVER_UNSUPPORTED");
     if (seen.has(server)) invalid("Sessions are attached to this server already.");
     seen.add(server);
     beforeAnswer(server, (request) => {

@@ -14,6 +14,7 @@ export interface SocketServer {
 /** A socket of any version of Socket.IO. */
 export interface AnySocket {
   readonly handshake?: object;
+  readonly disconnected?: boolean;
 }
 
 /** The type of the server's sockets, where it says so. */
@@ -104,6 +105,8 @@ class SessionSockets<Io extends SocketServer = SocketServer> {
     (namespace as Namespace).on(event, (socket) => {
       const release = holdEvents(socket);
       this.getSession(socket, (err, session) => {
+        // Who has left meanwhile has said so already: what the listener would keep for this socket it would keep forever.
+        if (socket.disconnected === true) return release();
         try {
           listener(err, socket as SocketOf<Io>, session);
         } finally {

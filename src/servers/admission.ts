@@ -103,7 +103,13 @@ export class Admission {
 
   /** The origin of the page that sent this handshake: a ticket is bound to it. */
   originOf(request: IncomingMessage | null | undefined): string {
-    return request ? originOfPage(request, this.#host.trust) : "";
+    try {
+      return request ? originOfPage(request, this.#host.trust) : "";
+    } catch (error) {
+      // The application's own "trust proxy" function threw: no ticket is of this origin.
+      this.#host.failed(error);
+      return "(unknown)";
+    }
   }
 
   /**

@@ -30,6 +30,11 @@ export function decideHandshakes(
   };
 }
 
+/** False for an Engine.IO server on uWebSockets.js: its requests have no socket, and are gone when a decision comes. */
+export function canWait(server: object): boolean {
+  return server.constructor.name !== "uServer";
+}
+
 function isUpgrade(request: IncomingMessage): boolean {
   return request.headers.upgrade !== undefined;
 }

@@ -3,9 +3,10 @@
 import type { IncomingMessage } from "node:http";
 import { type SessionCode, type Verdict, verdict } from "../errors.js";
 import type { CorsOptions } from "../handshake/origin.js";
+import { safely } from "../safely.js";
 import { claim } from "./claims.js";
 import type { ServerParts } from "./connection.js";
-import { type AllowRequest, decideHandshakes } from "./engine-handshakes.js";
+import { type AllowRequest, canWait, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie, type Headers } from "./headers.js";
 import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
 import { closeCodeOf, statusOf } from "../statuses.js";
@@ -42,16 +43,17 @@ export interface EngineServer {
   generateId(request: unknown): unknown;
   emit(event: "session", socket: EngineSocket, session: unknown): boolean;
   prependListener(event: "connection", listener: (socket: EngineSocket) => void): unknown;
-  on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
+  on(event: "headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
 }
 
-/** True for a Server of the `engine.io` package, version 4 or newer. */
+/** True for a Server of the `engine.io` package, version 4 or newer; not for its `uServer`. */
 export function isEngineServer(value: unknown): value is EngineServer {
   const server = value as Partial<EngineServer> | null | undefined;
   return (
     typeof server?.handleRequest === "function" &&
     typeof server.generateId === "function" &&
-    typeof server.opts === "object"
+    typeof server.opts === "object" &&
+    canWait(server)
   );
 }
 
@@ -82,7 +84,8 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
     return "The client has gone.";
   });
 
-  server.on("initial_headers", (headers, request) => {
+  // Behind "initial_headers", where applications set their own.
+  server.on("headers", (headers, request) => {
     const cookie = admission.setCookie(request);
     if (cookie !== undefined) addCookie(headers, request, cookie);
   });
@@ -129,8 +132,8 @@ class EngineConnection extends SocketConnection<EngineSocket> {
     // When those who hear of the connection have put on their listeners.
     process.nextTick(() => {
       if (socket.readyState !== "open") return;
-      server.emit("session", socket, live.data);
-      socket.emit("session", live.data);
+      safely(() => server.emit("session", socket, live.data));
+      safely(() => socket.emit("session", live.data));
     });
   }
 
@@ -159,12 +162,12 @@ const onlyClose: readonly unknown[] = ["1", "6\u001e1", "1:1", "1:61:1"];
 
 /**
  * Engine.IO's protocol has no place for a reason: a WebSocket is told by its close code, as with `ws`; a polling
- * client by the HTTP status and body of its last poll.
+ * client by the HTTP status and body of its last poll. SESSIONS_CLOSED has none of its own: come back later.
  */
 function tellAtClose(transport: Transport, { code, retry }: Verdict): void {
   if (transport.name === "websocket") {
     transport.doClose = (done) => {
-      transport.socket.close(closeCodeOf[code], code);
+      transport.socket.close(closeCodeOf[code] ?? 1013, code);
       done?.();
     };
   } else if (transport.name === "polling") {
@@ -174,7 +177,7 @@ function tellAtClose(transport: Transport, { code, retry }: Verdict): void {
       if (!req || !res || !onlyClose.includes(data)) {
         return doWrite.call(transport, data, options, done);
       }
-      res.writeHead(statusOf[code], transport.headers(req, { "Content-Type": "application/json" }));
+      res.writeHead(statusOf[code] ?? 503, transport.headers(req, { "Content-Type": "application/json" }));
       res.end(JSON.stringify({ code, retry }));
       done();
     };

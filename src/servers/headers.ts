@@ -18,11 +18,16 @@ export function noteResponse(request: IncomingMessage): void {
 
 /** Adds a cookie beside those that others set, in the form that both polling and WebSocket responses write. */
 export function addCookie(headers: Headers, request: IncomingMessage, cookie: string): void {
+  // Whoever else sets one spells the name as they like, and of two spellings a response may keep the last alone.
+  const names = Object.keys(headers).filter((name) => name.toLowerCase() === "set-cookie");
+  if (request.headers.upgrade !== undefined) {
+    // A WebSocket response writes one line per name: another spelling is another line.
+    const free = ["Set-Cookie", "set-cookie", "SET-COOKIE"].find((name) => !names.includes(name)) ?? "Set-cookie";
+    headers[free] = cookie;
+    return;
+  }
   const response = (request as { res?: WithHeaders | null }).res ?? responses.get(request);
-  const there = headers["Set-Cookie"] ?? (response?.getHeader?.("Set-Cookie") as string | string[] | undefined);
-  const isUpgrade = request.headers.upgrade !== undefined;
-  if (there === undefined) headers["Set-Cookie"] = isUpgrade ? cookie : [cookie];
-  // A WebSocket response writes one line per name: another spelling is another line.
-  else if (isUpgrade) headers["set-cookie"] = cookie;
-  else headers["Set-Cookie"] = [...(Array.isArray(there) ? there : [there]), cookie];
+  const others = names.length > 0 ? names.map((name) => headers[name]) : [response?.getHeader?.("Set-Cookie")];
+  for (const name of names) delete headers[name];
+  headers["Set-Cookie"] = [...(others.flat() as (string | undefined)[]), cookie].filter((one) => one !== undefined);
 }

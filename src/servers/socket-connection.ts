@@ -11,6 +11,8 @@ type Emitted = [event: string | symbol, ...values: unknown[]];
 
 export abstract class SocketConnection<Socket extends EmittingSocket> extends SessionConnection<Socket> {
   protected socket: Socket | undefined;
+  /** Whether the application has been told of the close. */
+  #isOver = false;
 
   get isOpen(): boolean {
     return this.socket !== undefined;
@@ -21,7 +23,10 @@ export abstract class SocketConnection<Socket extends EmittingSocket> extends Se
 
   /** Tells of the close, when what the client sent before has been told. */
   leave(socket: Socket, values: unknown[]): boolean {
-    const tell = (): boolean => emitNow(socket, "close", ...this.closing(values));
+    const tell = (): boolean => {
+      this.#isOver = true;
+      return emitNow(socket, "close", ...this.closing(values));
+    };
     return this.defer(tell) || tell();
   }
 
@@ -29,12 +34,14 @@ export abstract class SocketConnection<Socket extends EmittingSocket> extends Se
   protected take(socket: Socket): void {
     this.socket = socket;
     connections.set(socket, this);
+    if (Object.hasOwn(socket, "emit")) ownEmits.set(socket, socket.emit);
     socket.emit = gated;
     socket.on("close", released);
   }
 
   protected deliver(socket: Socket, message: unknown): void {
-    emitNow(socket, ...(message as Emitted));
+    // The handler of a message before may have closed the socket.
+    if (!this.#isOver) emitNow(socket, ...(message as Emitted));
   }
 
   /** What the application hears of a close. */
@@ -44,6 +51,9 @@ export abstract class SocketConnection<Socket extends EmittingSocket> extends Se
 }
 
 const connections = new WeakMap<EmittingSocket, SocketConnection<EmittingSocket>>();
+
+/** Those that stand before the class's, put on by a subclass's constructor: nearly no socket has one. */
+const ownEmits = new WeakMap<EmittingSocket, EmittingSocket["emit"]>();
 
 /** Stands in for a socket's own `emit`: one function for all sockets. */
 function gated(this: EmittingSocket, ...emitted: Emitted): boolean {
@@ -58,7 +68,8 @@ function gated(this: EmittingSocket, ...emitted: Emitted): boolean {
 
 /** The socket's own `emit`. */
 function emitNow(socket: EmittingSocket, ...emitted: Emitted): boolean {
-  return (Object.getPrototypeOf(socket) as EmittingSocket).emit.call(socket, ...emitted);
+  const emit = ownEmits.get(socket) ?? (Object.getPrototypeOf(socket) as EmittingSocket).emit;
+  return emit.call(socket, ...emitted);
 }
 
 function released(this: EmittingSocket): void {

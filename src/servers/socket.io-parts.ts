@@ -65,7 +65,7 @@ export type Done = ((socket: Socket) => void) | undefined;
 export interface Engine {
   readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
   prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
-  on(event: "initial_headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
+  on(event: "headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
 }
 
 /** A Socket.IO server, as far as it is used here. */

@@ -3,7 +3,7 @@
 import { type ErrorCode, help, type SessionCode, SessionError, verdict } from "../errors.js";
 import type { Admission } from "./admission.js";
 import { claim } from "./claims.js";
-import { decideHandshakes } from "./engine-handshakes.js";
+import { canWait, decideHandshakes } from "./engine-handshakes.js";
 import { addCookie } from "./headers.js";
 import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
 import { isHelper, takeTicket } from "./socket.io-helper.js";
@@ -60,12 +60,18 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   // CONNECT packet is on its way.
   engine.prependListener("connection", (conn) => void connections.of(conn));
   if (!admission.issues) return;
+  if (!canWait(engine)) {
+    const detail =
+      'On uWebSockets.js a handshake cannot wait for a session to be made: missing: "create" is not for it.';
+    throw new SessionError("SERVER_UNSUPPORTED", { detail });
+  }
   // Not with engine.use(): WebTransport stays possible.
   decideHandshakes(engine.opts, async (request) => {
     await admission.prepare(request, engine.opts.cors || undefined);
     return undefined;
   });
-  engine.on("initial_headers", (headers, request) => {
+  // Behind "initial_headers", where applications set their own.
+  engine.on("headers", (headers, request) => {
     const cookie = admission.setCookie(request);
     if (cookie !== undefined) addCookie(headers, request, cookie);
   });

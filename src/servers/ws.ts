@@ -119,8 +119,8 @@ function refuse(code: ErrorCode, answer: Answer): void {
 }
 
 class WebSocketConnection extends SocketConnection<WebSocket> {
-  /** Whether it was us who paused the socket. */
-  #isPaused = false;
+  /** While we have paused the socket: its own methods, and whether the application wants it paused, too. */
+  #held: { readonly pause: () => void; readonly resume: () => void; isPaused: boolean } | undefined;
 
   /** Gives a socket its session. */
   open(socket: WebSocket, request: IncomingMessage): void {
@@ -134,14 +134,23 @@ class WebSocketConnection extends SocketConnection<WebSocket> {
   }
 
   protected override pause(): void {
-    if (!this.socket || this.socket.isPaused) return;
-    this.#isPaused = true;
-    this.socket.pause();
+    const { socket } = this;
+    // Before 8.3 a socket cannot be paused.
+    if (!socket?.pause || this.#held) return;
+    const { pause, resume, isPaused } = socket;
+    const held = (this.#held = { pause, resume, isPaused });
+    socket.pause();
+    // What the application asks for meanwhile counts when we let go.
+    Object.assign(socket, { pause: () => (held.isPaused = true), resume: () => (held.isPaused = false) });
   }
 
   protected override resume(): void {
-    if (this.#isPaused) this.socket?.resume();
-    this.#isPaused = false;
+    const { socket } = this;
+    const held = this.#held;
+    if (!socket || !held) return;
+    this.#held = undefined;
+    Object.assign(socket, { pause: held.pause, resume: held.resume });
+    if (!held.isPaused) socket.resume();
   }
 
   protected close(said: Verdict): void {

@@ -1,7 +1,6 @@
 // Sessions out of any express-session or Connect store, whose save() merges: it writes what was changed, and only if
 // the session is still there.
-import type session from "express-session";
-import { type SessionData, type Store } from "express-session";
+import session, { type SessionData, type Store } from "express-session";
 import { liveStore } from "../../store/foreign.js";
 import { redact } from "../../store/commands.js";
 import type { LiveStore } from "../../store/live-store.js";
@@ -39,12 +38,27 @@ export function loadSession(
   once<[found?: object | null]>(
     (error, found) => {
       // express-session takes ENOENT for "no such session": file stores answer so.
-      if (error && (error as NodeJS.ErrnoException).code !== "ENOENT") done(redact(error, nameable(id)), null);
-      else done(null, found && !error ? mergeOnSave(store, String(id), found) : null);
+      if (error && (error as NodeJS.ErrnoException).code !== "ENOENT") return done(redact(error, nameable(id)), null);
+      let read: Session | null;
+      try {
+        read = found && !error ? mergeOnSave(store, String(id), found) : null;
+      } catch (broken) {
+        return done(redact(broken, nameable(id)), null);
+      }
+      done(null, read);
     },
-    (answer) => (typeof reader.load === "function" ? reader.load(id, answer) : reader.get?.(id, answer)),
+    (answer) => (hasOwnLoad(store) ? reader.load?.(id, answer) : reader.get?.(id, answer)),
     patience,
   );
+}
+
+/**
+ * Whether a store has a load() of its own. express-session's is get() and createSession(), and throws for a record
+ * without a cookie where nobody can catch it, in the store's callback.
+ */
+function hasOwnLoad(store: AnyStore): boolean {
+  const { load } = store as Methods;
+  return typeof load === "function" && (load !== session.Store.prototype.load || !mergingStore(store));
 }
 
 /** Short ids, of tests, are in any stack trace: those are not looked for. */
