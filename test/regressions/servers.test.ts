@@ -229,7 +229,7 @@ describe("ws", () => {
       const app = await startWs();
       const { client, socket } = await connectWs(app);
       const heard: string[] = [];
-      socket.on("message", (data) => heard.push(String(data)));
+      socket.on("message", (data: Buffer) => heard.push(data.toString()));
       await slowDown(app.line, 400);
       client.send("1");
       await expect.poll(() => socket.isPaused, { interval: 2 }).toBe(true);
@@ -255,7 +255,7 @@ describe("ws", () => {
     const app = await startWs({ WebSocket: Old });
     const { client, socket } = await connectWs(app);
     const heard: string[] = [];
-    socket.on("message", (data) => heard.push(String(data)));
+    socket.on("message", (data: Buffer) => heard.push(data.toString()));
     await slowDown(app.line, 200);
     client.send("1");
     client.send("2");
