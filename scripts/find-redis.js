@@ -58,10 +58,10 @@ function fromDebian() {
     const made = join(temp, "made");
     for (const file of readdirSync(temp)) if (file.endsWith(".deb")) run("dpkg", "-x", file, made);
     execFileSync("ln", ["-s", "usr/bin/redis-check-rdb", join(made, "redis-server")]);
-    // Another process may have done the same meanwhile.
     if (!existsSync(unpacked)) renameSync(made, unpacked);
   } catch {
-    return undefined;
+    // Another process may have done the same meanwhile.
+    return fromCache();
   } finally {
     rmSync(temp, { recursive: true, force: true });
   }

@@ -57,7 +57,7 @@ function ask(client: ClientSocket, event: string, ...values: unknown[]): Promise
 
 /** Waits until a request sees these fields. */
 function seen(browser: Browser, fields: object): Promise<void> {
-  return expect.poll(() => browser.get("/session"), { timeout: 5000, interval: 10 }).toMatchObject(fields);
+  return expect.poll(() => browser.get("/session"), { interval: 10 }).toMatchObject(fields);
 }
 
 function stored(app: Stack, id: string): Promise<any> {

@@ -8,6 +8,7 @@ import type { CreateOptions } from "../../src/sessions.js";
 import { secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
 import { arrive, type Client, handshake, type Holder, Refusal, type ServerKind } from "../support/servers.js";
+import { inTime } from "../support/pace.js";
 import { LineStore } from "../support/stores.js";
 
 interface Options {
@@ -16,6 +17,8 @@ interface Options {
   /** Answers a text from a client; without an answer the usual ones are tried. */
   handle?: (socket: Holder, text: string, sessions: Sessions) => unknown;
   routes?: (app: Express, sessions: Sessions) => void;
+  /** Who has gone without a word is noticed within a second, and so is a client that is only slow. */
+  isImpatient?: boolean;
 }
 
 interface Running {
@@ -160,7 +163,10 @@ function promises(start: Start, kind: ServerKind, way: string): void {
   });
 
   test("6: a handshake that races the end is refused or closed, never left open", async () => {
-    const { login, connect, sessions } = await start({ sessions: { store: liveStore(slowly(new LineStore(), 5)) } });
+    const { login, connect, sessions } = await start({
+      sessions: { store: liveStore(slowly(new LineStore(), 5)) },
+      isImpatient: true,
+    });
     const ends = await Promise.all(
       Array.from({ length: 8 }, async (_, at) => {
         const ada = await login();
@@ -179,8 +185,9 @@ function promises(start: Start, kind: ServerKind, way: string): void {
   });
 
   test("6: an idle session expires on open sockets", async () => {
-    const { login, connect } = await start({ sessions: { cookie: { maxAge: 400 } } });
-    const client = await connect(await login());
+    const maxAge = 400;
+    const { login, connect } = await start({ sessions: { cookie: { maxAge } } });
+    const client = await inTime(maxAge, async () => connect(await login()));
     expect(await client.ended).toBe("SESSION_EXPIRED");
   });
 
@@ -206,21 +213,26 @@ function promises(start: Start, kind: ServerKind, way: string): void {
     expect(["SESSION_ROTATED", undefined]).toContain((await refused(thief)).code);
   });
 
-  test("8: messages keep a session alive", async () => {
-    const { login, connect } = await start({ sessions: { cookie: { maxAge: 1000 } } });
-    const ada = await login();
-    const client = await connect(ada);
-    const since = Date.now();
-    while (Date.now() - since < 1500) {
-      expect(await client.ask("user")).toBe("ada");
-      await delay(50);
-    }
+  test("8: messages keep a session alive", { timeout: 60_000 }, async () => {
+    const maxAge = 1000;
+    const { login, connect } = await start({ sessions: { cookie: { maxAge } } });
+    const client = await inTime(maxAge / 2, async (step) => {
+      const used = await connect(await login());
+      const since = Date.now();
+      while (Date.now() - since < 1.5 * maxAge) {
+        step();
+        expect(await Promise.race([used.ask("user"), used.ended])).toBe("ada");
+        await delay(50);
+      }
+      return used;
+    });
     expect(await client.ended).toBe("SESSION_EXPIRED");
   });
 
   test("8: an absolute lifetime ends it whatever its activity", async () => {
-    const { login, connect } = await start({ sessions: { absoluteTimeout: 500 } });
-    const client = await connect(await login());
+    const absoluteTimeout = 500;
+    const { login, connect } = await start({ sessions: { absoluteTimeout } });
+    const client = await inTime(absoluteTimeout, async () => connect(await login()));
     const working = setInterval(() => void client.ask("user"), 50);
     expect(await client.ended.finally(() => clearInterval(working))).toBe("SESSION_EXPIRED");
   });
@@ -310,7 +322,7 @@ function doors(start: Start, kind: ServerKind, way: string): void {
 
   test("a client that goes away while it is being admitted leaves nothing", async () => {
     const line = new LineStore();
-    const { login, sessions } = await start({ sessions: { store: liveStore(line) } });
+    const { login, sessions } = await start({ sessions: { store: liveStore(line) }, isImpatient: true });
     const ada = await login();
     line.latency = 50;
     for (let at = 0; at < 3; at++) {
@@ -318,7 +330,7 @@ function doors(start: Start, kind: ServerKind, way: string): void {
       const leave = arrive(kind, ada, way);
       await expect.poll(() => line.asked.get, { interval: 5 }).toBeGreaterThan(asked);
       leave();
-      await expect.poll(() => sessions.size, { timeout: 5000 }).toBe(0);
+      await expect.poll(() => sessions.size).toBe(0);
     }
   });
 }
@@ -326,9 +338,7 @@ function doors(start: Start, kind: ServerKind, way: string): void {
 function outages(start: Start): void {
   test("9: an outage logs nobody out and loses no change; new handshakes are refused with its code", async () => {
     const line = new LineStore();
-    const { login, connect, refused } = await start({
-      sessions: { store: liveStore(line, { timeout: 200 }), lease: 50 },
-    });
+    const { login, connect, refused } = await start({ sessions: { store: liveStore(line), lease: 50 } });
     const [ada, bob] = [await login(), await login("bob")];
     const client = await connect(ada);
     line.state = "fails";
@@ -338,15 +348,13 @@ function outages(start: Start): void {
     expect(refusal.code).toBe("STORE_UNAVAILABLE");
     expect(await client.ask("get other")).toBe("kept");
     line.state = "up";
-    await expect.poll(async () => (await ada.get("/session"))["other"], { timeout: 5000 }).toBe("kept");
+    await expect.poll(async () => (await ada.get("/session"))["other"]).toBe("kept");
     expect(await (await connect(bob)).ask("user")).toBe("bob");
   });
 
   test("9: after maxStale connections are closed with STORE_UNAVAILABLE", async () => {
     const line = new LineStore();
-    const { login, connect } = await start({
-      sessions: { store: liveStore(line, { timeout: 100 }), lease: 50, maxStale: 300 },
-    });
+    const { login, connect } = await start({ sessions: { store: liveStore(line), lease: 50, maxStale: 300 } });
     const client = await connect(await login());
     line.state = "fails";
     const asking = setInterval(() => void client.ask("user"), 50);
@@ -358,14 +366,15 @@ async function run(kind: ServerKind, way: string, options: Options): Promise<Run
   const sockets: Holder[] = [];
   const clients: Client[] = [];
   let closeServer = (): void => undefined;
+  // A polling client that goes away is noticed when it does not answer.
+  const pings = options.isImpatient ? { pingInterval: 300, pingTimeout: 500 } : {};
   const app = await startApp({
     ...(options.sessions && { sessions: options.sessions }),
     attach: false,
-    // A polling client that goes away is noticed when it does not answer.
-    io: { pingInterval: 300, pingTimeout: 500 },
+    io: pings,
     setup({ app, io, http, sessions }) {
       const { server, close } = kind.create(
-        { io, http },
+        { io, http, pings },
         {
           opened: (socket) => void sockets.push(socket),
           asked: async (socket, text) => (await options.handle?.(socket, text, sessions)) ?? usual(socket, text),

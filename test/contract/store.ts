@@ -8,6 +8,7 @@ import session, { type SessionData } from "express-session";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Notice } from "../../src/store/listeners.js";
 import type { LiveStore } from "../../src/store/live-store.js";
+import { inTime } from "../support/pace.js";
 
 export interface StoreFixture {
   readonly store: LiveStore;
@@ -258,9 +259,11 @@ export function storeContract(
 
     test("an expired session is gone, and no writer brings it back", async () => {
       cookie.maxAge = 300;
-      const id = await create({ user: "ada" });
-      const held = await load(id);
-      await expect.poll(() => read(id), { timeout: 5000, interval: 50 }).toBeFalsy();
+      const { id, held } = await inTime(cookie.maxAge, async () => {
+        const made = await create({ user: "ada" });
+        return { id: made, held: await load(made) };
+      });
+      await expect.poll(() => read(id), { interval: 50 }).toBeFalsy();
       held["late"] = 1;
       held.touch();
       await write(id, held);
@@ -412,10 +415,13 @@ export function storeContract(
     });
 
     test("an absolute lifetime ends a session whatever its activity", async () => {
-      store.absoluteTimeout = 400;
-      const id = await create({ user: "ada" });
-      expect(await fields(id)).toEqual({ user: "ada" });
-      const held = await load(id);
+      const absoluteTimeout = 400;
+      store.absoluteTimeout = absoluteTimeout;
+      const { id, held } = await inTime(absoluteTimeout, async () => {
+        const made = await create({ user: "ada" });
+        expect(await fields(made)).toEqual({ user: "ada" });
+        return { id: made, held: await load(made) };
+      });
       const end = Date.now() + 1500;
       while ((await read(id)) && Date.now() < end) {
         held.touch();

@@ -75,7 +75,7 @@ function start(block: Block): { ready: Promise<number | undefined>; stop(): void
     return undefined;
   });
   const slow = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error(`It neither ends nor listens: ${printed}`)), 15_000).unref();
+    setTimeout(() => reject(new Error(`It neither ends nor listens: ${printed}`)), 60_000).unref();
   });
   ended.catch(() => undefined);
   slow.catch(() => undefined);

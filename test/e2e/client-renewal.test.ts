@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => chromium?.close());
 
-describe("renewal", () => {
+describe("renewal", { timeout: 60_000 }, () => {
   it("sends the cookie anew when the user does something, and tells all tabs", async () => {
     const app = await startClientApp();
     const pages = await logIn(chromium, app.url, 2);
@@ -44,7 +44,7 @@ describe("renewal", () => {
   });
 
   it("is not for a page that nobody uses", async () => {
-    const app = await startClientApp({ sessions: { cookie: { maxAge: 1500 } } });
+    const app = await startClientApp({ sessions: { cookie: { maxAge: 6000 } } });
     const [page] = await logIn(chromium, app.url, 1, { warnBefore: 1000 });
     await hears(page, "end", { code: "SESSION_EXPIRED" });
     expect(app.asked).toEqual([]);
@@ -185,7 +185,7 @@ describe("renewal", () => {
   });
 });
 
-describe("the warning", () => {
+describe("the warning", { timeout: 60_000 }, () => {
   it("comes in time, and is taken back in all tabs by the button of one", async () => {
     const { app, context } = await startSlowly();
     const pages = [await openSlowPage(context, app), await openSlowPage(context, app)];
@@ -284,5 +284,5 @@ async function until(context: BrowserContext, hasHappened: () => boolean | Promi
     await context.clock.runFor(second);
     return hasHappened();
   };
-  await expect.poll(look, { timeout: 15_000, interval: 20 }).toBe(true);
+  await expect.poll(look, { timeout: 40_000, interval: 20 }).toBe(true);
 }

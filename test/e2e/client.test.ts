@@ -1,6 +1,6 @@
 // The client in real pages: the view, ends, rotation, other tabs, a store that is away.
 import type { Browser as Chromium, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { memoryStore } from "../../src/index.js";
 import type { AppOptions } from "../support/app.js";
 import { launchChromium } from "../support/chromium.js";
@@ -101,7 +101,7 @@ describe("the end", () => {
   });
 
   it("comes by an expiry, too", async () => {
-    const app = await startClientApp({ sessions: { cookie: { maxAge: 1500 } } });
+    const app = await startClientApp({ sessions: { cookie: { maxAge: 6000 } } });
     const [page] = await logIn(chromium, app.url, 1, { warnBefore: 1000 });
     await hears(page, "end", { code: "SESSION_EXPIRED" });
     expect((await heard(page, "expiring", "end")).map(([event]) => event)).toEqual(["expiring", "end"]);
@@ -217,17 +217,18 @@ describe("rotation", () => {
   it.each([0, 50, 500, 2000])("brings all tabs back when the new cookie comes %i ms later", async (delay) => {
     const app = await startClientApp({ setup: withRotation });
     const pages = await logIn(chromium, app.url, 2);
-    for (const page of pages) {
-      await page.evaluate(
-        `socket.once("disconnect", () => socket.emit("note", "kept", (notes) => (window.notes = notes)))`,
-      );
+    for (const [tab, page] of pages.entries()) {
+      await page.evaluate(`socket.once("disconnect", () => socket.emit("note", "kept in tab ${tab}"))`);
     }
     await pages[0].evaluate(`post("/rotate", { user: "bob", delay: ${delay} })`);
-    for (const page of pages) {
+    for (const [tab, page] of pages.entries()) {
       await sees(page, { user: "bob" });
-      await expect.poll(() => page.evaluate("window.notes?.at(-1)")).toEqual(["bob", "kept"]);
+      const notes = (): Promise<unknown> => page.evaluate(`socket.timeout(5000).emitWithAck("note", "look")`);
+      await expect.poll(notes).toContainEqual(["bob", `kept in tab ${tab}`]);
       expect(await heard(page, "end")).toEqual([]);
-      expect(await heard(page, "connect")).toHaveLength(2);
+      // A tab that hears of the login when it is connected, and has not been shown the view yet, comes once more.
+      const { length } = await heard(page, "connect");
+      expect([2, 3]).toContain(length);
     }
   });
 
@@ -243,7 +244,7 @@ describe("rotation", () => {
     expect(await heard(page, "end")).toEqual([]);
   });
 
-  it("is given up after half a minute", async () => {
+  it("is given up after half a minute", { timeout: 60_000 }, async () => {
     const app = await startClientApp({ setup: withRotation });
     const context = await openContext(chromium);
     const page = await openPage(context, app.url);
@@ -251,19 +252,21 @@ describe("rotation", () => {
     await page.clock.install();
     await start(page);
     await sees(page, { user: "ada" });
+    // The server would turn the old id down for good after a while, and the page's half a minute may take longer here.
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    onTestFinished(() => void vi.useRealTimers());
     await page.evaluate(`void post("/rotate", { user: "bob", delay: 1e6 })`);
-    let seconds = 0;
+    const since = await page.evaluate<number>("Date.now()");
     await expect
       .poll(
         async () => {
           await page.clock.runFor(1000);
-          seconds++;
           return page.evaluate("session.ended");
         },
-        { timeout: 15_000, interval: 50 },
+        { timeout: 40_000, interval: 50 },
       )
       .toBeTruthy();
-    expect(seconds).toBeGreaterThan(29);
+    expect(await page.evaluate<number>("Date.now()")).toBeGreaterThan(since + 29_000);
     expect(await page.evaluate("socket.active")).toBe(false);
   });
 });
@@ -274,7 +277,7 @@ describe("a login over the socket", () => {
     const pages = await logIn(chromium, app.url, 2);
     const [first, second] = pages;
     const [before] = await first.context().cookies();
-    expect(await first.evaluate(`socket.timeout(5000).emitWithAck("login", "bob")`)).toBe("welcome");
+    expect(await first.evaluate(`socket.timeout(15_000).emitWithAck("login", "bob")`)).toBe("welcome");
     for (const page of pages) await sees(page, { user: "bob" });
     expect(app.asked.filter((path) => path === "/collect")).toHaveLength(1);
     // Without a visible break here; the other tab comes back, as after any rotation.
@@ -293,7 +296,7 @@ describe("a login over the socket", () => {
     const app = await startClientApp({ setup: withLogin });
     const [page] = await logIn(chromium, app.url);
     await page.route("**/session/collect", (route) => route.abort());
-    expect(await page.evaluate(`socket.timeout(5000).emitWithAck("login", "bob")`)).toBe("REGENERATE_NEEDS_HTTP");
+    expect(await page.evaluate(`socket.timeout(15_000).emitWithAck("login", "bob")`)).toBe("REGENERATE_NEEDS_HTTP");
     expect(await page.evaluate("[session.view, socket.connected]")).toEqual([{ user: "ada" }, true]);
     expect(await heard(page, "end")).toEqual([]);
   });

@@ -223,5 +223,5 @@ async function shows(page: Page, field: "name" | "unread" | "tabs" | "draft", va
 
 async function isSignedOut(page: Page, code: string): Promise<void> {
   await page.getByRole("heading", { name: "You are signed out" }).waitFor();
-  expect(await page.locator("#reason-code").textContent()).toBe(code);
+  await expect.poll(() => page.locator("#reason-code").textContent()).toBe(code);
 }

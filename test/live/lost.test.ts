@@ -1,5 +1,5 @@
 // A store that comes back from an outage with older data, or without a session: told once, and only then.
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type LiveSession, liveStore } from "../../src/index.js";
 import { type App, startApp } from "../support/app.js";
 import { closed } from "../support/browser.js";
@@ -16,7 +16,7 @@ async function start({ maxAge, lease = 50 }: { maxAge?: number; lease?: number }
   const line = new LineStore();
   const app = await startApp({
     sessions: {
-      store: liveStore(line, { timeout: 200 }),
+      store: liveStore(line),
       lease,
       ...(maxAge !== undefined && { cookie: { maxAge } }),
     },
@@ -49,9 +49,7 @@ test("a change made in the outage stands on the older data, and the loss is told
   Object.assign(stored, before);
   line.state = "up";
   await expect.poll(() => lost).toEqual(["ada changes"]);
-  await expect
-    .poll(() => ada.get("/session").catch(() => undefined), { timeout: 5000 })
-    .toEqual({ user: "ada", cart: ["kept"] });
+  await expect.poll(() => ada.get("/session").catch(() => undefined)).toEqual({ user: "ada", cart: ["kept"] });
   expect(socket.connected).toBe(true);
   // Once.
   await socket.emitWithAck("set", { count: 2 });
@@ -102,14 +100,15 @@ test.each([
 });
 
 test("a session that would have expired in the outage is not lost", async () => {
-  const { line, login, lost, stored } = await start({ maxAge: 600 });
+  const { line, login, lost, stored } = await start({ maxAge: 20_000 });
   const socket = await (await login()).connect();
   const end = closed(socket);
   line.state = "fails";
   await socket.emitWithAck("set", { other: "active" });
   const [id] = Object.keys(stored) as [string];
   delete stored[id];
-  await new Promise((resolve) => setTimeout(resolve, 650));
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 20_001 });
+  onTestFinished(() => void vi.useRealTimers());
   line.state = "up";
   const code = (await end).told[0]?.code;
   expect(["SESSION_EXPIRED", "STORE_UNAVAILABLE"]).toContain(code);

@@ -1,10 +1,12 @@
 // Promise 6 between processes: a session that ends on one node has its sockets told and closed on the others.
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closed } from "../support/browser.js";
 import { closeNodes, idOf, type Node, openNodes, startNodes } from "../support/fleet.js";
+import { inTime } from "../support/pace.js";
 import { type Storage, storages } from "../support/storages.js";
 
-describe.each(storages)("on $name", ({ name, open }) => {
+describe.each(storages)("on $name", { timeout: 60_000 }, ({ name, open }) => {
   let storage: Storage;
   let a: Node;
   let b: Node;
@@ -33,8 +35,8 @@ describe.each(storages)("on $name", ({ name, open }) => {
       times.push(performance.now() - since);
       expect(await b.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
     }
-    // Long before any lease.
-    expect(times.toSorted((x, y) => x - y)[5]).toBeLessThan(1000);
+    // Long before any lease, which is half a minute.
+    expect(times.toSorted((x, y) => x - y)[5]).toBeLessThan(10_000);
     expect(await b.state()).toMatchObject({ size: 0, isHearing: true, errors: [] });
   });
 
@@ -65,7 +67,7 @@ describe.each(storages)("on $name", ({ name, open }) => {
     const ada = await a.login();
     const socket = await b.visit(ada).connect();
     await ada.post("/set", { user: "bob" });
-    await expect.poll(() => socket.emitWithAck("get"), { interval: 1, timeout: 1000 }).toMatchObject({ user: "bob" });
+    await expect.poll(() => socket.emitWithAck("get"), { interval: 1 }).toMatchObject({ user: "bob" });
     // And back: a change on the socket is in the next response of the other node.
     await socket.emitWithAck("set", { other: "changed" });
     expect(await socket.emitWithAck("save")).toBe("saved");
@@ -83,10 +85,14 @@ describe.each(storages)("on $name", ({ name, open }) => {
     const ends = [closed(await b.visit(there).connect()), closed(await a.visit(elsewhere).connect())];
     const kept = await Promise.all([a.visit(here).connect(), c.visit(here).connect(), c.visit(other).connect()]);
     const again = await a.visit(here).connect();
-    const devices = await c
-      .visit(here)
-      .get<{ handle: string; connections: number; connectionsPerNode: number[] }[]>("/devices");
-    expect(devices.map(({ connections }) => connections)).toEqual([3, 1, 1]);
+    type Device = { handle: string; connections: number; connectionsPerNode: number[] };
+    let devices: Device[] = [];
+    const counts = async (): Promise<number[]> => {
+      devices = await c.visit(here).get<Device[]>("/devices");
+      return devices.map(({ connections }) => connections);
+    };
+    // A node that is busy may answer too late to be counted.
+    await expect.poll(counts).toEqual([3, 1, 1]);
     // The node that is asked comes first.
     expect(devices.map(({ connectionsPerNode }) => connectionsPerNode)).toEqual([[1, 2], [1], [1]]);
     again.disconnect();
@@ -110,11 +116,11 @@ describe.each(storages)("on $name", ({ name, open }) => {
       const [entry] = await ada.get<{ connectionsPerNode: number[] }[]>("/devices");
       return entry?.connectionsPerNode;
     };
-    expect(await counts()).toEqual([1, 1]);
+    await expect.poll(counts).toEqual([1, 1]);
     there.process.kill("SIGSTOP");
     await expect.poll(counts).toEqual([1]);
     there.process.kill("SIGCONT");
-    await expect.poll(counts, { timeout: 5000 }).toEqual([1, 1]);
+    await expect.poll(counts).toEqual([1, 1]);
     await there.kill();
     expect(await counts()).toEqual([1]);
   });
@@ -123,26 +129,33 @@ describe.each(storages)("on $name", ({ name, open }) => {
   if (name === "a Redis cluster") return;
 
   test("an expiry closes the sockets on every node; activity on one keeps the session alive for all", async () => {
-    const ada = await a.login({ maxAge: 1000 });
-    const active = await a.visit(ada).connect();
-    const silent = await b.visit(ada).connect();
-    let isClosed = false;
-    const end = closed(silent).finally(() => (isClosed = true));
-    const activity = setInterval(() => active.emit("get", () => undefined), 100);
-    const until = Date.now() + 2500;
-    while (Date.now() < until) {
-      await active.emitWithAck("get");
-      expect(isClosed).toBe(false);
-    }
-    clearInterval(activity);
-    const ends = await Promise.all([end, closed(active)]);
-    for (const { told } of ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+    const maxAge = 1500;
+    const { ends } = await inTime(maxAge / 2, async (step) => {
+      const ada = await a.login({ maxAge });
+      const active = await a.visit(ada).connect();
+      const silent = await b.visit(ada).connect();
+      let isClosed = false;
+      const toCome = Promise.all([closed(silent).finally(() => (isClosed = true)), closed(active)]);
+      const until = Date.now() + 2.5 * maxAge;
+      while (Date.now() < until) {
+        await active.timeout(maxAge).emitWithAck("get");
+        step();
+        expect(isClosed).toBe(false);
+        await delay(20);
+      }
+      return { ends: toCome };
+    });
+    for (const { told } of await ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
   });
 
   test("the absolute lifetime holds on every node", async () => {
-    const limited = await startNodes(2, { store: storage.own(), sessions: { absoluteTimeout: 800 } });
-    const ada = await limited[0].login();
-    const ends = await Promise.all(limited.map(async (node) => closed(await node.visit(ada).connect())));
-    for (const { told } of ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+    const absoluteTimeout = 1500;
+    const limited = await startNodes(2, { store: storage.own(), sessions: { absoluteTimeout } });
+    const { ends } = await inTime(absoluteTimeout - 500, async () => {
+      const ada = await limited[0].login();
+      const sockets = await Promise.all(limited.map((node) => node.visit(ada).connect()));
+      return { ends: Promise.all(sockets.map(closed)) };
+    });
+    for (const { told } of await ends) expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
   });
 });

@@ -7,13 +7,13 @@ import { type PrivateStorage, privateStorages } from "../support/storages.js";
 
 const lease = 1000;
 
-describe.each(privateStorages)("on $name", ({ open }) => {
+describe.each(privateStorages)("on $name", { timeout: 60_000 }, ({ open }) => {
   let storage: PrivateStorage;
   let a: Node;
   let b: Node;
   beforeAll(async () => {
     storage = await open();
-    [a, b] = await openNodes(2, { store: { ...storage.own(), timeout: 1000 }, sessions: { lease } });
+    [a, b] = await openNodes(2, { store: { ...storage.own(), timeout: 3000 }, sessions: { lease } });
   });
   afterAll(async () => {
     await closeNodes([a, b]);
@@ -41,18 +41,18 @@ describe.each(privateStorages)("on $name", ({ open }) => {
 
     await one.emitWithAck("set", { step: 2, toggle: true });
     expect(await one.emitWithAck("save")).toBe("saved");
-    await expect.poll(() => two.emitWithAck("get"), { timeout: 5000 }).toMatchObject({ step: 2 });
+    await expect.poll(() => two.emitWithAck("get")).toMatchObject({ step: 2 });
     await goBack();
     await settled();
-    await expect.poll(() => two.emitWithAck("get"), { timeout: 5000 }).toMatchObject({ step: 1 });
-    await expect.poll(() => one.emitWithAck("get"), { timeout: 5000 }).toMatchObject({ step: 1, toggle: false });
+    await expect.poll(() => two.emitWithAck("get")).toMatchObject({ step: 1 });
+    await expect.poll(() => one.emitWithAck("get")).toMatchObject({ step: 1, toggle: false });
     for (const node of [a, b]) {
-      await expect.poll(async () => (await node.state()).lost, { timeout: 3 * lease }).toEqual([`${user} changes`]);
+      await expect.poll(async () => (await node.state()).lost).toEqual([`${user} changes`]);
     }
     expect(sockets.map(({ connected }) => connected)).toEqual([true, true, true]);
     await two.emitWithAck("set", { step: 3 });
     expect(await two.emitWithAck("save")).toBe("saved");
-    await expect.poll(() => one.emitWithAck("get"), { timeout: 5000 }).toMatchObject({ step: 3, toggle: false });
+    await expect.poll(() => one.emitWithAck("get")).toMatchObject({ step: 3, toggle: false });
     expect((await b.state()).lost).toHaveLength(1);
   });
 

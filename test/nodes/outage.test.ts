@@ -23,6 +23,7 @@ describe.each(privateStorages)("on $name", ({ open }) => {
 
   test.each(["stopped", "killed", "paused"] as const)(
     "%s and back: changes of both nodes are kept, sockets stay, notices are heard again",
+    { timeout: 60_000 },
     async (what) => {
       // A storage that has just come back may still be slow.
       const logIn = async (): Promise<Awaited<ReturnType<typeof a.login>>> => {
@@ -58,11 +59,11 @@ describe.each(privateStorages)("on $name", ({ open }) => {
           { timeout: 15_000 },
         )
         .toMatchObject(kept);
-      await expect.poll(() => two.emitWithAck("get"), { timeout: 5000 }).toMatchObject(kept);
+      await expect.poll(() => two.emitWithAck("get")).toMatchObject(kept);
       await expect.poll(async () => (await b.state()).isHearing, { timeout: 15_000 }).toBe(true);
       expect(told).toEqual([]);
       await ada.post("/logout");
-      await expect.poll(() => told, { timeout: 5000 }).toHaveLength(2);
+      await expect.poll(() => told).toHaveLength(2);
     },
   );
 });

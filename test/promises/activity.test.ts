@@ -2,13 +2,14 @@
 import { describe, expect, test } from "vitest";
 import { type App, startApp } from "../support/app.js";
 import { type Browser, closed, transports } from "../support/browser.js";
+import { inTime } from "../support/pace.js";
 
 const maxAge = 1500;
 
 function start(absoluteTimeout?: number): Promise<App> {
   return startApp({
     sessions: { cookie: { maxAge }, absoluteTimeout },
-    io: { pingInterval: 200, pingTimeout: 1000 },
+    io: { pingInterval: 200 },
     setup({ io }) {
       io.on("connection", (socket) => socket.on("here", (done) => done()));
     },
@@ -19,33 +20,41 @@ async function isLoggedIn(ada: Browser): Promise<boolean> {
   return "user" in (await ada.get("/session"));
 }
 
-describe.each(transports)("over %s", (via) => {
+describe.each(transports)("over %s", { timeout: 60_000 }, (via) => {
   test("a socket that sends events keeps the session alive, over HTTP too; then it idles out", async () => {
     const app = await start();
-    const ada = await app.login();
-    const socket = await ada.connect("/", { via });
-    const end = closed(socket);
-    const since = Date.now();
-    while (Date.now() - since < maxAge * 2) {
-      await socket.emitWithAck("here");
-      await new Promise((resolve) => setTimeout(resolve, 150));
-    }
-    const lastActivity = Date.now();
-    // Asked without the middleware's own touch: does the store still have it?
-    const live = app.sessions.get([...app.io.of("/").sockets.values()][0] as never);
-    expect(await app.sessions.store.read(live?.id as string, (text) => text !== undefined)).toBe(true);
+    const { ada, end, lastActivity } = await inTime(maxAge / 2, async (step) => {
+      const ada = await app.login();
+      const socket = await ada.connect("/", { via });
+      const end = closed(socket);
+      const since = Date.now();
+      let lastActivity = since;
+      while (Date.now() - since < maxAge * 2) {
+        lastActivity = Date.now();
+        await socket.timeout(maxAge).emitWithAck("here");
+        step();
+        await new Promise((resolve) => setTimeout(resolve, 150));
+      }
+      // Asked without the middleware's own touch: does the store still have it?
+      const isStored = await app.sessions.store.read(ada.sessionId, (text) => text !== undefined);
+      expect(isStored).toBe(true);
+      return { ada, end, lastActivity };
+    });
     expect((await end).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
     const idle = Date.now() - lastActivity;
-    expect(idle).toBeGreaterThan(maxAge - 400);
+    expect(idle).toBeGreaterThan(maxAge - 50);
     expect(idle).toBeLessThan(maxAge + 5000);
     expect(await isLoggedIn(ada)).toBe(false);
   });
 
   test("one that only answers heartbeats, acks and receives pushes loses it and is closed", async () => {
     const app = await start();
-    const ada = await app.login();
-    const since = Date.now();
-    const [socket, listening] = await Promise.all([ada.connect("/", { via }), ada.connect("/", { via })]);
+    const { ada, since, socket, listening } = await inTime(maxAge, async () => {
+      const since = Date.now();
+      const ada = await app.login();
+      const [socket, listening] = await Promise.all([ada.connect("/", { via }), ada.connect("/", { via })]);
+      return { ada, since, socket, listening };
+    });
     listening.on("push", (_text: string, done: () => void) => done());
     const pushing = setInterval(() => {
       for (const one of app.io.of("/").sockets.values()) one.emit("push", "news", () => {});
@@ -60,10 +69,13 @@ describe.each(transports)("over %s", (via) => {
   });
 
   test("an absolute lifetime ends it whatever its activity, on sockets and over HTTP", async () => {
-    const app = await start(1000);
-    const since = Date.now();
-    const ada = await app.login();
-    const socket = await ada.connect("/", { via });
+    const absoluteTimeout = 1000;
+    const app = await start(absoluteTimeout);
+    const { ada, since, socket } = await inTime(absoluteTimeout, async () => {
+      const since = Date.now();
+      const ada = await app.login();
+      return { ada, since, socket: await ada.connect("/", { via }) };
+    });
     const working = setInterval(() => {
       socket.emit("here", () => {});
       void ada.get("/session");
@@ -71,23 +83,28 @@ describe.each(transports)("over %s", (via) => {
     const { told } = await closed(socket).finally(() => clearInterval(working));
     expect(told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
     const lived = Date.now() - since;
-    expect(lived).toBeGreaterThan(900);
-    expect(lived).toBeLessThan(2000);
+    expect(lived).toBeGreaterThan(absoluteTimeout - 100);
+    expect(lived).toBeLessThan(absoluteTimeout + 5000);
     expect(await isLoggedIn(ada)).toBe(false);
     // A new login is a new session with a lifetime of its own.
-    await ada.post("/login", { user: "ada" });
-    expect(await isLoggedIn(ada)).toBe(true);
+    await inTime(absoluteTimeout / 2, async () => {
+      await ada.post("/login", { user: "ada" });
+      expect(await isLoggedIn(ada)).toBe(true);
+    });
   });
 });
 
 test("HTTP activity keeps open sockets alive", async () => {
   const app = await start();
-  const ada = await app.login();
-  const socket = await ada.connect();
-  const since = Date.now();
-  while (Date.now() - since < maxAge * 1.5) {
-    await ada.get("/session");
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  expect(socket.connected).toBe(true);
+  await inTime(maxAge / 2, async (step) => {
+    const ada = await app.login();
+    const socket = await ada.connect();
+    const since = Date.now();
+    while (Date.now() - since < maxAge * 1.5) {
+      await ada.get("/session");
+      step();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(socket.connected).toBe(true);
+  });
 });

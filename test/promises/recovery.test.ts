@@ -28,7 +28,7 @@ class Wire {
   }
 
   async waitFor(start: string): Promise<string> {
-    await expect.poll(() => this.packets.find((packet) => packet.startsWith(start)), { timeout: 5000 }).toBeDefined();
+    await expect.poll(() => this.packets.find((packet) => packet.startsWith(start))).toBeDefined();
     return this.packets.find((packet) => packet.startsWith(start)) as string;
   }
 

@@ -223,8 +223,8 @@ describe("a login over the socket", () => {
       socket.io.engine.close();
     });
     socket.emit("login and go");
-    await vi.waitFor(() => expect(reports).toEqual([{ user: "ada" }]));
-    await vi.waitFor(() => expect(sessions.size).toBe(0));
+    await expect.poll(() => reports).toEqual([{ user: "ada" }]);
+    await expect.poll(() => sessions.size).toBe(0);
     expect(await guest.get("/session")).toEqual({ user: "ada" });
   });
 });
@@ -307,9 +307,9 @@ describe("rejects, and leaves the session as it is", () => {
     const end = closed(socket);
     socket.emit("login", "ada", (report: Report) => reports.push(report));
     expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
-    await vi.waitFor(async () => {
-      expect(await new Promise((resolve) => sessions.store.length((_, length) => resolve(length)))).toBe(0);
-    });
+    const count = (): Promise<unknown> =>
+      new Promise((resolve) => sessions.store.length((_, length) => resolve(length)));
+    await expect.poll(count).toBe(0);
     expect(reports).toEqual([]);
   });
 
@@ -324,7 +324,7 @@ describe("rejects, and leaves the session as it is", () => {
     const end = closed(socket);
     socket.emit("login", "ada", () => undefined);
     await end;
-    await vi.waitFor(() => expect(answer).toEqual({ code: "SESSION_DESTROYED", retry: false }));
+    await expect.poll(() => answer).toEqual({ code: "SESSION_DESTROYED", retry: false });
   });
 
   it("when the store does not answer", async () => {

@@ -54,6 +54,8 @@ describe.each(transports)("over %s", (via) => {
   });
 
   test("a plain client comes back by itself, also when it comes before the login response has set the new cookie", async () => {
+    let answer = (): void => {};
+    const isAnswered = new Promise<void>((resolve) => (answer = resolve));
     const { browser, url } = await startApp({
       setup({ app, io }) {
         app.post("/visit", (req, res) => {
@@ -64,7 +66,7 @@ describe.each(transports)("over %s", (via) => {
           req.session.regenerate((error) => {
             if (error) return fail(error);
             req.session.user = "ada";
-            req.session.save(() => setTimeout(() => res.json({}), 150));
+            req.session.save(() => void isAnswered.then(() => res.json({})));
           });
         });
         io.on("connection", (socket) => socket.on("user", (done) => done(socket.session.user)));
@@ -75,7 +77,7 @@ describe.each(transports)("over %s", (via) => {
     const socket = ada.socket("/", { via, reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 40 });
     let attempts = 0;
     socket.io.on("reconnect_attempt", () => {
-      attempts++;
+      if (++attempts === 3) answer();
       socket.io.opts.extraHeaders = { cookie: ada.cookie };
     });
     socket.connect();

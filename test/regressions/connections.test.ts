@@ -5,6 +5,7 @@ import WebSocket from "ws";
 import { liveStore } from "../../src/index.js";
 import { startApp } from "../support/app.js";
 import { type Browser, closed } from "../support/browser.js";
+import { inTime } from "../support/pace.js";
 import { LineStore } from "../support/stores.js";
 
 /** A client that speaks the protocol itself, before its first CONNECT. */
@@ -20,7 +21,7 @@ async function openRaw(browser: Browser): Promise<{ ws: WebSocket; packets: stri
 
 test("a change by a handler that outlived its connection is saved after an outage, also if the client is back", async () => {
   const line = new LineStore();
-  const app = await startApp({ sessions: { store: liveStore(line, { timeout: 100 }), lease: 60_000 } });
+  const app = await startApp({ sessions: { store: liveStore(line), lease: 60_000 } });
   const errors: unknown[] = [];
   app.sessions.on("error", (error) => errors.push(error));
   const ada = await app.login();
@@ -36,7 +37,7 @@ test("a change by a handler that outlived its connection is saved after an outag
   await expect.poll(() => errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
   line.state = "up";
   const stored = (): Promise<string | undefined> => app.sessions.store.read(session.id, (text) => text);
-  await expect.poll(stored, { timeout: 5000 }).toContain('"other":"kept"');
+  await expect.poll(stored).toContain('"other":"kept"');
 });
 
 test("a middleware that never calls next leaves nothing in the adapter's rooms", async () => {
@@ -93,7 +94,7 @@ test("a connection that closes while its session is read holds no live session",
   const line = new LineStore();
   const app = await startApp({ sessions: { store: line } });
   const ada = await app.login();
-  line.latency = 1000;
+  line.state = "waits";
   line.asked.get = 0;
   const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
     headers: { cookie: ada.cookie },
@@ -103,7 +104,8 @@ test("a connection that closes while its session is read holds no live session",
   ws.terminate();
   await expect.poll(() => app.io.engine.clientsCount, { interval: 5 }).toBe(0);
   expect(app.sessions.size).toBe(1);
-  await expect.poll(() => app.sessions.size, { timeout: 5000 }).toBe(0);
+  line.answerAll();
+  await expect.poll(() => app.sessions.size).toBe(0);
 });
 
 test("an event after the session's time reaches no handler, even before the clock has ended it", async () => {
@@ -131,21 +133,24 @@ test("the last event before a silence is told to the store, although touches are
       io.on("connection", (socket) => socket.on("here", (done) => done(Date.now())));
     },
   });
-  const socket = await (await app.login()).connect();
-  const [server] = [...app.io.of("/").sockets.values()] as any[];
-  const { id } = server.session;
-  const expires = (): Promise<number> =>
+  const expiresOf = (id: string): Promise<number> =>
     app.sessions.store.read(id, (text) => Date.parse(JSON.parse(text as string).cookie.expires));
-  const before = await expires();
-  await expect.poll(() => Date.now() + 20_000).toBeGreaterThan(before + 50);
-  const at = (await socket.emitWithAck("here")) as number;
-  expect(await expires()).toBe(before);
-  await expect.poll(expires, { timeout: 5000 }).toBeGreaterThanOrEqual(at + 20_000 - 20);
+  const { id, at } = await inTime(2000, async () => {
+    const ada = await app.login();
+    const socket = await ada.connect();
+    const before = await expiresOf(ada.sessionId);
+    await expect.poll(() => Date.now() + 20_000).toBeGreaterThan(before + 50);
+    const heard = (await socket.emitWithAck("here")) as number;
+    expect(await expiresOf(ada.sessionId)).toBe(before);
+    return { id: ada.sessionId, at: heard };
+  });
+  await expect.poll(() => expiresOf(id)).toBeGreaterThanOrEqual(at + 20_000 - 20);
 });
 
 test("an absolute lifetime ends a silent socket, too", async () => {
-  const app = await startApp({ sessions: { absoluteTimeout: 500 } });
-  const socket = await (await app.login()).connect();
+  const absoluteTimeout = 500;
+  const app = await startApp({ sessions: { absoluteTimeout } });
+  const socket = await inTime(absoluteTimeout, async () => (await app.login()).connect());
   expect((await closed(socket)).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
 });
 

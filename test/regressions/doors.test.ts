@@ -239,7 +239,7 @@ test("a client that resets its upgrade while it is being decided does not end th
     );
     await expect.poll(() => line.asked.get, { interval: 5 }).toBeGreaterThan(asked);
     client.resetAndDestroy();
-    await expect.poll(() => app.sessions.size, { timeout: 5000 }).toBe(0);
+    await expect.poll(() => app.sessions.size).toBe(0);
     line.latency = 0;
   }
   expect(await app.login()).toBeDefined();

@@ -155,18 +155,21 @@ describe.each(["polling", "websocket"])("over %s", (via) => {
 
 test("a polling client that leaves while it is being admitted gets no socket", async () => {
   const line = new LineStore();
-  const { engine, login } = await start({}, {}, { store: liveStore(line) });
+  const { engine, http, login } = await start({}, {}, { store: liveStore(line) });
   const ada = await login();
   let connections = 0;
   engine.on("connection", () => connections++);
-  line.latency = 80;
+  const refused = once(engine, "connection_error");
+  const gone = new Promise((resolve) => http.once("request", (_, response) => response.once("close", resolve)));
+  line.state = "waits";
   const leaving = new AbortController();
   const failed = expect(ada.fetch("/engine.io/?EIO=4&transport=polling", { signal: leaving.signal })).rejects.toThrow();
   const asked = line.asked.get;
   await expect.poll(() => line.asked.get, { interval: 5 }).toBeGreaterThan(asked);
   leaving.abort();
   await failed;
-  const refused = once(engine, "connection_error");
+  await gone;
+  line.answerAll();
   const [{ context }] = (await refused) as [{ context: { message: string } }];
   expect(context.message).toBe("The client has gone.");
   expect(connections).toBe(0);

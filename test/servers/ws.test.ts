@@ -7,6 +7,7 @@ import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
 import { type AttachOptions, createSessions, liveStore, type Sessions } from "../../src/index.js";
 import { type App, type AppOptions, secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
+import { inTime } from "../support/pace.js";
 import { LineStore } from "../support/stores.js";
 
 interface Setup {
@@ -69,7 +70,7 @@ async function ended(socket: WebSocket): Promise<[number, string]> {
 
 test("a refused upgrade is answered over HTTP, before a socket exists", async () => {
   const line = new LineStore();
-  const { browser, login, wss, sessions } = await start({ sessions: { store: liveStore(line, { timeout: 200 }) } });
+  const { browser, login, wss, sessions } = await start({ sessions: { store: liveStore(line) } });
   let sockets = 0;
   wss.on("connection", () => sockets++);
   expect(await refused(open(browser()))).toEqual({
@@ -95,7 +96,7 @@ test("a refused upgrade is answered over HTTP, before a socket exists", async ()
 test("an end is a close code, and the code as reason", async () => {
   const line = new LineStore();
   const { login } = await start({
-    sessions: { store: liveStore(line, { timeout: 200 }), lease: 20, maxStale: 50, cookie: { maxAge: 60_000 } },
+    sessions: { store: liveStore(line), lease: 20, maxStale: 50, cookie: { maxAge: 60_000 } },
   });
   const gone = await login();
   const destroyed = ended(await connect(gone));
@@ -115,8 +116,10 @@ test("an end is a close code, and the code as reason", async () => {
 });
 
 test("an expiry closes with 4401", async () => {
-  const { login } = await start({ sessions: { cookie: { maxAge: 300 } } });
-  expect(await ended(await connect(await login()))).toEqual([4401, "SESSION_EXPIRED"]);
+  const maxAge = 300;
+  const { login } = await start({ sessions: { cookie: { maxAge } } });
+  const socket = await inTime(maxAge, async () => connect(await login()));
+  expect(await ended(socket)).toEqual([4401, "SESSION_EXPIRED"]);
 });
 
 test("noServer: the application upgrades", async () => {
@@ -207,7 +210,7 @@ test("messages wait in order while a session is checked, and binary ones stay bi
 test("what comes after the server has closed the socket reaches no handler", async () => {
   const line = new LineStore();
   const { login, wss } = await start({
-    sessions: { store: liveStore(line, { timeout: 50 }), lease: 10, maxStale: 20 },
+    sessions: { store: liveStore(line), lease: 10, maxStale: 20 },
   });
   const got: string[] = [];
   const closing = new Promise<void>((resolve) =>
@@ -280,15 +283,15 @@ test("a client that floods while its session is re-read is not read further", as
   const socket = await connect(await login());
   const [server] = (await connection) as [WebSocket];
   server.on("message", () => got++);
-  line.latency = 150;
+  line.state = "waits";
   const megabyte = Buffer.alloc(1 << 20);
   for (let at = 0; at < 60; at++) socket.send(megabyte);
   await expect.poll(() => server.isPaused, { interval: 5 }).toBe(true);
   // What is not read stays with the client, but for what the network holds.
   expect(socket.bufferedAmount).toBeGreaterThan(20 << 20);
   expect(got).toBe(0);
-  line.latency = 0;
-  await expect.poll(() => got, { timeout: 5000 }).toBe(60);
+  line.answerAll();
+  await expect.poll(() => got).toBe(60);
   expect(server.isPaused).toBe(false);
 });
 

@@ -52,10 +52,10 @@ class Server {
   }
 }
 
-function start() {
+function start(opening = times.opening) {
   const server = new Server();
   const writer = new NoticeWriter();
-  const line = new NoticeLine(server.connect, writer, noticeName, times);
+  const line = new NoticeLine(server.connect, writer, noticeName, { ...times, opening });
   const heard: string[] = [];
   const hearing: boolean[] = [];
   line.listen({
@@ -68,7 +68,7 @@ function start() {
 }
 
 test("a watch resolves when the other side has it, for all who asked; its own messages and nonsense are left out", async () => {
-  const { server, writer, line, heard, hearing } = start();
+  const { server, writer, line, heard, hearing } = start(5000);
   await line.watch("first");
   expect(hearing).toEqual([true]);
   let answer: () => void = () => {};

@@ -42,7 +42,8 @@ describe("one server", () => {
       const [ours, theirs] = [`${prefix}${name} new`, `${prefix}${name} old`];
       expect(await client.get(ours)).toBe(await client.get(theirs));
       const lives = await Promise.all([client.pTTL(ours), client.pTTL(theirs)]);
-      expect(Math.abs(lives[0] - lives[1])).toBeLessThan(1500);
+      // Both count from when they were written.
+      expect(Math.abs(lives[0] - lives[1])).toBeLessThan(20_000);
       expect(await old.get(`${name} new`)).toMatchObject({ user: "ada" });
     }
   });

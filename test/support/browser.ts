@@ -82,7 +82,10 @@ export class Browser {
     const socket = this.socket(namespace, options);
     await connected(socket);
     if (options.via === "upgrade" && socket.io.engine.transport.name !== "websocket") {
-      await new Promise((resolve) => socket.io.engine.once("upgrade", resolve));
+      await new Promise((resolve, reject) => {
+        socket.io.engine.once("upgrade", resolve);
+        socket.once("disconnect", (reason) => reject(new Error(reason)));
+      });
     }
     return socket;
   }

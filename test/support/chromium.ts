@@ -1,7 +1,9 @@
 // A real Chromium for end-to-end tests: the one inside @sparticuz/chromium, else one from the PATH.
-import { accessSync, constants } from "node:fs";
+import { execFile } from "node:child_process";
+import { accessSync, constants, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import packaged from "@sparticuz/chromium";
+import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -12,7 +14,7 @@ const args = ["--no-sandbox", "--font-render-hinting=none"];
 /** Starts Chromium, with more arguments if need be, or tells what is missing and the command that brings it. */
 export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   const candidates = [
-    { name: "@sparticuz/chromium", find: () => packaged.executablePath() },
+    { name: "@sparticuz/chromium", find: unpacked },
     ...names.map((name) => ({ name, find: async () => onPath(name) })),
   ];
   const failures: string[] = [];
@@ -29,6 +31,25 @@ export async function launchChromium(more: readonly string[] = []): Promise<Brow
   throw new Error(
     `No Chromium can be started for the end-to-end tests. Install one: apt-get install -y chromium\n${tried}`,
   );
+}
+
+/** Unpacks the package once for all: aside, so that no other process meets a part of it. */
+async function unpacked(): Promise<string> {
+  const folder = join(tmpdir(), "socket-session-chromium-147");
+  if (existsSync(folder)) return join(folder, "chromium");
+  const temp = mkdtempSync(`${folder}-`);
+  try {
+    const unpack = `import packaged from "${import.meta.resolve("@sparticuz/chromium")}"; await packaged.executablePath();`;
+    const env = { ...process.env, TMPDIR: temp, TEMP: temp };
+    await promisify(execFile)(process.execPath, ["--input-type=module", "-e", unpack], { env });
+    if (!existsSync(folder)) renameSync(temp, folder);
+  } catch (error) {
+    // Another process may have done the same meanwhile.
+    if (!existsSync(folder)) throw error;
+  } finally {
+    rmSync(temp, { recursive: true, force: true });
+  }
+  return join(folder, "chromium");
 }
 
 function onPath(name: string): string | undefined {

@@ -6,5 +6,7 @@ import type { Server } from "socket.io";
 export async function closeServers(io: Server, http: HttpServer): Promise<void> {
   const closed = io.close();
   http.closeAllConnections();
-  await closed;
+  // One that was about to be there is there a moment later.
+  const again = setInterval(() => http.closeAllConnections(), 100);
+  await closed.finally(() => clearInterval(again));
 }

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn, type SpawnOptions } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -177,11 +177,28 @@ export function temporaryFolder(name: string): string {
   return mkdtempSync(join(tmpdir(), `socket-session-${name}-`));
 }
 
-/** A port that was free a moment ago. */
+/** How many ports each worker has for itself, below those that systems give to who asks for any. */
+const ports = { first: 20_000, perWorker: 1000, workers: 12 };
+let portsTaken = Math.floor(Math.random() * ports.perWorker);
+
+/** A port that is free, and that nobody is given who asks for any: its server may leave it and come back. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  const worker = Number(process.env["VITEST_POOL_ID"] ?? 0) % ports.workers;
+  for (let tries = 0; tries < ports.perWorker; tries++) {
+    const port = ports.first + worker * ports.perWorker + (portsTaken++ % ports.perWorker);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("no port is free");
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, "127.0.0.1");
+    await once(server, "listening");
+    await new Promise((resolve) => server.close(resolve));
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { type ClientRequest, type IncomingMessage, request, type Server as HttpServer } from "node:http";
-import { Server as EngineServer } from "engine.io";
+import { Server as EngineServer, type ServerOptions } from "engine.io";
 import { Socket as EngineClient } from "engine.io-client";
 import type { Server as SocketIoServer } from "socket.io";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
@@ -40,7 +40,10 @@ export interface ServerKind {
   readonly path: string;
   /** The event that handlers of this kind hear when a socket closes. */
   readonly closeEvent: "close" | "disconnect";
-  create(beside: { http: HttpServer; io: SocketIoServer }, handlers: Handlers): { server: object; close(): void };
+  create(
+    beside: { http: HttpServer; io: SocketIoServer; pings: Pick<ServerOptions, "pingInterval" | "pingTimeout"> },
+    handlers: Handlers,
+  ): { server: object; close(): void };
   /** Rejects with `{ code }` where the server refuses. */
   connect(browser: Browser, way: string, options?: ConnectOptions): Promise<Client>;
 }
@@ -123,8 +126,8 @@ export const engineIo: ServerKind = {
   path: "/engine.io/",
   ways: ["polling", "websocket", "upgrade"],
   closeEvent: "close",
-  create({ http }, { opened, asked }) {
-    const engine = new EngineServer({ pingInterval: 300, pingTimeout: 500 });
+  create({ http, pings }, { opened, asked }) {
+    const engine = new EngineServer(pings);
     engine.attach(http, { path: "/engine.io" });
     engine.on("connection", (socket) => {
       opened(socket);

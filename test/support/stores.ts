@@ -25,14 +25,25 @@ export function late(driver: Driver, ms: number): Driver {
 /** express-session's own MemoryStore behind a line that can be slow, broken or dead; counts what it is asked. */
 export class LineStore extends session.Store {
   readonly inner = new session.MemoryStore();
-  /** "fails" answers with an error, "hangs" does not answer at all. */
-  state: "up" | "fails" | "hangs" = "up";
+  /** "fails" answers with an error, "hangs" does not answer at all, "waits" answers all when it is told to. */
+  state: "up" | "fails" | "hangs" | "waits" = "up";
   latency = 0;
   readonly asked = { get: 0, set: 0, touch: 0, destroy: 0 };
+  readonly #waiting: (() => void)[] = [];
+
+  /** It is up again, and answers what it was asked while it waited. */
+  answerAll(): void {
+    this.state = "up";
+    for (const answer of this.#waiting.splice(0)) answer();
+  }
 
   #ask(name: keyof LineStore["asked"], run: (done: Done) => void, done: Done): void {
     this.asked[name]++;
     if (this.state === "hangs") return;
+    if (this.state === "waits") {
+      this.#waiting.push(() => run(done));
+      return;
+    }
     if (this.state === "fails") {
       setImmediate(done, new Error("connection refused"));
       return;

@@ -6,6 +6,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 type State = "works" | "drops" | "cuts";
 
 export class Wire {
+  /** How many pieces with notices did not arrive. */
+  dropped = 0;
   #state: State = "works";
   readonly #server: Server;
   readonly #listening = new Set<Socket>();
@@ -62,7 +64,8 @@ export class Wire {
     far.on("data", (data) => {
       const isNotice =
         this.#listening.has(near) && /\r\nmessage\r\n|^A.{8}socket_session_/s.test(data.toString("latin1"));
-      if (!(isNotice && this.#state === "drops")) near.write(data);
+      if (isNotice && this.#state === "drops") this.dropped++;
+      else near.write(data);
     });
   }
 }

@@ -103,9 +103,9 @@ describe.each(rows)("$title", (row) => {
     const client = program.connect();
     await received(client, "connect");
     client.emit("login", { name: "ada" });
-    await expect.poll(async () => (await sessionOfNext(program)).userdata, { timeout: 5000 }).toEqual({ name: "ada" });
+    await expect.poll(async () => (await sessionOfNext(program)).userdata).toEqual({ name: "ada" });
     client.emit("logout");
-    await expect.poll(async () => (await sessionOfNext(program)).userdata, { timeout: 5000 }).toBeUndefined();
+    await expect.poll(async () => (await sessionOfNext(program)).userdata).toBeUndefined();
   });
 
   test("the package's example: HTTP and events change one session", async () => {
@@ -119,14 +119,12 @@ describe.each(rows)("$title", (row) => {
     expect(await received(client, "sessiondata")).toMatchObject({ user: { username: "OSK" } });
     client.emit("logout");
     expect(await received(client, "logged_out")).toMatchObject({ user: {} });
-    await expect.poll(() => received(connect(), "sessiondata"), { timeout: 5000 }).toMatchObject({ user: {} });
+    await expect.poll(() => received(connect(), "sessiondata")).toMatchObject({ user: {} });
     client.emit("login");
     expect(await received(client, "logged_in")).toMatchObject({ user: { username: "OSK" } });
-    await expect
-      .poll(() => received(connect(), "sessiondata"), { timeout: 5000 })
-      .toMatchObject({ user: { username: "OSK" } });
+    await expect.poll(() => received(connect(), "sessiondata")).toMatchObject({ user: { username: "OSK" } });
     await browser.fetch("/logout");
-    await expect.poll(() => received(connect(), "sessiondata"), { timeout: 5000 }).not.toHaveProperty("user");
+    await expect.poll(() => received(connect(), "sessiondata")).not.toHaveProperty("user");
   });
 
   test("the document's usage, with a namespace and with a cookie parser", async () => {
@@ -146,7 +144,7 @@ describe.each(rows)("$title", (row) => {
     const session = await sessionOfNext(program, "/namespace");
     expect(session).toMatchObject({ user: "ada" });
     session.count = 1;
-    await expect.poll(() => sessionOfNext(program), { timeout: 5000 }).toMatchObject({ user: "ada", count: 1 });
+    await expect.poll(() => sessionOfNext(program)).toMatchObject({ user: "ada", count: 1 });
   });
 
   test("the usage that its first document shows, in one line", async () => {
