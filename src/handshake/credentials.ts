@@ -38,8 +38,8 @@ export function fromReader(read: (request: IncomingMessage) => string | undefine
   return (request) => {
     const id: unknown = read(request);
     if (id === undefined || id === null || id === "") return otherwise(request);
-    // Stores keep notes of their own beside the sessions, which are nobody's session.
-    return typeof id === "string" && !id.startsWith("socket-session:") ? { id } : invalid;
+    // Stores keep notes of their own beside the sessions, which are nobody's session; PostgreSQL holds no NUL.
+    return typeof id === "string" && !id.startsWith("socket-session:") && !id.includes("\0") ? { id } : invalid;
   };
 }
 

@@ -36,6 +36,8 @@ const batchSize = 200;
 const batchSizeOfSingles = 10;
 /** Sessions whose lease ends within this part of it are re-read with those whose lease has ended. */
 const leaseSlack = 0.1;
+/** How long no save has failed when an outage is over (ms): more than they wait before they try again. */
+const outageMemory = 60_000;
 /** How long after a sweep (ms) the next may begin. */
 const sweepPause = 100;
 
@@ -51,8 +53,8 @@ export class Registry implements Subscriber {
   readonly #unsubscribe: () => void;
   #isClosed = false;
   #isSweeping = false;
-  /** Since when the store did not answer in the outage that was told last (ms since 1970). */
-  #toldOutage: number | undefined;
+  /** Until when saves that fail are of the outage that was told last (ms since 1970), unless one goes well. */
+  #toldUntil = 0;
 
   constructor(store: LiveStore, options: RegistryOptions, events: RegistryEvents) {
     this.#store = store;
@@ -86,13 +88,16 @@ export class Registry implements Subscriber {
         void store.watch(live.id);
       },
       failed: (error) => {
-        // An outage is told once, not by each save that is tried again.
-        const { downSince } = store;
-        const isKnown = downSince !== undefined && downSince === this.#toldOutage;
-        if (isKnown && (error as SessionError).code === "STORE_UNAVAILABLE") return;
-        this.#toldOutage = downSince;
+        // An outage is told once, not by each save that is tried again. It may be one of writes alone: a store that is
+        // full, or a standby, answers reads.
+        if ((error as SessionError).code === "STORE_UNAVAILABLE") {
+          const isKnown = Date.now() < this.#toldUntil;
+          this.#toldUntil = Date.now() + outageMemory;
+          if (isKnown) return;
+        }
         events.error(error);
       },
+      saved: () => void (this.#toldUntil = 0),
     };
     this.#unsubscribe = store.subscribe(this);
   }
@@ -220,6 +225,8 @@ export class Registry implements Subscriber {
         return true;
       });
       if (!isKnown) throw this.#unknown(live.id);
+      // A notice that came meanwhile may tell of something newer than what was read.
+      if (!live.ended && live.doubts !== doubts) void live.check();
     } catch (error) {
       live.loading = undefined;
       this.#forget(live);
@@ -234,7 +241,8 @@ export class Registry implements Subscriber {
   }
 
   #settled(live: ActiveSession, maxUnsaved: number, events: RegistryEvents): void {
-    if (live.isIdle) this.#forget(live);
+    // One that has ended waits for nothing, though its last save may be under way.
+    if (live.ended || live.isIdle) this.#forget(live);
     else if (live.connections === 0 && live.pending === 0) this.#unsaved.add(live);
     if (this.#unsaved.size <= maxUnsaved) return;
     // Those with connections are as many as there are clients; those without would grow as long as the outage lasts.
@@ -271,25 +279,44 @@ export class Registry implements Subscriber {
     return next;
   }
 
-  /** Re-reads all sessions whose lease ends before `until`, silent ones too, a batch after the other. */
+  /** Re-reads all sessions whose lease ends before `until`, silent ones too. */
   async #sweep(until: number): Promise<void> {
     this.#isSweeping = true;
-    const due = [...this.#sessions.values()].filter((live) => live.checkAt <= until);
-    const { canReadMany } = this.#store;
-    const size = canReadMany ? batchSize : batchSizeOfSingles;
-    for (let index = 0; index < due.length && !this.#isClosed; index += size) {
-      const batch = due.slice(index, index + size).filter((live) => live.checkAt <= until);
-      await (canReadMany ? this.#checkTogether(batch) : Promise.all(batch.map((live) => live.check())));
-      // One question is enough for a store that does not answer.
-      if (this.#store.isDown) for (const live of due.slice(index + size)) live.unanswered();
-      if (this.#store.isDown) break;
+    const parts = new Map<string, ActiveSession[]>();
+    for (const live of this.#sessions.values()) {
+      if (live.checkAt > until) continue;
+      const part = this.#store.partOf(live.id);
+      const due = parts.get(part);
+      if (due) due.push(live);
+      else parts.set(part, [live]);
     }
+    await Promise.all([...parts.values()].map((due) => this.#sweepPart(due, until)));
     this.#isSweeping = false;
     this.#context.wakeAt(Date.now() + sweepPause);
   }
 
-  async #checkTogether(batch: readonly ActiveSession[]): Promise<void> {
-    if (batch.length === 0) return;
+  /** The sessions of one part of the storage, a batch after the other. */
+  async #sweepPart(due: readonly ActiveSession[], until: number): Promise<void> {
+    const { canReadMany } = this.#store;
+    const size = canReadMany ? batchSize : batchSizeOfSingles;
+    for (let index = 0; index < due.length && !this.#isClosed; index += size) {
+      const batch = due.slice(index, index + size).filter((live) => live.checkAt <= until);
+      const isAnswered = await (canReadMany ? this.#checkTogether(batch) : this.#checkEach(batch));
+      if (isAnswered) continue;
+      // One question is enough for a part that does not answer.
+      for (const live of due.slice(index + size)) live.unanswered();
+      return;
+    }
+  }
+
+  async #checkEach(batch: readonly ActiveSession[]): Promise<boolean> {
+    await Promise.all(batch.map((live) => live.check()));
+    return !this.#store.isDown;
+  }
+
+  /** Answers whether the storage did. */
+  async #checkTogether(batch: readonly ActiveSession[]): Promise<boolean> {
+    if (batch.length === 0) return true;
     const since = Date.now();
     const doubts = batch.map((live) => live.doubts);
     let texts: (string | undefined)[];
@@ -297,10 +324,11 @@ export class Registry implements Subscriber {
       texts = await this.#store.readMany(batch.map(({ id }) => id));
     } catch {
       for (const live of batch) live.unanswered();
-      return;
+      return false;
     }
     // What is not as known here is read again in its turn, between the session's own writes.
     const others = batch.filter((live, index) => !live.confirm(texts[index], doubts[index] as number, since));
     await Promise.all(others.map((live) => live.check()));
+    return true;
   }
 }

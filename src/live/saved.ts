@@ -13,6 +13,8 @@ export interface SaveContext {
   /** Asks for a tick at this moment (ms since 1970). */
   wakeAt(at: number): void;
   failed(error: unknown): void;
+  /** The store has taken what was changed. */
+  saved(): void;
 }
 
 /** No moment at all. */
@@ -253,6 +255,7 @@ export abstract class Saved extends Tracked {
       // Without the notice (another live session took this one's place), what was sent is what is known.
       this.#base = this.#save?.sent ?? this.#base;
       this.#failed = undefined;
+      this.context.saved();
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
       if (this.endsBy(error) || this.#isAbandoned) throw error;

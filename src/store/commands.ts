@@ -14,8 +14,10 @@ export class Commands {
   downSince: number | undefined;
   readonly #isShared: boolean;
   readonly #timeout: number;
-  /** Commands that were given up and are still under way. */
+  /** Commands that were given up since the last answer, and are still under way. */
   #unanswered = 0;
+  /** How often there was an answer after commands that were given up. */
+  #answers = 0;
   #troubledUntil = 0;
 
   /** `timeout` in ms; only a storage that others use, too, is a storage that may not answer. */
@@ -43,13 +45,17 @@ export class Commands {
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => {
           this.#unanswered++;
-          const answered = (): void => void this.#unanswered--;
+          const answers = this.#answers;
+          const answered = (): void => void (answers === this.#answers && this.#unanswered--);
           running.then(answered, answered);
           reject(new Error(`no answer within ${this.#timeout} ms`));
         }, this.#timeout);
       });
       const answer = await Promise.race([running, late]);
       if (this.downSince !== undefined) this.#isBack(this.downSince);
+      // One session that is never answered for must not take the storage from the others.
+      if (this.#unanswered > 0) this.#answers++;
+      this.#unanswered = 0;
       return answer;
     } catch (cause) {
       if (cause instanceof SessionError && cause.code === "STORE_UNSUPPORTED") throw cause;

@@ -19,14 +19,20 @@ export interface Driver {
   /** True where `create` and `replace` are compare-and-set: a command that comes late changes nothing then. */
   readonly isAtomic: boolean;
 
+  /** How long a session without an expiry is kept untouched, in ms; absent where it is kept for good. */
+  readonly ttl?: number;
+
   /** Where notes are kept; absent where the storage holds nothing but sessions. */
   readonly notes?: Notes;
 
   /** What other nodes tell; absent where the storage tells nobody. */
   readonly notices?: Notices;
 
+  /** Names the part of the storage that has this session, where each part may be away alone; absent where it is one. */
+  partOf?(id: string): string;
+
   read(id: string): Promise<string | undefined>;
-  /** Several sessions with one command, in the order of `ids`; absent where the storage cannot. */
+  /** Several sessions of one part at once, in the order of `ids`; absent where the storage cannot. */
   readMany?(ids: readonly string[]): Promise<(string | undefined)[]>;
   create(id: string, text: string, expires: number): Promise<boolean>;
   /** With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. */

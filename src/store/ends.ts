@@ -6,7 +6,8 @@ export class Ends {
 
   /** Why this session ended, and when, if that was within {@link endMemory} and is known here. */
   of(id: string): End | undefined {
-    return this.#ended.get(id);
+    const end = this.#ended.get(id);
+    return end && end.at > Date.now() - endMemory ? end : undefined;
   }
 
   keep(id: string, end: End): void {
@@ -15,7 +16,7 @@ export class Ends {
       this.#ended.delete(old);
     }
     // The first reason stands: an id that was rotated and is destroyed again was rotated.
-    if (!this.#ended.has(id)) this.#ended.set(id, end);
+    if (!this.of(id)) this.#ended.set(id, end);
   }
 
   /** The id is that of a new session. */

@@ -27,6 +27,9 @@ export interface LiveStoreOptions {
   timeout?: number;
 }
 
+/** In place of no end (ms), where a moment is needed. */
+const forGood = 100 * 365 * 86_400_000;
+
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 
 /**
@@ -93,12 +96,16 @@ export class LiveStore extends session.Store {
   set userOf(userOf: UserOf) {
     const { notes } = this.#driver;
     if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot keep which sessions a user has." });
-    this.#sessions.users = new UserSessions(userOf, {
-      read: (name) => this.#commands.ask("", () => notes.read(name)),
-      create: (name, text, expires) => this.#commands.ask("", () => notes.create(name, text, expires)),
-      touch: (name, text, expires, expected) =>
-        this.#commands.ask("", () => notes.touch(name, text, expires, expected)),
-    });
+    this.#sessions.users = new UserSessions(
+      userOf,
+      {
+        read: (name) => this.#commands.ask("", () => notes.read(name)),
+        create: (name, text, expires) => this.#commands.ask("", () => notes.create(name, text, expires)),
+        touch: (name, text, expires, expected) =>
+          this.#commands.ask("", () => notes.touch(name, text, expires, expected)),
+      },
+      this.#driver.ttl ?? forGood,
+    );
   }
 
   /** Since when the storage does not answer (ms since 1970); undefined while it does. */
@@ -209,8 +216,13 @@ export class LiveStore extends session.Store {
     this.#listeners.unwatch(id);
   }
 
+  /** The part of the storage that has this session: sessions of one part are answered together, or none of them is. */
+  partOf(id: string): string {
+    return this.#driver.partOf?.(id) ?? "";
+  }
+
   /**
-   * Reads several sessions at once, outside of their queues: an answer may be older than what is known here, and only
+   * Reads several sessions of one part at once, outside of their queues: an answer may be older than what is known here, and only
    * one that is the same as what is known says something.
    */
   readMany(ids: readonly string[]): Promise<(string | undefined)[]> {

@@ -7,9 +7,17 @@ import type { PostgresTable } from "./postgres-table.js";
 export interface PostgresPool {
   readonly totalCount: number;
   readonly options?: { readonly max?: number | undefined };
-  query(text: string, values?: unknown[]): Promise<{ readonly rows: unknown[] }>;
+  query(query: PostgresQuery): Promise<{ readonly rows: unknown[] }>;
   connect(): Promise<PostgresClient>;
   listenerCount(event: "error"): number;
+}
+
+/** A statement, as `pg` takes it. */
+export interface PostgresQuery {
+  readonly text: string;
+  readonly values?: unknown[];
+  /** How long it may hold its connection, in ms; 0 for as long as the pool allows. */
+  readonly query_timeout: number;
 }
 
 /** What is used of a client that a pool gave. */

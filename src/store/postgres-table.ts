@@ -24,21 +24,26 @@ export class PostgresTable {
   readonly #pool: PostgresPool;
   readonly #creates: boolean;
   readonly #index: string;
+  readonly #timeout: number;
   #created: Promise<unknown> | undefined;
 
-  constructor(pool: PostgresPool, schema: string | undefined, table: string, creates: boolean) {
+  constructor(pool: PostgresPool, schema: string | undefined, table: string, creates: boolean, timeout: number) {
     this.#pool = pool;
     this.name = schema === undefined ? quoted(table) : `${quoted(schema)}.${quoted(table)}`;
     this.#index = quoted(`IDX_${table}_expire`);
     this.#creates = creates;
+    this.#timeout = timeout;
   }
 
-  /** Runs a statement in which `$table` is the table, and `$channel` the channel of its notices. */
-  async query<Row>(text: string, values: unknown[]): Promise<Row[]> {
+  /**
+   * Runs a statement in which `$table` is the table, and `$channel` the channel of its notices. One that gets no answer
+   * gives its connection up: it would be missing in the pool for as long as a lock is held, or the network is silent.
+   */
+  async query<Row>(text: string, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
     if (this.#creates) await this.#create();
     const statement = text.replaceAll("$table", () => this.name).replaceAll("$channel", () => this.#channel);
     try {
-      return (await this.#pool.query(statement, values)).rows as Row[];
+      return (await this.#pool.query({ text: statement, values, query_timeout: timeout })).rows as Row[];
     } catch (error) {
       throw this.explained(error);
     }
@@ -76,10 +81,15 @@ export class PostgresTable {
 
   async #createIfMissing(): Promise<void> {
     // Who may not create tables can still use one that is there.
-    const { rows } = await this.#pool.query("SELECT to_regclass($1) AS table", [this.name]);
+    const { rows } = await this.#pool.query({
+      text: "SELECT to_regclass($1) AS table",
+      values: [this.name],
+      query_timeout: this.#timeout,
+    });
     if ((rows[0] as { table: unknown }).table !== null) return;
     // In one message, so that it is one transaction: nodes that start together do it one after the other.
-    await this.#pool.query([`SELECT pg_advisory_xact_lock(${lock});`, ...this.#statements()].join("\n"));
+    const text = [`SELECT pg_advisory_xact_lock(${lock});`, ...this.#statements()].join("\n");
+    await this.#pool.query({ text, query_timeout: this.#timeout });
   }
 
   #statements(): string[] {

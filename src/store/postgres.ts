@@ -55,7 +55,7 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
   }
   if (!(ttl > 0)) refuse("ttl is a number of seconds above 0.");
   if (sweepInterval !== false && !(sweepInterval > 0)) refuse("sweepInterval is a number of ms above 0, or false.");
-  const place = new PostgresTable(pool, schema, table, createTable);
+  const place = new PostgresTable(pool, schema, table, createTable, timeout);
   return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout });
 }
 
@@ -77,14 +77,14 @@ class PostgresDriver implements Driver {
     touch: (name, text, expires, expected) => this.touch(notePrefix + name, text, expires, expected),
   };
   readonly #table: PostgresTable;
-  readonly #ttl: number;
+  readonly ttl: number;
   readonly #writer = new NoticeWriter();
   readonly #sweepInterval: number | false;
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor(pool: PostgresPool, table: PostgresTable, ttl: number, sweepInterval: number | false) {
     this.#table = table;
-    this.#ttl = ttl;
+    this.ttl = ttl;
     this.#sweepInterval = sweepInterval;
     this.notices = new NoticeLine((events) => openPostgresNotices(pool, table, events), this.#writer);
   }
@@ -215,7 +215,7 @@ class PostgresDriver implements Driver {
 
   /** In seconds since 1970, as the table has it. */
   #expiry(expires: number): number {
-    return seconds(Number.isFinite(expires) ? expires : Date.now() + this.#ttl);
+    return seconds(Number.isFinite(expires) ? expires : Date.now() + this.ttl);
   }
 
   #query<Row>(text: string, values: unknown[]): Promise<Row[]> {
@@ -228,7 +228,8 @@ class PostgresDriver implements Driver {
     // Half fixed, half random: the nodes do not sweep together.
     const pause = this.#sweepInterval / 2 + (Math.random() * this.#sweepInterval) / 2;
     this.#sweeper = setTimeout(() => {
-      this.#query(`DELETE FROM $table WHERE expire <= to_timestamp($1)`, [seconds(Date.now())])
+      this.#table
+        .query(`DELETE FROM $table WHERE expire <= to_timestamp($1)`, [seconds(Date.now())], 0)
         .catch(() => undefined)
         .finally(() => {
           if (!this.#sweeper) return;

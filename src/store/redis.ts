@@ -6,7 +6,7 @@ import { type Driver, type End, endMemory, type NoticeKind, type Notes } from ".
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
 import { parse, strip } from "./record.js";
-import { channelName, noticePrefix } from "./redis-channels.js";
+import { channelName, noticePrefix, slotOf } from "./redis-channels.js";
 import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
 
 export type { RedisClient, RedisClusterClient } from "./redis-notices.js";
@@ -96,7 +96,7 @@ class RedisDriver implements Driver {
   readonly #client: RedisClient | RedisClusterClient;
   readonly #isCluster: boolean;
   readonly #prefix: string;
-  readonly #ttl: number;
+  readonly ttl: number;
   readonly #writer = new NoticeWriter();
 
   constructor(
@@ -111,12 +111,18 @@ class RedisDriver implements Driver {
     this.#client = client.withCommandOptions({ timeout }) as RedisClient | RedisClusterClient;
     this.#isCluster = isCluster(client);
     this.#prefix = prefix;
-    this.#ttl = ttl;
+    this.ttl = ttl;
     this.notices = new NoticeLine(
       (events) => openRedisNotices(client, events),
       this.#writer,
       (id) => this.#channelOf(id),
     );
+  }
+
+  /** On a cluster, the master that has the key. */
+  partOf(id: string): string {
+    const client = this.#client;
+    return isCluster(client) ? (client.slots[slotOf(this.#prefix + id)]?.master.address ?? "") : "";
   }
 
   read(id: string): Promise<string | undefined> {
@@ -125,7 +131,7 @@ class RedisDriver implements Driver {
 
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
     const client = this.#connected();
-    // The keys of a cluster are on many nodes; commands of one turn go out together.
+    // On a cluster each key is asked for by a command of its own; those of one turn go out together.
     if (isCluster(client)) return Promise.all(ids.map((id) => this.read(id)));
     const texts = await client.mGet(ids.map((id) => this.#prefix + id));
     return texts.map((text) => text ?? undefined);
@@ -205,7 +211,7 @@ class RedisDriver implements Driver {
 
   /** In ms from now: clocks of nodes and of Redis may differ. */
   #lifetime(expires: number): string {
-    return `${Number.isFinite(expires) ? Math.max(Math.ceil(expires - Date.now()), 1) : this.#ttl}`;
+    return `${Number.isFinite(expires) ? Math.max(Math.ceil(expires - Date.now()), 1) : this.ttl}`;
   }
 
   async #get(key: string): Promise<string | undefined> {

@@ -162,8 +162,12 @@ export class StoredSessions {
         const known = newer();
         if (!known) return;
         const { text } = known;
-        if (text === undefined) await this.#driver.remove(id, this.ends.of(id)?.code ?? "SESSION_DESTROYED");
-        else await this.#driver.replace(id, text, timesOf(text).expires, "");
+        // Given up in its turn where the storage does not answer: others wait for the session.
+        await this.#write<unknown>(id, text, () =>
+          text === undefined
+            ? this.#driver.remove(id, this.ends.of(id)?.code ?? "SESSION_DESTROYED")
+            : this.#driver.replace(id, text, timesOf(text).expires, ""),
+        );
       }),
     );
   }

@@ -20,9 +20,10 @@ export class UserSessions {
   readonly #userOf: UserOf;
   readonly #index: UserIndex;
 
-  constructor(userOf: UserOf, notes: Notes) {
+  /** `ttl`: how long a session without an expiry is kept, in ms. */
+  constructor(userOf: UserOf, notes: Notes, ttl: number) {
     this.#userOf = userOf;
-    this.#index = new UserIndex(notes);
+    this.#index = new UserIndex(notes, ttl);
   }
 
   /** Notes whose session it is, before it is written as such in place of `before`, if there was something. */
@@ -37,8 +38,12 @@ export class UserSessions {
 
   /** A session is removed. Best effort: what stays in the index is dropped when it is next read. */
   forget(id: string, text: string): void {
-    const user = this.#userIn(text);
-    if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(ignore);
+    try {
+      const user = this.#userIn(text);
+      if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(ignore);
+    } catch {
+      // The application cannot tell whose it was: that is no reason not to tell of its end.
+    }
   }
 
   /** The sessions of a user that are stored now. */

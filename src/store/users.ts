@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { SessionError } from "../errors.js";
 import type { Notes } from "./driver.js";
+import { KeyedQueue } from "./queue.js";
 
 /** A session that is or was a user's. */
 export interface UserEntry {
@@ -24,16 +25,29 @@ interface Known {
 const attempts = 100;
 /** Of how many sessions this process remembers that they are noted. */
 const mostKnown = 50_000;
-/** For sessions without an end: they are noted again by a write after this time (ms). */
-const aDay = 86_400_000;
+
+/** Changes a note; answers whether there is something to write. May run again, on a newer note. */
+type Change = (note: Note) => boolean;
+
+/** Changes of one note that are written together. */
+interface Batch {
+  readonly changes: Change[];
+  readonly done: Promise<void>;
+}
 
 export class UserIndex {
   readonly #notes: Notes;
+  /** How long a session without an end is kept, in ms. */
+  readonly #ttl: number;
+  readonly #queue = new KeyedQueue();
+  /** What waits for the write under way, by the name of the note: many logins of one user are few writes. */
+  readonly #batches = new Map<string, Batch>();
   /** What was noted from here, so that not every write of a session asks. */
   readonly #known = new Map<string, Known>();
 
-  constructor(notes: Notes) {
+  constructor(notes: Notes, ttl: number) {
     this.#notes = notes;
+    this.#ttl = ttl;
   }
 
   /**
@@ -42,7 +56,7 @@ export class UserIndex {
    */
   async add(user: string, id: string, expires: number, isNew: boolean): Promise<void> {
     const now = Date.now();
-    const needed = Number.isFinite(expires) ? expires : now + aDay;
+    const needed = Number.isFinite(expires) ? expires : now + this.#ttl;
     const known = this.#known.get(id);
     if (!isNew && known?.user === user && known.until >= needed) return;
     // Twice its life: so that a session that is kept alive is noted again now and then, not with each touch.
@@ -76,13 +90,32 @@ export class UserIndex {
     });
   }
 
-  /** Compare-and-set until it holds. `change` answers whether there is something to write. */
-  async #change(user: string, change: (note: Note) => boolean): Promise<void> {
+  #change(user: string, change: Change): Promise<void> {
     const name = nameOf(user);
+    const waiting = this.#batches.get(name);
+    if (waiting) {
+      waiting.changes.push(change);
+      return waiting.done;
+    }
+    const changes = [change];
+    const done = this.#queue.run(name, async () => {
+      // All of this turn go together.
+      await undefined;
+      this.#batches.delete(name);
+      await this.#write(name, changes);
+    });
+    this.#batches.set(name, { changes, done });
+    return done;
+  }
+
+  /** Compare-and-set until it holds. */
+  async #write(name: string, changes: readonly Change[]): Promise<void> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const text = await this.#notes.read(name);
       const note = parseNote(text);
-      if (!change(note)) return;
+      // Each of them, whatever the others answer.
+      const isChanged = changes.map((change) => change(note)).includes(true);
+      if (!isChanged) return;
       const now = Date.now();
       let latest = now + 1;
       for (const [id, [, until]] of Object.entries(note)) {

@@ -314,10 +314,12 @@ test('"create" cannot set a secure cookie over plain HTTP: refused, nothing stor
   expect(await stored(app)).toBe(0);
 });
 
-test("sessionId cannot name what a store keeps for itself", async () => {
-  const app = await startApp({ attach: { sessionId: ({ headers }) => headers["x-session"] as string | undefined } });
-  const extraHeaders = { "x-session": "socket-session:user:1" };
-  expect((await app.browser().refused("/", { extraHeaders })).code).toBe("SESSION_INVALID");
+test.each([
+  ["what a store keeps for itself", "socket-session:user:1"],
+  ["what no store of PostgreSQL can hold", "a\0b"],
+])("sessionId cannot name %s", async (_, id) => {
+  const app = await startApp({ attach: { sessionId: () => id } });
+  expect((await app.browser().refused()).code).toBe("SESSION_INVALID");
 });
 
 describe("createSessions({ middleware })", () => {

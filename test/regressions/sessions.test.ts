@@ -1,8 +1,13 @@
 // What the methods of `sessions` and of `socket.session` take and answer, in unusual cases.
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type SessionError } from "../../src/index.js";
+import { Registry } from "../../src/live/registry.js";
+import type { NoticeListener } from "../../src/store/driver.js";
+import { LiveStore } from "../../src/store/live-store.js";
+import { MemoryDriver } from "../../src/store/memory.js";
 import { startApp } from "../support/app.js";
-import { LineStore } from "../support/stores.js";
+import { closed } from "../support/browser.js";
+import { late, LineStore } from "../support/stores.js";
 
 test("an express-session object is a target like its request; nothing at all is TARGET_INVALID", async () => {
   const app = await startApp({
@@ -86,4 +91,69 @@ test("close() resolves when what was changed before is stored", async () => {
   server.session.other = "x";
   await app.sessions.close();
   expect((line.inner as any).sessions[id]).toContain('"other":"x"');
+});
+
+test("a session that ends while it is being saved is not kept to be saved", async () => {
+  const { login, sessions } = await startApp({
+    sessions: { store: new LiveStore(late(new MemoryDriver(), 20)), maxUnsaved: 2 },
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        socket.on("logout", async () => {
+          socket.session.other = "bye";
+          await socket.session.destroy();
+        });
+      });
+    },
+  });
+  const failed = vi.fn<(error: unknown) => void>();
+  sessions.on("error", failed);
+  for (let index = 0; index < 5; index++) {
+    const socket = await (await login()).connect();
+    const gone = closed(socket);
+    socket.emit("logout");
+    await gone;
+  }
+  await expect.poll(() => [sessions.pending, sessions.size]).toEqual([0, 0]);
+  expect(failed).not.toHaveBeenCalled();
+});
+
+test("a change that is told while a session is read for its first connection is not left to the lease", async () => {
+  const driver = new MemoryDriver();
+  let listener: NoticeListener | undefined;
+  const reading = vi.spyOn(driver, "read");
+  const store = new LiveStore(
+    Object.assign(driver, {
+      isShared: true,
+      notices: {
+        listen: (given: NoticeListener) => void (listener = given),
+        watch: async () => undefined,
+        unwatch: () => undefined,
+        close: () => undefined,
+      },
+    }),
+  );
+  listener?.hearing(true);
+  const counts: unknown[] = [];
+  const registry = new Registry(
+    store,
+    { lease: 30_000, maxStale: 300_000, maxUnsaved: 100 },
+    {
+      change: (live) => counts.push(live.data.count),
+      end: () => undefined,
+      error: () => undefined,
+      lost: () => undefined,
+      wantsChanges: () => true,
+    },
+  );
+  onTestFinished(() => registry.close());
+  const text = (count: number): string => `{"cookie":{"originalMaxAge":null,"expires":null},"count":${count}}`;
+  await driver.create("id", text(1), Number.POSITIVE_INFINITY);
+  reading.mockImplementationOnce(async () => {
+    // It has been read, and is not answered yet: another node writes and tells.
+    await driver.replace("id", text(2), undefined, text(1));
+    listener?.heard("id", "changed");
+    return text(1);
+  });
+  await registry.acquire("id", { end: () => undefined });
+  await expect.poll(() => counts).toEqual([2]);
 });

@@ -298,6 +298,24 @@ test("an id that was rotated and is destroyed again was rotated", async () => {
   expect(store.endOf(id)).toMatchObject({ code: "SESSION_ROTATED" });
 });
 
+test("an id that ended more than a minute ago may be used again, however quiet the server is", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const store = new LiveStore(new MemoryDriver());
+  const put = (): void => store.set("id", { cookie: { originalMaxAge: null }, user: "ada" } as never);
+  put();
+  await vi.advanceTimersByTimeAsync(0);
+  await store.end("id", "SESSION_DESTROYED");
+  await vi.advanceTimersByTimeAsync(59_000);
+  put();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await store.read("id", (text) => text)).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(2000);
+  put();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await store.read("id", (text) => text)).toContain("ada");
+});
+
 test("a save under way takes in what others write before its turn, here and in another process", async () => {
   const line = new LineStore();
   const { login, io, sessions } = await startApp({ sessions: { store: line, lease: 60_000 } });

@@ -6,6 +6,7 @@ import { UserIndex } from "../../src/store/users.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+const aDay = 86_400_000;
 const cookie = { originalMaxAge: null, expires: null };
 
 function count(driver: MemoryDriver) {
@@ -20,11 +21,11 @@ function count(driver: MemoryDriver) {
 
 test("a session that is kept alive is noted now and then, and never forgotten while it lives", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  const index = new UserIndex(notes);
+  const index = new UserIndex(notes, aDay);
   const maxAge = 60_000;
   for (let touch = 0; touch < 1000; touch++) {
     await index.add("ada", "id", Date.now() + maxAge, false);
-    expect(await new UserIndex(notes).entries("ada")).toHaveLength(1);
+    expect(await new UserIndex(notes, aDay).entries("ada")).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(maxAge / 10);
   }
   expect(asked.write).toBeLessThan(120);
@@ -35,7 +36,7 @@ test("a session that is kept alive is noted now and then, and never forgotten wh
 
 test("a session without an end is noted once a day", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  const index = new UserIndex(notes);
+  const index = new UserIndex(notes, aDay);
   const hour = 3_600_000;
   for (let touch = 0; touch < 24 * 10; touch++) {
     await index.add("ada", "id", Number.POSITIVE_INFINITY, false);
@@ -46,17 +47,54 @@ test("a session without an end is noted once a day", async () => {
   expect(await index.entries("ada")).toHaveLength(1);
 });
 
+test("a session without an end, in a store that keeps it for good, is its user's for as long", async () => {
+  const store = new LiveStore(new MemoryDriver());
+  store.userOf = (session) => session.user;
+  store.set("id", { cookie, user: "ada" } as never);
+  await vi.advanceTimersByTimeAsync(0);
+  await vi.advanceTimersByTimeAsync(30 * aDay);
+  expect(await store.sessionsOf("ada")).toHaveLength(1);
+});
+
+test("many sessions of one user that come and go at once are few writes of their note", async () => {
+  const { asked, notes } = count(new MemoryDriver());
+  const index = new UserIndex(notes, aDay);
+  const ids = Array.from({ length: 1000 }, (_, number) => `id ${number}`);
+  await Promise.all(ids.map((id) => index.add("ada", id, Date.now() + 60_000, true)));
+  const entries = await index.entries("ada");
+  expect(entries).toHaveLength(1000);
+  await Promise.all(entries.map((entry) => index.remove("ada", [entry])));
+  expect(await index.entries("ada")).toEqual([]);
+  expect(asked.write).toBeLessThan(10);
+});
+
+test("a user() that throws does not keep an end from being told", async () => {
+  const driver = new MemoryDriver();
+  const store = new LiveStore(driver);
+  store.userOf = (session) => (session as unknown as { account: { id: string } }).account.id;
+  await driver.create("id", JSON.stringify({ cookie }), Number.POSITIVE_INFINITY);
+  const told: string[] = [];
+  store.subscribe({
+    onNotice: ({ kind }) => void told.push(kind),
+    flush: () => undefined,
+    watches: () => false,
+    connectionsOf: () => 0,
+  });
+  await store.end("id", "SESSION_DESTROYED");
+  expect(told).toEqual(["ended"]);
+});
+
 test("nodes that note sessions of one user at once lose none, whatever the ids are called", async () => {
   const { notes } = count(new MemoryDriver());
   const ids = ["__proto__", "constructor", ...Array.from({ length: 48 }, (_, index) => `id ${index}`)];
-  await Promise.all(ids.map((id) => new UserIndex(notes).add("ada", id, Date.now() + 60_000, false)));
-  expect((await new UserIndex(notes).entries("ada")).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+  await Promise.all(ids.map((id) => new UserIndex(notes, aDay).add("ada", id, Date.now() + 60_000, false)));
+  expect((await new UserIndex(notes, aDay).entries("ada")).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
 });
 
 test("what one node noted, others need not write again", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000, false);
-  await new UserIndex(notes).add("ada", "id", Date.now() + 60_000, false);
+  await new UserIndex(notes, aDay).add("ada", "id", Date.now() + 60_000, false);
+  await new UserIndex(notes, aDay).add("ada", "id", Date.now() + 60_000, false);
   expect(asked).toEqual({ read: 2, write: 1 });
 });
 
