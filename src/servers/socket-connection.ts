@@ -56,14 +56,13 @@ const connections = new WeakMap<EmittingSocket, SocketConnection<EmittingSocket>
 const ownEmits = new WeakMap<EmittingSocket, EmittingSocket["emit"]>();
 
 /** Stands in for a socket's own `emit`: one function for all sockets. */
-function gated(this: EmittingSocket, ...emitted: Emitted): boolean {
-  const [event, ...values] = emitted;
+function gated(this: EmittingSocket, event: string | symbol, ...values: unknown[]): boolean {
   const connection = connections.get(this);
   if (connection?.isMessage(event)) {
-    connection.enter(this, emitted);
+    connection.enter(this, [event, ...values]);
     return true;
   }
-  return connection && event === "close" ? connection.leave(this, values) : emitNow(this, ...emitted);
+  return connection && event === "close" ? connection.leave(this, values) : emitNow(this, event, ...values);
 }
 
 /** The socket's own `emit`. */
