@@ -144,9 +144,10 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   /** Shows the clients what they may see, where that is new. */
   #show(text: string): void {
-    const view = this.context.views.of(text);
-    if (view === undefined || view === this.#view) return;
+    const view = this.context.views.of(text) ?? "";
+    if (view === this.#view) return;
     this.#view = view;
+    if (view === "") return;
     const shown = this.#shownAs(view);
     for (const connection of [this.#first, ...(this.#others ?? [])]) safely(() => connection?.show?.(shown));
   }

@@ -176,9 +176,11 @@ test("a view that throws is reported and shows nothing, until it works again", a
   await settled(socket);
   expect(told.at(-1)).toEqual({ view: { user: "mended" }, in: expect.any(Number) });
   await ada.post("/set", { user: "broken" });
+  // Nor what it was before, to who comes now.
+  expect((await watch(ada)).told).toEqual(["hello"]);
   await ada.post("/set", { user: "mended" });
   await settled(socket);
-  expect(told).toHaveLength(2);
+  expect(told).toEqual(["hello", told[1], { view: { user: "mended" }, in: expect.any(Number) }]);
 });
 
 test("the view gets a copy: what it changes changes nothing, and it sees neither id nor what is ours alone", async () => {
