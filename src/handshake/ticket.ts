@@ -33,14 +33,14 @@ export class Tickets {
   }
 
   /**
-   * The session that a ticket lets into, which must be `own` where that is given. Rejects with `TICKET_INVALID`,
-   * whatever is wrong: who guesses learns nothing. `STORE_UNAVAILABLE` leaves the ticket as it is.
+   * The session that a ticket of one of these holders lets into, which must be `own` where that is given. Rejects with
+   * `TICKET_INVALID`, whatever is wrong: who guesses learns nothing. `STORE_UNAVAILABLE` leaves the ticket as it is.
    */
-  async redeem(ticket: unknown, holder: string, own?: string): Promise<string> {
+  async redeem(ticket: unknown, holders: readonly string[], own?: string): Promise<string> {
     const opened = typeof ticket === "string" ? this.#seal.open(ticket) : undefined;
     if (opened === undefined) throw new SessionError("TICKET_INVALID");
     const [id, nonce, boundTo] = JSON.parse(opened) as [string, string, string];
-    if (boundTo !== holder || (own !== undefined && own !== id)) throw new SessionError("TICKET_INVALID");
+    if (!holders.includes(boundTo) || (own !== undefined && own !== id)) throw new SessionError("TICKET_INVALID");
     if (!(await this.#take(id, nonce))) throw new SessionError("TICKET_INVALID");
     return id;
   }

@@ -95,7 +95,7 @@ async function collect({ parts, id: old, request, response }: Visit): Promise<vo
   const { store, collectTickets } = parts;
   if (!collectTickets) throw withoutSecret();
   const { ticket } = await bodyOf(request);
-  const id = await collectTickets.redeem(ticket, old);
+  const id = await collectTickets.redeem(ticket, [old]);
   const data = await promisify(store.get.bind(store))(id);
   if (!data) throw new SessionError("TICKET_INVALID");
   // As req.session.regenerate() does: express-session then sets the cookie.

@@ -45,8 +45,8 @@ export interface Host {
 /** Who shows a ticket. */
 export interface TicketHolder {
   readonly connection: Connection;
-  /** The origin of its page. */
-  readonly origin: string;
+  /** Whose tickets count: {@link Admission.holdersOf} its handshake. */
+  readonly holders: readonly string[];
   /** The session that it has already. */
   readonly live: ActiveSession | undefined;
   readonly request: IncomingMessage | null | undefined;
@@ -101,14 +101,21 @@ export class Admission {
     return this.#rules.tickets !== undefined;
   }
 
-  /** The origin of the page that sent this handshake: a ticket is bound to it. */
-  originOf(request: IncomingMessage | null | undefined): string {
+  /**
+   * Whose tickets count with this handshake: those that a page of the same origin has fetched. With the server's own
+   * origin also those that were fetched without any (""): what is no browser may name it, and a page of another site
+   * cannot.
+   */
+  holdersOf(request: IncomingMessage | null | undefined): readonly string[] {
+    if (!request) return [""];
+    const { trust } = this.#host;
     try {
-      return request ? originOfPage(request, this.#host.trust) : "";
+      const origin = originOfPage(request, trust);
+      return origin === trust.originOf(request) ? [origin, ""] : [origin];
     } catch (error) {
       // The application's own "trust proxy" function threw: no ticket is of this origin.
       this.#host.failed(error);
-      return "(unknown)";
+      return [];
     }
   }
 
@@ -136,9 +143,9 @@ export class Admission {
    * Rejects with the SessionError that the client is to be told.
    */
   async redeem(ticket: string, by: TicketHolder): Promise<ActiveSession> {
-    const { connection, origin, live } = by;
+    const { connection, holders, live } = by;
     try {
-      const id = await (this.#rules.tickets as Tickets).redeem(ticket, origin, live?.id);
+      const id = await (this.#rules.tickets as Tickets).redeem(ticket, holders, live?.id);
       return live ?? (await this.#host.registry.acquire(id, connection));
     } catch (error) {
       // It ended in the moment between.

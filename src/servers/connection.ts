@@ -56,13 +56,13 @@ export abstract class SessionConnection<Receiver> implements Connection {
    */
   async redeem(
     ticket: string,
-    origin: string,
+    holders: readonly string[],
     request: IncomingMessage | null | undefined,
   ): Promise<ErrorCode | undefined> {
     if (this.barred !== undefined && !isCurable(this.barred)) return this.barred;
     try {
       const { live } = this;
-      const found = await this.parts.admission.redeem(ticket, { connection: this, origin, live, request });
+      const found = await this.parts.admission.redeem(ticket, { connection: this, holders, live, request });
       // A login over this very connection may have moved it meanwhile.
       if (this.live === live) this.live = found;
       // It may have ended meanwhile.

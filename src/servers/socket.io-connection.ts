@@ -57,8 +57,8 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Resolves when it is decided; `barred` then says why not. */
   decided: Promise<void> | undefined;
   #client: Client | undefined;
-  /** Where tickets are taken: the origin of the page, which a ticket must be of. */
-  readonly #origin: string | undefined;
+  /** Where tickets are taken: whose. */
+  readonly #holders: readonly string[] | undefined;
   /** Whether nobody was told yet why the client is refused: a ticket may have come. */
   #isUnreported = false;
   /** Where the client is the helper. */
@@ -69,7 +69,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.#owner = owner;
     const { admission } = owner.parts;
     // The application may drop the request to save memory.
-    if (admission.takesTickets) this.#origin = admission.originOf(conn.request);
+    if (admission.takesTickets) this.#holders = admission.holdersOf(conn.request);
     this.decide(conn);
     conn.on("close", owner.closed);
   }
@@ -102,14 +102,14 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   async judge(conn: EngineSocket, ticket: string | undefined): Promise<ErrorCode | undefined> {
     // Those of several namespaces come at once, and only one of them brings the connection its session.
     while (this.decided) await this.decided;
-    if (ticket === undefined || this.#origin === undefined) {
+    if (ticket === undefined || this.#holders === undefined) {
       if (this.barred !== undefined && this.#isUnreported) this.parts.admission.report(this.barred, conn.request);
       this.#isUnreported = false;
       return this.barred;
     }
     const { live } = this;
     let refused: ErrorCode | undefined;
-    this.decided = this.redeem(ticket, this.#origin, conn.request).then((code) => {
+    this.decided = this.redeem(ticket, this.#holders, conn.request).then((code) => {
       refused = code;
       this.#settle(conn);
     });

@@ -55,7 +55,7 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
     const connection = new WebSocketConnection(parts);
     await connection.admit(request, undefined, ticket !== undefined);
     const refused =
-      ticket === undefined ? connection.barred : await connection.redeem(ticket, admission.originOf(request), request);
+      ticket === undefined ? connection.barred : await connection.redeem(ticket, admission.holdersOf(request), request);
     if (refused !== undefined) {
       // It may have a session, and a ticket that is not for it.
       connection.release();

@@ -17,19 +17,19 @@ it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, a
 
   await create("one");
   const { ticket } = await tickets.issue("one", "holder");
-  await expect(tickets.redeem(ticket, "another")).rejects.toThrow(refused);
-  await expect(tickets.redeem(ticket, "holder", "two")).rejects.toThrow(refused);
-  expect(await tickets.redeem(ticket, "holder", "one")).toBe("one");
-  await expect(tickets.redeem(ticket, "holder")).rejects.toThrow(refused);
+  await expect(tickets.redeem(ticket, ["another"])).rejects.toThrow(refused);
+  await expect(tickets.redeem(ticket, ["holder"], "two")).rejects.toThrow(refused);
+  expect(await tickets.redeem(ticket, ["holder"], "one")).toBe("one");
+  await expect(tickets.redeem(ticket, ["holder"])).rejects.toThrow(refused);
   expect(await tickets.withdraw(ticket)).toBe(false);
 
   const { ticket: withdrawn } = await tickets.issue("one", "holder");
   expect(await tickets.withdraw(withdrawn)).toBe(true);
-  await expect(tickets.redeem(withdrawn, "holder")).rejects.toThrow(refused);
+  await expect(tickets.redeem(withdrawn, ["holder"])).rejects.toThrow(refused);
 
   const { ticket: orphan } = await tickets.issue("one", "holder");
   await sessions.destroy("one");
-  await expect(tickets.redeem(orphan, "holder")).rejects.toThrow(refused);
+  await expect(tickets.redeem(orphan, ["holder"])).rejects.toThrow(refused);
   expect(await tickets.withdraw(orphan)).toBe(false);
   await expect(tickets.issue("one", "holder")).rejects.toThrow(expect.objectContaining({ code: "SESSION_DESTROYED" }));
   await sessions.close();

@@ -27,9 +27,10 @@ function startWithTickets(options: AppOptions = {}): Promise<App> {
   });
 }
 
-/** A ticket, fetched with this browser's cookie by a page of this origin. */
+/** A ticket, fetched with this browser's cookie by a page of this origin, or by no page. */
 async function fetchTicket(browser: Browser, origin = page): Promise<string> {
-  const response = await browser.fetch("/my/session/ticket", { method: "POST", headers: { origin } });
+  const headers = { ...(origin !== "" && { origin }) };
+  const response = await browser.fetch("/my/session/ticket", { method: "POST", headers });
   return ((await response.json()) as { ticket: string }).ticket;
 }
 
@@ -61,6 +62,19 @@ describe("a ticket", () => {
       expect(text).not.toContain(ada.sessionId);
     }
   });
+
+  it.each(transports)(
+    "that was fetched without a browser lets in who names no origin, or the server's own, over %s",
+    async (via) => {
+      const { browser, login, url } = await startWithTickets();
+      const ada = await login("ada");
+      for (const origin of ["", url]) {
+        const ticket = await fetchTicket(ada, "");
+        const socket = await browser().connect("/", { via, ...showing(ticket, origin) });
+        expect((await socket.emitWithAck("who")).user).toBe("ada");
+      }
+    },
+  );
 
   it("is given to nobody without a session", async () => {
     const { browser } = await startWithTickets();
@@ -203,6 +217,20 @@ describe("a ticket lets nobody in", () => {
     expect(await browser().refused("/", showing(ticket, origin))).toEqual(invalid);
     // It is not used up by that.
     await browser().connect("/", showing(ticket));
+  });
+
+  it("from a page of another origin, where it was fetched without a browser", async () => {
+    const { browser, login } = await startWithTickets();
+    const ticket = await fetchTicket(await login(), "");
+    expect(await browser().refused("/", showing(ticket))).toEqual(invalid);
+    await browser().connect("/", showing(ticket, ""));
+  });
+
+  it("without a browser, where a page of the server's own origin has fetched it", async () => {
+    const { browser, login, url } = await startWithTickets();
+    const ticket = await fetchTicket(await login(), url);
+    expect(await browser().refused("/", showing(ticket, ""))).toEqual(invalid);
+    await browser().connect("/", showing(ticket, url));
   });
 
   it("of an origin that the server refuses, whatever the ticket says", async () => {
