@@ -39,7 +39,15 @@ export const socketIoScript = readFileSync(
  * notes what it hears in `log`.
  */
 export const html = `<!doctype html><meta charset="utf-8"><title>A page</title><button id="button">A button</button>
-<script src="/socket.io.js"></script><script src="/client.js"></script><script>
+<script>
+  // What is cut off finds nobody, see cutOff().
+  let isCutOff = false;
+  WebSocket = class extends WebSocket {
+    constructor(url, protocols) {
+      super(isCutOff ? "ws://127.0.0.1:1" : url, protocols);
+    }
+  };
+</script><script src="/socket.io.js"></script><script src="/client.js"></script><script>
   const log = [];
   let socket, session;
   function start(url, ioOptions, options) {
@@ -134,16 +142,9 @@ export async function logIn(
 }
 
 /** Cuts the page off from its socket server; what is returned lets it through again. */
-export async function cutOff(page: Page): Promise<() => void> {
-  let isCut = true;
-  await page.routeWebSocket(/\/socket\.io\//, (socket) => {
-    if (isCut) void socket.close();
-    else socket.connectToServer();
-  });
-  await page.evaluate("socket.io.engine.close()");
-  return () => {
-    isCut = false;
-  };
+export async function cutOff(page: Page): Promise<() => Promise<unknown>> {
+  await page.evaluate("isCutOff = true; socket.io.engine.close()");
+  return () => page.evaluate("isCutOff = false");
 }
 
 /** Waits until the page's view is this one. */
