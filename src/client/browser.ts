@@ -1,6 +1,7 @@
 // What is used of the browser. Every part may be missing, so that the same code runs in a worker and in Node.
 interface Surroundings {
   readonly location?: object;
+  readonly BroadcastChannel?: object;
   readonly navigator?: { readonly locks?: { request(name: string, held: () => Promise<void>): Promise<unknown> } };
   /** Throws where it may not be used. */
   readonly localStorage: Record<string, string>;

@@ -12,9 +12,6 @@ import { type Message, openTabs } from "./tabs.js";
 export type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
 export type { ClientCode, ClientSocket } from "./protocol.js";
 
-/** How long a client comes back after a rotation or with new tickets before it gives up, in ms. */
-const patience = 30_000;
-
 /**
  * Gives a page its session. Call it right after `io()`, before the socket connects.
  *
@@ -28,9 +25,9 @@ const patience = 30_000;
  * ```
  */
 export function withSession<View = unknown>(socket: ClientSocket, options: ClientOptions = {}): ClientSession<View> {
-  const { url = "/session", warnBefore = 60_000, ticket = false } = options;
+  const { url = "/session", warnBefore = 60_000, ticket } = options;
   if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
-    throw Object.assign(new TypeError("withSession(socket, { url, warnBefore })"), { code: "OPTION_INVALID" });
+    throw Object.assign(new TypeError("withSession()"), { code: "OPTION_INVALID" });
   }
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
@@ -38,15 +35,14 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   let since = 0;
   let tries = 0;
   let isClosed = false;
-  /** Whether a session would be news: there was none yet, or the socket was let in without one. */
+  /** Whether a session would be news: there was none yet, it is another than before, or the socket has none. */
   let isNew = true;
+  /** Whether the socket is connected without a session, and was told so. */
+  let isGuest = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let renewing: Promise<Answer> | undefined;
 
   const session = {
-    view: undefined as View | undefined,
-    ended: undefined as ClientCode | undefined,
-    expiring: undefined as { readonly in: number } | undefined,
     on(event: keyof ClientEvents<View>, listener: (value: never) => void) {
       (listeners[event] ??= new Set()).add(listener);
       return session;
@@ -57,16 +53,17 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     },
     renew,
     close() {
-      for (const [event, listener] of handlers) socket.off(event as never, listener as never);
+      for (const event in handlers) socket.off(event as never, handlers[event] as never);
       socket.offAnyOutgoing(renewal.active as never);
       for (const event of inputs) here.removeEventListener?.(event, renewal.active, true);
       tabs.close();
       rest();
       isClosed = true;
     },
-  };
+  } as unknown as { -readonly [Key in keyof ClientSession<View>]: ClientSession<View>[Key] };
   const emit = <Event extends keyof ClientEvents<View>>(event: Event, value: ClientEvents<View>[Event]): void =>
-    listeners[event]?.forEach((listener) => listener(value as never));
+    // What a listener throws is reported as a rejection: the others hear, and the client goes on.
+    listeners[event]?.forEach((listener) => void new Promise(() => listener(value as never)));
 
   const tabs = openTabs(name, heard);
   const renewal = createRenewal(name, renew);
@@ -88,20 +85,30 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
       isNew = true;
       renewal.renewed();
     }
-    // A new session may not be stored yet when its cookie is there.
-    const mayReturn = retry || (since && code === "SESSION_UNKNOWN");
-    if (mayReturn && code !== "STORE_UNAVAILABLE") since ||= Date.now();
-    if (!mayReturn || (since && Date.now() - since > patience)) end(code as ClientCode);
+    // While the store is away nobody can tell whether the cookie is the new one: that time does not count.
+    if (code === "STORE_UNAVAILABLE") since &&= Date.now();
     else {
-      timer ??= setTimeout(
-        () => {
-          timer = undefined;
-          // Where Socket.IO is on its way back by itself, this does nothing.
-          socket.connect();
-        },
-        Math.min(200 * 2 ** tries++, 5000) * (0.5 + Math.random() / 2),
-      );
+      // A new session may not be stored yet when its cookie is there.
+      const mayReturn = retry || (since && code === "SESSION_UNKNOWN");
+      // After half a minute without success it gives up.
+      if (!mayReturn || Date.now() - (since ||= Date.now()) > 30_000) return end(code as ClientCode);
     }
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        // Where Socket.IO is on its way back by itself, this does nothing. Where its CONNECT waits for an answer, it
+        // would send another, and the server would have two sockets.
+        if (!socket.active || socket.io.engine.readyState !== "open") socket.connect();
+      },
+      Math.min(100 * 2 ** tries++, 2500) * (1 + Math.random()),
+    );
+  }
+
+  /** What this user has not sent yet must not be sent as the next one. */
+  function forget(): void {
+    socket.sendBuffer = [];
+    // Private to Socket.IO, 4.6 to 4.8: what its option `retries` keeps until it is acknowledged.
+    (socket as { _queue?: unknown[] })._queue = [];
   }
 
   function end(code: ClientCode): void {
@@ -110,8 +117,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     session.ended = code;
     session.view = session.expiring = undefined;
     isNew = true;
-    // What this user has not sent yet must not be sent as the next one.
-    socket.sendBuffer = [];
+    forget();
     // Where the server did not do it: Socket.IO must not come back.
     if (!socket.connected) socket.disconnect();
     tabs.tell({ end: code });
@@ -120,7 +126,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
 
   // --- what the page knows ---
 
-  function lasts(life: number | null, isRenewal = session.expiring !== undefined): void {
+  function lasts(life: number | null, isRenewal = !!session.expiring): void {
     if (isClosed) return;
     session.expiring = undefined;
     if (isRenewal) emit("renewed", { in: life });
@@ -130,8 +136,12 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
 
   function take({ view, in: life = null }: Known): void {
     // Nothing to see and no end: a socket that was let in without a session.
-    const isGuest = view === null && life === null;
-    if (isNew && !isGuest) tabs.tell({ login: true });
+    isGuest = view === null && life === null;
+    if (isNew) {
+      // It may last shorter than the one before.
+      renewal.stop();
+      if (!isGuest) tabs.tell({ login: true });
+    }
     isNew = isGuest;
     const isOther = JSON.stringify(view) !== JSON.stringify(session.view);
     lasts(life);
@@ -142,7 +152,8 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   async function renew(): Promise<boolean> {
     const answer = await (renewing = ask(`${url}/renew`));
     if (answer.in === undefined) {
-      if (answer.code && !answer.retry && !since) {
+      // Where there is no page (in Node), the cookie may be one that fetch() does not know.
+      if (answer.code && !answer.retry && !since && !isClosed && here.location) {
         end(answer.code);
         socket.disconnect();
       }
@@ -162,13 +173,14 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     if ("renewed" in message) {
       if (!session.ended) renewed(message.renewed);
     } else if ("login" in message) {
-      if (session.ended ? !socket.active : isNew && socket.connected) {
+      if (session.ended ? !socket.active : isGuest) {
+        if (session.ended) forget();
         socket.disconnect();
         socket.connect();
       }
     } else if (socket.connected) {
       // The server tells whoever is connected. If it does not, there is a session again: the other tab came too early.
-      setTimeout(() => socket.connected && tabs.tell({ login: true }), 1000);
+      setTimeout(() => socket.connected && !isNew && tabs.tell({ login: true }), 1000);
     } else if (socket.active || timer) end(message.end);
   }
 
@@ -176,7 +188,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
 
   const own = socket.auth as Record<string, unknown> | ((done: (data: object) => void) => void) | undefined;
 
-  async function give(data: object, done: (data: object) => void): Promise<void> {
+  async function give(data: object | undefined, done: (data: object) => void): Promise<void> {
     const { engine } = socket.io;
     const answer: Answer = ticket ? await ask(`${url}/ticket`) : {};
     // The connection that this is for may be gone meanwhile: the next one asks anew.
@@ -190,51 +202,39 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   if (typeof own !== "function" && !ticket) socket.auth = Object.assign(own ?? {}, { session: { v: 1 } });
   else {
     socket.auth = (done: (data: object) => void) =>
-      typeof own === "function" ? own((data: object) => void give(data, done)) : void give({ ...own }, done);
+      typeof own === "function" ? own((data: object) => void give(data, done)) : void give(own, done);
   }
 
   // --- what the socket tells ---
 
-  const handlers: [event: string, listener: (value: never) => void][] = [
-    [
-      "connect",
-      () => {
-        clearTimeout(timer);
-        timer = session.ended = undefined;
-        since = tries = 0;
-      },
-    ],
-    [
-      "disconnect",
-      () => {
-        if (session.ended) socket.disconnect();
-        // A handshake with the old cookie is answered by closing the transport.
-        else if (since) dismissed({ code: "SESSION_ROTATED", retry: true });
-      },
-    ],
-    [
-      "connect_error",
-      ({ data }: { data?: Said }) => {
-        // Without one of our codes the network failed, or the application refused.
-        if (/^(SESSION|STORE|ORIGIN|TICKET)_/.test(data?.code ?? "")) dismissed(data as Said);
-      },
-    ],
-    ["session:end", dismissed],
-    ["session:view", take],
-    [
-      "session:collect",
-      async (order: { ticket: string }) => {
-        renewal.renewed();
-        // An answer with the old cookie must not come after the one with the new.
-        await renewing;
-        const { in: life } = await ask(`${url}/collect`, order);
-        // The server sees for itself whether the cookie was collected.
-        socket.emit("session:collected" as never, (() => {}) as never);
-        if (life !== undefined) lasts(life);
-      },
-    ],
-  ];
-  for (const [event, listener] of handlers) socket.on(event as never, listener as never);
+  const handlers: { readonly [event in string]: (value: never) => void } = {
+    connect() {
+      clearTimeout(timer);
+      timer = session.ended = undefined;
+      since = tries = 0;
+    },
+    disconnect() {
+      isGuest = false;
+      if (session.ended) socket.disconnect();
+      // A handshake with the old cookie is answered by closing the transport.
+      else if (since) dismissed({ code: "SESSION_ROTATED", retry: true });
+    },
+    connect_error({ data }: { data?: Said }) {
+      // Without one of our codes the network failed, or the application refused.
+      if (/^(SESSION|STORE|ORIGIN|TICKET)_/.test(data?.code as string)) dismissed(data as Said);
+    },
+    "session:end": dismissed,
+    "session:view": take,
+    async "session:collect"(order: { ticket: string }) {
+      renewal.renewed();
+      // An answer with the old cookie must not come after the one with the new.
+      await renewing;
+      if ((await ask(`${url}/collect`, order)).in !== undefined) isNew = true;
+      // The server sees for itself whether the cookie was collected.
+      socket.emit("session:collected" as never);
+    },
+  };
+  for (const event in handlers) socket.on(event as never, handlers[event] as never);
 
   // What the server counts as activity, and what the user does on the page.
   const inputs = ["pointerdown", "keydown", "wheel"];

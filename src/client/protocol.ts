@@ -30,7 +30,7 @@ export interface Known {
 export interface ClientSocket {
   readonly connected: boolean;
   readonly active: boolean;
-  readonly io: { readonly engine: unknown };
+  readonly io: { readonly engine: { readonly readyState: string } };
   auth: unknown;
   sendBuffer: unknown[];
   // `never`: whatever events an application has typed, its socket fits.
@@ -38,7 +38,7 @@ export interface ClientSocket {
   off(event: never, listener: never): unknown;
   onAnyOutgoing(listener: never): unknown;
   offAnyOutgoing(listener: never): unknown;
-  emit(event: never, done: never): unknown;
+  emit(event: never): unknown;
   connect(): unknown;
   disconnect(): unknown;
 }

@@ -18,9 +18,6 @@ export interface Renewal {
   stop(): void;
 }
 
-/** How long a renewal waits for what the user did to have its effect, in ms. */
-const grace = 1000;
-
 /** `renew` resolves with whether it did. Tabs that give the same `name` take turns. */
 export function createRenewal(name: string, renew: () => Promise<boolean>): Renewal {
   let interval = 0;
@@ -41,41 +38,52 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
     try {
       here.localStorage[name] = String(latest);
     } catch {
-      // There is none, or it may not be used: then the lock alone keeps the tabs apart.
+      // There is none, or it may not be used.
     }
   };
 
-  /** When the cookie may be renewed again: an interval after the latest renewal in any tab. */
-  const nextTime = (): number => {
-    let told = latest;
+  /** What the tabs remember together, also those that were closed; 0 where they cannot. */
+  const remembered = (): number => {
     try {
-      told = Math.max(told, Number(here.localStorage[name] ?? 0));
+      return +(here.localStorage[name] as string) || 0;
     } catch {
-      // As above.
+      return 0;
     }
-    // One that is to come was noted before the clock was set back.
-    return told > Date.now() ? 0 : told + interval;
   };
 
-  const { locks } = here.navigator ?? {};
+  /** How long until the cookie may be renewed again, in ms: until an interval after the latest renewal in any tab. */
+  const untilNext = (): number => {
+    const since = Date.now() - Math.max(latest, remembered());
+    // One that is to come was noted before the clock was set back.
+    return since < 0 ? 0 : interval - since;
+  };
 
-  // In turn with the other tabs: the lock is kept until the interval is over. What a tab noted that was closed or
-  // reloaded meanwhile is in the storage. Without TLS there are no locks: then nobody knows whose turn it is, and
-  // those who wait for the same moment must not all wake at once.
+  const locks = here.navigator?.locks;
+
+  // All tabs wait for the same moment, and the lock lets one after the other look whether it is the first. Without TLS
+  // there are no locks: then those who wait must not all wake at once.
   const turn = async (): Promise<void> => {
-    // Never at once: what the user does may be a login, whose new cookie a late answer to a renewal would overwrite. When
-    // the login has replaced the session, nothing is due any more.
-    let wait = Math.max(nextTime() - Date.now(), grace);
+    // A second later at the earliest: what the user does may be a login, whose new cookie a late answer to a renewal would
+    // overwrite. When the login has replaced the session, nothing is due any more.
+    let wait = Math.max(untilNext(), 1000);
     while (wait > 0) {
       await pause(wait + (locks ? 0 : (Math.random() * interval) / 4));
       // Another tab may have been first.
-      wait = isDue ? nextTime() - Date.now() : 0;
+      wait = isDue ? untilNext() : 0;
     }
-    if (!isDue) return;
+    await (locks?.request(name, once) ?? once());
+    isWaiting = false;
+    if (isDue) active();
+  };
+
+  const once = async (): Promise<void> => {
+    if (!isDue || untilNext() > 0) return;
     isDue = false;
     remember();
-    isDue = !(await renew()) || isDue;
-    if (interval) await pause(interval);
+    if (!(await renew())) isDue = true;
+    // Where the tabs cannot remember it, the lock tells them: it is kept until the interval is over. Nowhere else, as a tab
+    // that hangs would keep it for ever.
+    if (interval && remembered() < latest) await pause(interval);
   };
 
   const active = (): void => {
@@ -83,11 +91,8 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
     isDue = true;
     if (isWaiting) return;
     isWaiting = true;
-    const done = (): void => {
-      isWaiting = false;
-      if (isDue) active();
-    };
-    void (locks?.request(name, turn) ?? turn()).then(done, () => {});
+    // Fails where the locks may not be used: nor may cookies there.
+    turn().catch(() => {});
   };
 
   return {

@@ -17,7 +17,7 @@ export interface Tabs {
 /** Listens to the other tabs that give the same name. */
 export function openTabs(name: string, heard: (message: Message) => void): Tabs {
   // Outside of a browser one process may hold sockets of several users: they share no cookie.
-  let channel = here.location && "BroadcastChannel" in here ? new BroadcastChannel(name) : undefined;
+  let channel = here.location && here.BroadcastChannel && new BroadcastChannel(name);
   channel?.addEventListener("message", (event) => heard((event as MessageEvent).data as Message));
   return {
     tell: (message) => channel?.postMessage(message),

@@ -112,6 +112,57 @@ describe("renewal", { timeout: 60_000 }, () => {
     await until(context, () => app.asked.length === 1);
   });
 
+  it("follows a login that gives a shorter session in its own interval", async () => {
+    const { app, context } = await startSlowly({
+      setup({ app: routes }) {
+        routes.post("/rotate", (req, res) => {
+          req.session.regenerate(() => {
+            req.session.user = "bob";
+            req.session.cookie.maxAge = 2 * minute;
+            req.session.save(() => res.json({}));
+          });
+        });
+      },
+    });
+    const page = await openSlowPage(context, app);
+    await page.evaluate(`post("/rotate")`);
+    await until(context, async () => (await page.evaluate<{ user?: string }>("session.view")).user === "bob");
+    await page.keyboard.press("a");
+    await pass(context, 30);
+    await expect.poll(() => app.asked).toEqual(["/renew"]);
+  });
+
+  it("goes on where a listener throws, and so do the other listeners", async () => {
+    const { app, context } = await startSlowly();
+    const page = await openSlowPage(context, app);
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(error.message));
+    await page.evaluate(`{
+      session.on("renewed", () => { throw new Error("of the page") });
+      session.on("renewed", (value) => log.push(["also", value]));
+    }`);
+    for (const times of [1, 2]) {
+      await page.keyboard.press("a");
+      await until(context, async () => (await heard(page, "also")).length === times);
+    }
+    expect(app.asked).toHaveLength(2);
+    await expect.poll(() => errors).toEqual(["of the page", "of the page"]);
+  });
+
+  it("is not kept from the other tabs by one that hangs", async () => {
+    const app = await startClientApp();
+    const [first, other] = await logIn(chromium, app.url, 2, { warnBefore: second });
+    await first.keyboard.press("a");
+    await hears(other, "renewed");
+    // Nobody answers it.
+    const dialog = new Promise((resolve) => first.on("dialog", resolve));
+    first.evaluate("alert()").catch(() => undefined);
+    await dialog;
+    await other.bringToFront();
+    await other.keyboard.press("b");
+    await expect.poll(() => app.asked.length, { timeout: 30_000 }).toBe(2);
+  });
+
   it(
     "is made once per interval at most in ten minutes, in ten tabs that are all in use",
     { timeout: 120_000 },
@@ -234,6 +285,27 @@ describe("renew()", () => {
     expect(await page.evaluate("session.renew()")).toBe(false);
     expect(await heard(page, "end")).toEqual([]);
   });
+});
+
+it("close() also lets go of a renewal that is under way", async () => {
+  const app = await startClientApp();
+  const [page] = await logIn(chromium, app.url);
+  let answer = (): void => {};
+  const asked = new Promise<void>((resolve) => {
+    void page.route("**/session/renew", async (route) => {
+      const answered = new Promise<void>((go) => (answer = go));
+      resolve();
+      await answered;
+      await route.fulfill({ status: 401, json: { code: "SESSION_MISSING", retry: false } });
+    });
+  });
+  await page.evaluate("void (globalThis.renewal = session.renew())");
+  await asked;
+  await page.evaluate("session.close()");
+  answer();
+  expect(await page.evaluate("renewal")).toBe(false);
+  expect(await page.evaluate("[session.ended, socket.connected]")).toEqual([undefined, true]);
+  expect(await heard(page, "end")).toEqual([]);
 });
 
 it("close() lets go of the socket: nothing is told, nothing is renewed any more", async () => {
