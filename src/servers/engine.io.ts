@@ -7,7 +7,7 @@ import { safely } from "../safely.js";
 import { claim } from "./claims.js";
 import type { ServerParts } from "./connection.js";
 import { type AllowRequest, canWait, decideHandshakes } from "./engine-handshakes.js";
-import { addCookie, type Headers } from "./headers.js";
+import { type AnsweringEngine, answerWithCookies, type Headers } from "./headers.js";
 import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
 import { closeCodeOf, statusOf } from "../statuses.js";
 
@@ -37,13 +37,12 @@ interface EngineSocket extends EmittingSocket {
 }
 
 /** An Engine.IO server, as far as it is used here. */
-export interface EngineServer {
+export interface EngineServer extends AnsweringEngine {
   readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false; readonly path?: string };
   handleRequest(request: unknown, response: unknown): unknown;
   generateId(request: unknown): unknown;
   emit(event: "session", socket: EngineSocket, session: unknown): boolean;
   prependListener(event: "connection", listener: (socket: EngineSocket) => void): unknown;
-  on(event: "headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
 }
 
 /** True for a Server of the `engine.io` package, version 4 or newer; not for its `uServer`. */
@@ -84,11 +83,7 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
     return "The client has gone.";
   });
 
-  // Behind "initial_headers", where applications set their own.
-  server.on("headers", (headers, request) => {
-    const cookie = admission.setCookie(request);
-    if (cookie !== undefined) addCookie(headers, request, cookie);
-  });
+  answerWithCookies(server, (request) => admission.setCookie(request));
 
   // First of all listeners: the session is there when the application's own run.
   server.prependListener("connection", (socket) => {

@@ -16,6 +16,23 @@ export function noteResponse(request: IncomingMessage): void {
   if (res) responses.set(request, res);
 }
 
+/** An Engine.IO server, as far as it is used here. */
+export interface AnsweringEngine {
+  on(event: "headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
+}
+
+/** Puts the cookie of each handshake that has one into its answer. */
+export function answerWithCookies(
+  engine: AnsweringEngine,
+  cookieOf: (request: IncomingMessage) => string | undefined,
+): void {
+  // Behind "initial_headers", where applications set their own.
+  engine.on("headers", (headers, request) => {
+    const cookie = cookieOf(request);
+    if (cookie !== undefined) addCookie(headers, request, cookie);
+  });
+}
+
 /** Adds a cookie beside those that others set, in the form that both polling and WebSocket responses write. */
 export function addCookie(headers: Headers, request: IncomingMessage, cookie: string): void {
   // Whoever else sets one spells the name as they like, and of two spellings a response may keep the last alone.

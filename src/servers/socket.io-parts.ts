@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import type { CorsOptions } from "../handshake/origin.js";
 import type { SocketSession } from "../live/session-object.js";
 import type { AllowRequest } from "./engine-handshakes.js";
-import type { Headers } from "./headers.js";
+import type { AnsweringEngine } from "./headers.js";
 
 export interface EngineSocket {
   readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
@@ -62,10 +62,9 @@ export interface Namespace {
 
 export type Done = ((socket: Socket) => void) | undefined;
 
-export interface Engine {
+export interface Engine extends AnsweringEngine {
   readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
   prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
-  on(event: "headers", listener: (headers: Headers, request: IncomingMessage) => void): unknown;
 }
 
 /** A Socket.IO server, as far as it is used here. */

@@ -4,7 +4,7 @@ import { type ErrorCode, help, type SessionCode, SessionError, verdict } from ".
 import type { Admission } from "./admission.js";
 import { claim } from "./claims.js";
 import { canWait, decideHandshakes } from "./engine-handshakes.js";
-import { addCookie } from "./headers.js";
+import { answerWithCookies } from "./headers.js";
 import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
 import { isHelper, takeTicket } from "./socket.io-helper.js";
 import type { Adapter, Client, Engine, Namespace, Server, Socket } from "./socket.io-parts.js";
@@ -70,11 +70,7 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
     await admission.prepare(request, engine.opts.cors || undefined);
     return undefined;
   });
-  // Behind "initial_headers", where applications set their own.
-  engine.on("headers", (headers, request) => {
-    const cookie = admission.setCookie(request);
-    if (cookie !== undefined) addCookie(headers, request, cookie);
-  });
+  answerWithCookies(engine, (request) => admission.setCookie(request));
 }
 
 /** The connections that guard a namespace: those of the latest attach() that named it. */
