@@ -2,13 +2,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import pg from "pg";
 import { createClient } from "redis";
 import { findRedis } from "../../scripts/find-redis.js";
+import { freePort } from "../../scripts/free-port.js";
 import { preparePostgres } from "../../scripts/find-postgres.js";
 
 /** Housekeeping of clients and of this benchmark, which no session causes. */
@@ -116,14 +116,4 @@ async function started(url, folder, command, args, options, isReady) {
       await setTimeout(50);
     }
   }
-}
-
-/** A port that was free a moment ago. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }

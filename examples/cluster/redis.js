@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { findRedis } from "../../scripts/find-redis.js";
+import { freePort } from "../../scripts/free-port.js";
 
 /** Starts the server. It may need a moment until it answers; clients wait for it. */
 export async function startRedis() {
@@ -38,14 +38,4 @@ export async function startRedis() {
       remove();
     },
   };
-}
-
-/** A port that was free a moment ago. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
