@@ -429,7 +429,8 @@ describe.each(rowsOf())("session.socket.io on $title", (row) => {
     expect(await failure(app, (await app.login()).cookie)).toBe(error);
   });
 
-  test("an event sent right on connect is not lost while the store is slow", async () => {
+  /** An app whose store answers when the test says so, and notes when `count` events have come, and were heard. */
+  async function startAsking(count: number) {
     const heard: unknown[] = [];
     const [all, arrived] = [signal(), signal()];
     const answers: (() => void)[] = [];
@@ -437,11 +438,16 @@ describe.each(rowsOf())("session.socket.io on $title", (row) => {
       passed: (store) => ({ load: (id: string, done: any) => answers.push(() => store.load(id, done)) }),
       onCall: ({ socket }) =>
         socket.on("hello", (value: unknown) => {
-          if (heard.push(value) === 3) all.give();
+          if (heard.push(value) === count) all.give();
         }),
-      setup: ({ io }) => watchArrivals(io, 3, arrived.give),
+      setup: ({ io }) => watchArrivals(io, count, arrived.give),
     });
     const { cookie } = await app.login();
+    return { all, answers, app, arrived, cookie, heard };
+  }
+
+  test("an event sent right on connect is not lost while the store is slow", async () => {
+    const { all, answers, app, arrived, cookie, heard } = await startAsking(3);
     const client = app.open(cookie);
     client.on("connect", () => {
       for (const value of [1, 2, 3]) client.emit("hello", value);
@@ -505,18 +511,7 @@ describe.each(rowsOf())("session.socket.io on $title", (row) => {
   // The client of 0.9 sends slowly, one event per polling request, and its server has no stack for a thousand at once.
   const modern = row.stack.version === "0.9" ? undefined : test;
   modern?.("while the store is asked 1,000 events wait; a client that sends more is disconnected", async () => {
-    const heard: unknown[] = [];
-    const [all, arrived] = [signal(), signal()];
-    const answers: (() => void)[] = [];
-    const app = await start({
-      passed: (store) => ({ load: (id: string, done: any) => answers.push(() => store.load(id, done)) }),
-      onCall: ({ socket }) =>
-        socket.on("hello", (value: unknown) => {
-          if (heard.push(value) === 1000) all.give();
-        }),
-      setup: ({ io }) => watchArrivals(io, 1000, arrived.give),
-    });
-    const { cookie } = await app.login();
+    const { all, answers, app, arrived, cookie, heard } = await startAsking(1000);
     const send = (count: number): ClientSocket => {
       const client = app.open(cookie);
       client.on("connect", () => void flood(client, count));

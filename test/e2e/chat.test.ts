@@ -6,7 +6,9 @@ import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { enterName, isSignedOut, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
+import { openContext } from "../support/client.js";
 import { freePort } from "../support/private-server.js";
 
 interface Demo {
@@ -36,14 +38,14 @@ afterEach(() => {
 
 describe("log in", () => {
   test("shows the form, without a reason, to whoever comes first", async () => {
-    const page = await openTab(await openBrowser());
+    const page = await openTab(await openContext(browser));
     await page.getByRole("heading", { name: "Join the chat" }).waitFor();
     expect(await page.locator("#reason").isVisible()).toBe(false);
     expect(await page.getByRole("textbox", { name: "Message" }).isVisible()).toBe(false);
   });
 
   test.each(["", "x", "<b>Ada</b>", "-".repeat(20)])("refuses the name %j, and makes no session", async (name) => {
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const page = await openTab(context);
     await page.getByLabel("Your name").fill(name);
     await page.getByRole("button", { name: "Join" }).click();
@@ -53,7 +55,7 @@ describe("log in", () => {
   });
 
   test("takes no name that the form would not send, and no form of another site", async () => {
-    const { request } = await openBrowser();
+    const { request } = await openContext(browser);
     const logInWith = (name: string, headers = {}) => request.post(`${demo.url}/login`, { form: { name }, headers });
     expect((await logInWith("x".repeat(21))).status()).toBe(400);
     expect((await request.post(`${demo.url}/login`, { data: { name: ["Ada"] } })).status()).toBe(400);
@@ -62,7 +64,7 @@ describe("log in", () => {
   });
 
   test("in one tab is a login in all: their sockets have one live session", async () => {
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const early = await openTab(context);
     await early.getByLabel("Your name").waitFor();
     const first = await logIn(context, "Ada");
@@ -76,7 +78,7 @@ describe("log in", () => {
   });
 
   test("lasts over a reload, with all that the session holds", async () => {
-    const page = await logIn(await openBrowser(), "Reloader");
+    const page = await logIn(await openContext(browser), "Reloader");
     await say(page, "said before");
     await page.getByRole("listitem").filter({ hasText: "said before" }).waitFor();
     await page.getByLabel("Message", { exact: true }).fill("half a sentence");
@@ -92,7 +94,7 @@ describe("log in", () => {
   });
 
   test("never tells the page its session id", async () => {
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const page = await openTab(context);
     const seen: string[] = [];
     page.on("websocket", (socket) => {
@@ -141,8 +143,8 @@ describe("one session", () => {
   });
 
   test("of another browser is another one", async () => {
-    const ada = await logIn(await openBrowser(), "Ada One");
-    const bob = await logIn(await openBrowser(), "Bob One");
+    const ada = await logIn(await openContext(browser), "Ada One");
+    const bob = await logIn(await openContext(browser), "Bob One");
     await ada.getByLabel("Message", { exact: true }).fill("for Ada's eyes");
     await shows(ada, "draft", "for Ada's eyes");
     await bob.getByLabel("Message", { exact: true }).fill("for Bob's eyes");
@@ -189,7 +191,7 @@ describe("a login over the socket", () => {
   });
 
   test("refuses a name that is none", async () => {
-    const page = await logIn(await openBrowser(), "Unchanged");
+    const page = await logIn(await openContext(browser), "Unchanged");
     await page.getByLabel("New name").fill("x");
     await page.getByRole("button", { name: "Change" }).click();
     await page.getByRole("alert").filter({ hasText: "A name has 2 to 20" }).waitFor();
@@ -199,8 +201,8 @@ describe("a login over the socket", () => {
 
 describe("messages", () => {
   test("reach the other browser, as text", async () => {
-    const ada = await logIn(await openBrowser(), "Ada Two");
-    const bob = await logIn(await openBrowser(), "Bob Two");
+    const ada = await logIn(await openContext(browser), "Ada Two");
+    const bob = await logIn(await openContext(browser), "Bob Two");
     const text = `<img src="x" onerror="document.title = 'broken into'"> hello`;
     await say(ada, text);
     await bob.getByRole("log").getByText(text, { exact: true }).waitFor();
@@ -212,8 +214,8 @@ describe("messages", () => {
 
   test("are counted as unread, once per session, until they are read in one tab", async () => {
     const { first, second } = await twoTabs("Counter");
-    const bob = await logIn(await openBrowser(), "Bob Three");
-    const eve = await logIn(await openBrowser(), "Eve Three");
+    const bob = await logIn(await openContext(browser), "Bob Three");
+    const eve = await logIn(await openContext(browser), "Eve Three");
     await Promise.all([say(bob, "one"), say(eve, "two")]);
     await say(bob, "three");
     for (const tab of [first, second]) {
@@ -229,7 +231,7 @@ describe("messages", () => {
   });
 
   test("that are empty or of another type are refused", async () => {
-    const page = await logIn(await openBrowser(), "Typist");
+    const page = await logIn(await openContext(browser), "Typist");
     const answers = await page.evaluate<unknown[]>(`(async () => {
       const ask = (...values) => new Promise((resolve) => socket.emit(...values, resolve));
       socket.emit("message"); // no answer wanted, none given
@@ -252,7 +254,7 @@ describe("messages", () => {
 describe("the end", () => {
   test("comes to all tabs when one logs out; a new login brings all back", async () => {
     const { context, first, second } = await twoTabs("Leaver");
-    const bob = await logIn(await openBrowser(), "Bob Four");
+    const bob = await logIn(await openContext(browser), "Bob Four");
     await second.getByRole("button", { name: "Log out", exact: true }).click();
     for (const tab of [first, second]) await isSignedOut(tab, "SESSION_DESTROYED");
     await shows(bob, "tabs", "1");
@@ -264,9 +266,9 @@ describe("the end", () => {
   });
 
   test("comes to every browser of a user who logs out everywhere, and to nobody else", async () => {
-    const desk = await logIn(await openBrowser(), "Everywhere");
-    const phone = await logIn(await openBrowser(), "Everywhere");
-    const bob = await logIn(await openBrowser(), "Bob Five");
+    const desk = await logIn(await openContext(browser), "Everywhere");
+    const phone = await logIn(await openContext(browser), "Everywhere");
+    const bob = await logIn(await openContext(browser), "Bob Five");
     await shows(desk, "tabs", "1");
     await desk.getByRole("button", { name: "Log out everywhere" }).click();
     for (const page of [desk, phone]) await isSignedOut(page, "SESSION_DESTROYED");
@@ -279,7 +281,7 @@ describe("the end", () => {
   test("is announced half a minute before, and put off by a button in one tab for all", async () => {
     const brief = await startDemo({ SESSION_MAX_AGE: "34" });
     onTestFinished(async () => void (await brief.stop()));
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const first = await openTab(context, brief.url);
     await enterName(first, "Stayer");
     const second = await openTab(context, brief.url);
@@ -291,7 +293,7 @@ describe("the end", () => {
   test("comes by itself to a session that nobody uses", async () => {
     const brief = await startDemo({ SESSION_MAX_AGE: "6" });
     onTestFinished(async () => void (await brief.stop()));
-    const page = await openTab(await openBrowser(), brief.url);
+    const page = await openTab(await openContext(browser), brief.url);
     await enterName(page, "Sleeper");
     await isSignedOut(page, "SESSION_EXPIRED");
   });
@@ -299,7 +301,7 @@ describe("the end", () => {
   test("is found out when the server comes back and knows nobody", async () => {
     const before = await startDemo({ PORT: `${await freePort()}` });
     onTestFinished(async () => void (await before.stop()));
-    const page = await openTab(await openBrowser(), before.url);
+    const page = await openTab(await openContext(browser), before.url);
     await enterName(page, "Survivor");
     expect(await before.stop()).toBe(0);
     await statusIs(page, "Reconnecting");
@@ -342,14 +344,6 @@ async function startDemo(env: Record<string, string> = {}): Promise<Demo> {
   };
 }
 
-/** A browser of its own: its own cookies. Closed at the end of the test. */
-async function openBrowser(): Promise<BrowserContext> {
-  const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
-  onTestFinished(() => context.close());
-  return context;
-}
-
 async function openTab(context: BrowserContext, url = demo.url): Promise<Page> {
   const page = await context.newPage();
   page.on("pageerror", (error) => faults.push(String(error)));
@@ -360,12 +354,6 @@ async function openTab(context: BrowserContext, url = demo.url): Promise<Page> {
   return page;
 }
 
-async function enterName(page: Page, name: string): Promise<void> {
-  await page.getByLabel("Your name").fill(name);
-  await page.getByRole("button", { name: "Join" }).click();
-  await page.getByRole("heading", { name: "Your session" }).waitFor();
-}
-
 async function logIn(context: BrowserContext, name: string): Promise<Page> {
   const page = await openTab(context);
   await enterName(page, name);
@@ -373,21 +361,11 @@ async function logIn(context: BrowserContext, name: string): Promise<Page> {
 }
 
 async function twoTabs(name: string): Promise<{ context: BrowserContext; first: Page; second: Page }> {
-  const context = await openBrowser();
+  const context = await openContext(browser);
   const first = await logIn(context, name);
   const second = await openTab(context);
   for (const tab of [first, second]) await shows(tab, "tabs", "2");
   return { context, first, second };
-}
-
-async function say(page: Page, text: string): Promise<void> {
-  await page.getByLabel("Message", { exact: true }).fill(text);
-  await page.getByLabel("Message", { exact: true }).press("Enter");
-}
-
-/** The session's field, as the page shows it. */
-async function shows(page: Page, field: "name" | "unread" | "tabs" | "draft", value: string): Promise<void> {
-  await expect.poll(() => page.locator(`#field-${field}`).textContent(), { timeout: 10_000 }).toBe(value);
 }
 
 async function statusIs(page: Page, text: "Live" | "Reconnecting"): Promise<void> {
@@ -403,10 +381,4 @@ async function boxHolds(page: Page, text: string): Promise<void> {
 async function overHttp(page: Page): Promise<unknown> {
   const { view } = (await (await page.request.get(`${demo.url}/session`)).json()) as { view: unknown };
   return view;
-}
-
-async function isSignedOut(page: Page, code: string): Promise<void> {
-  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
-  await expect.poll(() => page.locator("#reason-code").textContent()).toBe(code);
-  await page.locator("#chat").waitFor({ state: "hidden" });
 }

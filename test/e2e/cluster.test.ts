@@ -6,7 +6,9 @@ import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
+import { enterName, isSignedOut, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
+import { openContext, openPage } from "../support/client.js";
 
 interface Demo {
   readonly balancer: string;
@@ -36,12 +38,12 @@ const node = (number: 1 | 2): string => demo.nodes[number - 1]?.url as string;
 
 describe("one session on two nodes", () => {
   test("who logs in on one is logged in on the other, with the same data", async () => {
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const told: string[] = [];
     context.once("page", (page) => page.on("websocket", (socket) => socket.on("framereceived", note)));
     const note = ({ payload }: { payload: string | Buffer }): void => void told.push(String(payload));
     const first = await logIn(context, "Ada", node(1));
-    const second = await openTab(context, node(2));
+    const second = await openPage(context, node(2));
     await shows(first, "tabs", "1 on node 1");
     await shows(second, "tabs", "1 on node 2");
     await shows(second, "name", "Ada");
@@ -56,8 +58,8 @@ describe("one session on two nodes", () => {
   });
 
   test("messages cross, and are counted for who is on the other node", async () => {
-    const ada = await logIn(await openBrowser(), "Ada Two", node(1));
-    const bob = await logIn(await openBrowser(), "Bob", node(2));
+    const ada = await logIn(await openContext(browser), "Ada Two", node(1));
+    const bob = await logIn(await openContext(browser), "Bob", node(2));
     await ada.getByLabel("In the chat").getByTitle("Bob").waitFor();
     await say(ada, "from node 1");
     await reads(bob, "from node 1");
@@ -65,14 +67,14 @@ describe("one session on two nodes", () => {
     await say(bob, "from node 2");
     await reads(ada, "from node 2");
     await shows(bob, "unread", "0");
-    const late = await logIn(await openBrowser(), "Late", node(2));
+    const late = await logIn(await openContext(browser), "Late", node(2));
     await reads(late, "from node 1");
   });
 
   test("a new id on one brings the other's tabs back with the new cookie", async () => {
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const first = await logIn(context, "Renewer", node(1));
-    const second = await openTab(context, node(2));
+    const second = await openPage(context, node(2));
     await shows(second, "name", "Renewer");
     await first.getByRole("button", { name: "New session id" }).click();
     for (const tab of [first, second]) {
@@ -84,9 +86,9 @@ describe("one session on two nodes", () => {
   });
 
   test("a logout on one closes the other's tabs", async () => {
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const first = await logIn(context, "Leaver", node(1));
-    const second = await openTab(context, node(2));
+    const second = await openPage(context, node(2));
     await shows(second, "name", "Leaver");
     await first.getByRole("button", { name: "Log out", exact: true }).click();
     for (const tab of [first, second]) await isSignedOut(tab, "SESSION_DESTROYED");
@@ -94,9 +96,9 @@ describe("one session on two nodes", () => {
   });
 
   test("a logout everywhere reaches the user's browsers on both nodes, and nobody else's", async () => {
-    const desk = await logIn(await openBrowser(), "Everywhere", node(1));
-    const phone = await logIn(await openBrowser(), "Everywhere", node(2));
-    const bob = await logIn(await openBrowser(), "Bob Two", node(2));
+    const desk = await logIn(await openContext(browser), "Everywhere", node(1));
+    const phone = await logIn(await openContext(browser), "Everywhere", node(2));
+    const bob = await logIn(await openContext(browser), "Bob Two", node(2));
     await desk.getByRole("button", { name: "Log out everywhere" }).click();
     for (const page of [desk, phone]) await isSignedOut(page, "SESSION_DESTROYED");
     await say(bob, "still here");
@@ -108,7 +110,7 @@ describe("the balancer", () => {
   test("brings the tabs of a node that is killed to the other, logged in as before", async () => {
     const own = await startDemo();
     onTestFinished(async () => expect(await own.stop()).toBe(0));
-    const context = await openBrowser();
+    const context = await openContext(browser);
     const page = await logIn(context, "Survivor", own.balancer);
     const killed = (await page.locator("#field-tabs").textContent())?.endsWith("1") ? 0 : 1;
     await page.getByLabel("Message", { exact: true }).fill("before the crash");
@@ -140,7 +142,7 @@ describe("Ctrl-C", () => {
     const own = await startDemo();
     const processes = own.processes();
     expect(processes).toEqual(expect.arrayContaining(own.nodes.map(({ pid }) => pid)));
-    await logIn(await openBrowser(), "Interrupted", own.balancer);
+    await logIn(await openContext(browser), "Interrupted", own.balancer);
     expect(await own.stop()).toBe(0);
     for (const pid of processes) expect(() => process.kill(pid, 0), `process ${pid}`).toThrow("ESRCH");
     await expect(fetch(own.balancer)).rejects.toThrow();
@@ -185,43 +187,12 @@ async function startDemo(): Promise<Demo> {
   };
 }
 
-/** A browser of its own: its own cookies. Closed at the end of the test. */
-async function openBrowser(): Promise<BrowserContext> {
-  const context = await browser.newContext();
-  context.setDefaultTimeout(10_000);
-  onTestFinished(() => context.close());
-  return context;
-}
-
-async function openTab(context: BrowserContext, url: string): Promise<Page> {
-  const page = await context.newPage();
-  await page.goto(url);
-  return page;
-}
-
 async function logIn(context: BrowserContext, name: string, url: string): Promise<Page> {
-  const page = await openTab(context, url);
-  await page.getByLabel("Your name").fill(name);
-  await page.getByRole("button", { name: "Join" }).click();
-  await page.getByRole("heading", { name: "Your session" }).waitFor();
+  const page = await openPage(context, url);
+  await enterName(page, name);
   return page;
-}
-
-async function say(page: Page, text: string): Promise<void> {
-  await page.getByLabel("Message", { exact: true }).fill(text);
-  await page.getByLabel("Message", { exact: true }).press("Enter");
 }
 
 async function reads(page: Page, text: string): Promise<void> {
   await page.getByRole("log").getByText(text, { exact: true }).waitFor();
-}
-
-/** The session's field, as the page shows it. */
-async function shows(page: Page, field: "name" | "unread" | "tabs" | "draft", value: string): Promise<void> {
-  await expect.poll(() => page.locator(`#field-${field}`).textContent(), { timeout: 10_000 }).toBe(value);
-}
-
-async function isSignedOut(page: Page, code: string): Promise<void> {
-  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
-  await expect.poll(() => page.locator("#reason-code").textContent()).toBe(code);
 }

@@ -1,10 +1,10 @@
 // A real Chromium for end-to-end tests: the one inside @sparticuz/chromium, else one from the PATH.
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
+import { manifest } from "./project.js";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -33,10 +33,12 @@ export async function launchChromium(more: readonly string[] = []): Promise<Brow
   );
 }
 
-/** Unpacks the package once for all: aside, so that no other process meets a part of it. */
+/** Unpacks the package once for all its users: aside, so that no other process meets a part of it. */
 async function unpacked(): Promise<string> {
-  const folder = join(tmpdir(), "socket-session-chromium-147");
+  const cache = join(import.meta.dirname, "../../.cache");
+  const folder = join(cache, `chromium-${manifest.devDependencies["@sparticuz/chromium"]}`);
   if (existsSync(folder)) return join(folder, "chromium");
+  mkdirSync(cache, { recursive: true });
   const temp = mkdtempSync(`${folder}-`);
   try {
     const unpack = `import packaged from "${import.meta.resolve("@sparticuz/chromium")}"; await packaged.executablePath();`;

@@ -2,7 +2,7 @@
 // a free port, closed at the end of the test.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo, Socket as NetSocket } from "node:net";
 import { runInThisContext } from "node:vm";
@@ -10,6 +10,7 @@ import { onTestFinished } from "vitest";
 import WebSocket from "ws";
 import eioSession, { type EioSession, type EioSessionOptions } from "../../../src/compat/engine.io-session.js";
 import { Browser, type Transport } from "../../support/browser.js";
+import { fieldsOf, makeRoutes } from "./routes.js";
 
 const today = createRequire(import.meta.url);
 const old = createRequire(new URL("../../stacks/package.json", import.meta.url));
@@ -111,7 +112,7 @@ export async function startEngine(stack: EngineStack, options: EngineOptions = {
   const store = options.store ?? new session.MemoryStore();
   const app = stack.app();
   app.use(session({ store, key, name: key, secret, resave: false, saveUninitialized: false, ...options.session }));
-  app.use(routes);
+  app.use(makeRoutes((found) => ({ id: found.id, ...fieldsOf(found) })));
   const http = createServer(app);
   const server = stack.engine().attach(http, { cookie: false, ...options.engine });
   const plugin = eioSession({ cookieParser: stack.cookieParser(), store, key, secret, ...options.plugin });
@@ -230,30 +231,4 @@ export async function roundTrip({ client, socket }: Pick<Meeting, "client" | "so
   const echo = new Promise((resolve) => client.once("message", resolve));
   client.send("echo");
   await echo;
-}
-
-/** Answers in the plainest way, so that it runs on every framework. */
-function routes(request: IncomingMessage & { session?: any }, response: ServerResponse, next: () => void): void {
-  const { session } = request;
-  const answer = (value: unknown): void => {
-    response.setHeader("Content-Type", "application/json");
-    response.end(JSON.stringify(value));
-  };
-  switch (`${request.method} ${request.url}`) {
-    case "POST /set": {
-      let text = "";
-      request.setEncoding("utf8");
-      request.on("data", (chunk: string) => (text += chunk));
-      request.on("end", () => answer(Object.assign(session, JSON.parse(text)) && {}));
-      return;
-    }
-    case "POST /logout":
-      return session.destroy(() => answer({}));
-    case "GET /session": {
-      const { cookie: _, ...fields } = session;
-      return answer({ id: session.id, ...fields });
-    }
-    default:
-      next();
-  }
 }

@@ -21,6 +21,7 @@ import type { AddressInfo, Socket as NetSocket } from "node:net";
 import { onTestFinished } from "vitest";
 import { Browser, type Transport } from "../../support/browser.js";
 import { connect09 } from "./client-0.9.js";
+import { fieldsOf, makeRoutes } from "./routes.js";
 
 const today = createRequire(import.meta.url);
 const old = createRequire(new URL("../../stacks/package.json", import.meta.url));
@@ -197,7 +198,7 @@ export async function startStack(kind: StackKind, options: StackOptions = {}): P
   // Connect 1.9's session wants a parser before it, the others bear one.
   app.use(makeCookieParser(secret));
   app.use(session);
-  app.use(routes);
+  app.use(makeRoutes(fieldsOf));
   const given = typeof options.io === "function" ? options.io({ store, cookieParser, session }) : options.io;
   const io = createIo(kind.version, http, given);
   const browsers: Browser[] = [];
@@ -323,35 +324,4 @@ function serverSockets(version: Version, io: any, namespace: string): any[] {
   if (version === "0.9") return (namespace === "/" ? io.sockets : io.of(namespace)).clients();
   const { sockets } = io.of(namespace);
   return sockets instanceof Map ? [...sockets.values()] : Object.values(sockets);
-}
-
-/** Answers in the plainest way, so that it runs on every framework. */
-function routes(request: IncomingMessage & { session?: any }, response: ServerResponse, next: () => void): void {
-  const { session } = request;
-  const answer = (value: unknown): void => {
-    response.setHeader("Content-Type", "application/json");
-    response.end(JSON.stringify(value));
-  };
-  switch (`${request.method} ${request.url}`) {
-    case "POST /set": {
-      let text = "";
-      request.setEncoding("utf8");
-      request.on("data", (chunk: string) => (text += chunk));
-      request.on("end", () => {
-        Object.assign(session, JSON.parse(text || "{}"));
-        answer({});
-      });
-      return;
-    }
-    case "POST /logout":
-      return session.destroy(() => answer({}));
-    case "GET /session": {
-      const { cookie: _, ...fields } = session;
-      return answer(fields);
-    }
-    case "GET /id":
-      return answer(session.id);
-    default:
-      next();
-  }
 }
