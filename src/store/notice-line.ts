@@ -9,9 +9,10 @@ const debug = createDebug("socket-session:notices");
 
 /** An open connection of a {@link NoticeLine}. */
 export interface NoticeConnection {
-  /** Resolves when notices with these names are heard. */
+  /** Resolves when the other side has confirmed it: notices with these names are heard. */
   subscribe(names: readonly string[]): Promise<void>;
-  unsubscribe(name: string): void;
+  /** Resolves when the other side has confirmed it. */
+  unsubscribe(name: string): Promise<void>;
   /** Resolves while the other side answers. */
   ping(): Promise<unknown>;
   close(): void;
@@ -91,9 +92,12 @@ export class NoticeLine implements Notices {
   #listener: NoticeListener | undefined;
   /** The sessions that are watched, by the names that their notices have. */
   readonly #watched = new Map<string, string>();
-  /** Those of them whose subscription is under way. */
-  readonly #subscribing = new Map<string, Promise<void>>();
   #connection: NoticeConnection | undefined;
+  /**
+   * Names for which a command is under way on this connection, one at a time: a client or a server that is asked for
+   * both at once may keep either. Any other name is heard where it is watched, and nowhere else.
+   */
+  #changing = new Map<string, Promise<void>>();
   /** Settles with the attempt to open the connection that is under way. */
   #opening: Promise<void> | undefined;
   #failures = 0;
@@ -127,23 +131,35 @@ export class NoticeLine implements Notices {
     }
     // What is watched when the connection opens is subscribed then. Between two attempts nobody waits.
     if (!this.#connection) return this.#opening;
-    if (isNew) this.#subscribing.set(name, this.#subscribe(this.#connection, name));
-    return this.#subscribing.get(name);
-  }
-
-  async #subscribe(connection: NoticeConnection, name: string): Promise<void> {
-    try {
-      await within(this.#times.opening, connection.subscribe([name]));
-    } catch (error) {
-      this.#lost(connection, error);
-    } finally {
-      this.#subscribing.delete(name);
-    }
+    if (isNew) this.#change(this.#connection, name);
+    return this.#changing.get(name);
   }
 
   unwatch(id: string): void {
     const name = this.#nameOf(id);
-    if (this.#watched.delete(name)) this.#connection?.unsubscribe(name);
+    if (this.#watched.delete(name) && this.#connection) this.#change(this.#connection, name);
+  }
+
+  /** The name is watched from now on, or is not any more. */
+  #change(connection: NoticeConnection, name: string): void {
+    // What is under way goes on until the other side has confirmed what is wanted then.
+    if (!this.#changing.has(name)) this.#changing.set(name, this.#bring(connection, name, this.#changing));
+  }
+
+  async #bring(connection: NoticeConnection, name: string, changing: Map<string, Promise<void>>): Promise<void> {
+    let isHeard = !this.#watched.has(name);
+    try {
+      while (this.#connection === connection && this.#watched.has(name) !== isHeard) {
+        const command = isHeard ? connection.unsubscribe(name) : connection.subscribe([name]);
+        await within(this.#times.opening, command);
+        isHeard = !isHeard;
+      }
+    } catch (error) {
+      // Whether it is heard is not known.
+      this.#lost(connection, error);
+    } finally {
+      changing.delete(name);
+    }
   }
 
   close(): void {
@@ -157,10 +173,12 @@ export class NoticeLine implements Notices {
   }
 
   #connect(): Promise<void> {
-    this.#opening = this.#tryToConnect().finally(() => {
-      this.#opening = undefined;
+    const opening = this.#tryToConnect().finally(() => {
+      // Closed and opened again meanwhile, there is another.
+      if (this.#opening === opening) this.#opening = undefined;
     });
-    return this.#opening;
+    this.#opening = opening;
+    return opening;
   }
 
   async #tryToConnect(): Promise<void> {
@@ -187,7 +205,9 @@ export class NoticeLine implements Notices {
       if (isLost) throw new Error("the connection was lost while it was opened");
       // Closed meanwhile, and perhaps opened again.
       if (!this.#isOpen || this.#connection) return opened.close();
-      for (const name of subscribed) if (!this.#watched.has(name)) opened.unsubscribe(name);
+      this.#connection = opened;
+      this.#changing = new Map();
+      for (const name of subscribed) if (!this.#watched.has(name)) this.#change(opened, name);
     } catch (error) {
       debug("cannot hear notices: %s", error);
       opening.then((late) => late.close()).catch(() => undefined);
@@ -195,7 +215,6 @@ export class NoticeLine implements Notices {
       this.#connectLater();
       return;
     }
-    this.#connection = opened;
     this.#failures = 0;
     this.#beat(opened);
     this.#listener?.hearing(true);
@@ -212,7 +231,8 @@ export class NoticeLine implements Notices {
   }
 
   #connectLater(): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#connection) return;
+    clearTimeout(this.#timer);
     const { shortestPause, longestPause } = this.#times;
     const pause = Math.min(shortestPause * 2 ** Math.min(this.#failures, 16), longestPause);
     // Half fixed, half random: nodes that lost their connections together do not come back together.

@@ -59,7 +59,7 @@ export async function openPostgresNotices(
   return {
     // All sessions of the table are heard of; the line knows which are watched.
     subscribe: () => Promise.resolve(),
-    unsubscribe: () => undefined,
+    unsubscribe: () => Promise.resolve(),
     ping: async () => {
       // Whoever ends the pool waits for this connection.
       if ((pool as { ending?: boolean }).ending) throw new Error("the pool is ending");

@@ -16,7 +16,7 @@ async function openSingle(client: RedisClient, events: NoticeEvents): Promise<No
   const listener: Listener = (message, channel) => events.message(channel, message);
   return {
     subscribe: (names) => subscriber.subscribe([...names], listener),
-    unsubscribe: (name) => void subscriber.unsubscribe([name], listener).catch(ignore),
+    unsubscribe: (name) => subscriber.unsubscribe([name], listener),
     ping: () => subscriber.ping(),
     close: () => subscriber.destroy(),
   };
@@ -29,6 +29,8 @@ class ClusterNotices implements NoticeConnection {
   readonly #listener: Listener;
   /** By the address of the master. */
   readonly #subscribers = new Map<string, Promise<Subscriber>>();
+  /** Where the slots are whose notices are heard: the address of the master. */
+  readonly #places = new Map<number, string>();
 
   constructor(cluster: RedisClusterClient, events: NoticeEvents) {
     this.#cluster = cluster;
@@ -41,13 +43,15 @@ class ClusterNotices implements NoticeConnection {
     await Promise.all(names.map((name) => this.#subscribe(name)));
   }
 
-  unsubscribe(name: string): void {
-    void this.#subscriberOf(name)
-      .then((subscriber) => subscriber.sUnsubscribe([name], this.#listener))
-      .catch(ignore);
+  async unsubscribe(name: string): Promise<void> {
+    await (await this.#subscriberOf(name)).sUnsubscribe([name], this.#listener);
   }
 
   async ping(): Promise<void> {
+    // The client tells of a slot that moves, but not while it waits for an answer: then it takes that for the answer.
+    for (const [slot, address] of this.#places) {
+      if (this.#cluster.slots[slot]?.master.address !== address) throw new Error("a slot has moved");
+    }
     await Promise.all([...this.#subscribers.values()].map(async (subscriber) => (await subscriber).ping()));
   }
 
@@ -66,8 +70,12 @@ class ClusterNotices implements NoticeConnection {
   }
 
   #subscriberOf(name: string): Promise<Subscriber> {
-    const master = this.#cluster.slots[slotOf(name)]?.master;
+    const slot = slotOf(name);
+    const master = this.#cluster.slots[slot]?.master;
     if (!master) return Promise.reject(new Error("the cluster has no master for this slot"));
+    const place = this.#places.get(slot);
+    if (place !== undefined && place !== master.address) return Promise.reject(new Error("a slot has moved"));
+    this.#places.set(slot, master.address);
     let subscriber = this.#subscribers.get(master.address);
     if (!subscriber) {
       subscriber = this.#cluster.nodeClient(master as never).then((client) => connect(client, this.#events));

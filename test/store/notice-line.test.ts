@@ -28,7 +28,7 @@ class Server {
         await this.#answer();
         for (const name of names) connection.names.add(name);
       },
-      unsubscribe: (name) => void connection.names.delete(name),
+      unsubscribe: async (name) => void connection.names.delete(name),
       ping: () => this.#answer(),
       close: () => void this.open.splice(this.open.indexOf(connection), this.open.includes(connection) ? 1 : 0),
     };

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { RedisStore } from "connect-redis";
 import { createClient, createClientPool } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { slotOf } from "../../src/store/redis-channels.js";
+import { channelName, slotOf } from "../../src/store/redis-channels.js";
+import { openRedisNotices } from "../../src/store/redis-notices.js";
 import { redisStore } from "../../src/store/redis.js";
 import { storeContract } from "../contract/store.js";
 import {
@@ -168,5 +169,21 @@ describe("a cluster", () => {
     await expect.poll(() => store.isHearing, { timeout: 10_000 }).toBe(true);
     await other.end(id, "SESSION_DESTROYED");
     await expect.poll(() => seen).toContainEqual({ kind: "ended", id, code: "SESSION_DESTROYED" });
+  });
+
+  test("a slot that moved without a word is noticed by the next question, once the client knows of it", async () => {
+    const client = await redisClusterClient(cluster.ports);
+    const name = channelName(ownPrefix(), true);
+    const connection = await openRedisNotices(client, { message: () => undefined, lost: () => undefined });
+    onTestFinished(() => connection.close());
+    await connection.subscribe([name]);
+    await connection.ping();
+    const slot = slotOf(name);
+    const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
+    const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
+    const master = await nodes[to]?.clusterMyId();
+    for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(master)]);
+    await client.get(name);
+    await expect(connection.ping()).rejects.toThrow("moved");
   });
 });
