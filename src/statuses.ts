@@ -15,8 +15,11 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
 };
 
 /**
- * The close code of an open WebSocket: private codes that look like their HTTP statuses, and 1013, "try again later"
- * (https://www.iana.org/assignments/websocket/websocket.xml#close-code-number).
+ * The close code of an open WebSocket. Clients of graphql-ws, tRPC and partysocket act on close codes: each of these
+ * means the same there, or nothing. 4401 is their "unauthorized", which is final. 1008 ("policy violation") is final,
+ * and 1013 ("try again later") is not (https://www.iana.org/assignments/websocket/websocket.xml#close-code-number).
+ * 4205 is private to this library; it is named after HTTP's 205, "reset content".
+ * The browser's half knows those that are final: `shouldRetry()`.
  */
 export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   SESSION_MISSING: 4401,
@@ -24,8 +27,8 @@ export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   SESSION_UNKNOWN: 4401,
   SESSION_DESTROYED: 4401,
   SESSION_EXPIRED: 4401,
-  SESSION_ROTATED: 4409,
+  SESSION_ROTATED: 4205,
   STORE_UNAVAILABLE: 1013,
-  ORIGIN_REFUSED: 4403,
+  ORIGIN_REFUSED: 1008,
   TICKET_INVALID: 4401,
 };

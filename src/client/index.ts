@@ -11,6 +11,7 @@ import { type Message, openTabs } from "./tabs.js";
 
 export type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
 export type { ClientCode, ClientSocket } from "./protocol.js";
+export { shouldRetry } from "./should-retry.js";
 
 /**
  * Gives a page its session. Call it right after `io()`, before the socket connects.

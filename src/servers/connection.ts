@@ -91,10 +91,16 @@ export abstract class SessionConnection<Receiver> implements Connection {
     this.#waiting = undefined;
   }
 
-  /** Puts the close of a connection behind the messages that wait; false where none does. */
+  /** Puts what closes a connection, or tells of its close, behind the messages that wait; false where none does. */
   defer(goodbye: () => void): boolean {
     if (!this.#waiting) return false;
-    this.#goodbye ??= goodbye;
+    const before = this.#goodbye;
+    this.#goodbye = before
+      ? () => {
+          safely(before);
+          goodbye();
+        }
+      : goodbye;
     return true;
   }
 

@@ -9,7 +9,7 @@ import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
 import { closeCodeOf, statusOf } from "../statuses.js";
 
 interface WebSocket extends EmittingSocket {
-  close(code: number, reason: string): void;
+  close(code?: number, reason?: string | Buffer): void;
   readonly isPaused: boolean;
   pause(): void;
   resume(): void;
@@ -119,8 +119,8 @@ function refuse(code: ErrorCode, answer: Answer): void {
 }
 
 class WebSocketConnection extends SocketConnection<WebSocket> {
-  /** While we have paused the socket: its own methods, and whether the application wants it paused, too. */
-  #held: { readonly pause: () => void; readonly resume: () => void; isPaused: boolean } | undefined;
+  /** The socket's own methods, while messages wait; and whether the application wants it paused, too. */
+  #held: (Pick<WebSocket, "pause" | "resume" | "close"> & { isPaused: boolean }) | undefined;
 
   /** Gives a socket its session. */
   open(socket: WebSocket, request: IncomingMessage): void {
@@ -135,11 +135,17 @@ class WebSocketConnection extends SocketConnection<WebSocket> {
 
   protected override pause(): void {
     const { socket } = this;
+    if (!socket || this.#held) return;
+    const { pause, resume, close, isPaused } = socket;
+    const held = (this.#held = { pause, resume, close, isPaused });
+    // A client may send and close at once. Its message waits here, and ws would close before the handler can reply.
+    const closeLater = (...why: Parameters<WebSocket["close"]>): void => {
+      if (!this.defer(() => close.apply(socket, why))) close.apply(socket, why);
+    };
+    Object.assign(socket, { close: closeLater });
     // Before 8.3 a socket cannot be paused.
-    if (!socket?.pause || this.#held) return;
-    const { pause, resume, isPaused } = socket;
-    const held = (this.#held = { pause, resume, isPaused });
-    socket.pause();
+    if (!pause) return;
+    pause.call(socket);
     // What the application asks for meanwhile counts when we let go.
     Object.assign(socket, { pause: () => (held.isPaused = true), resume: () => (held.isPaused = false) });
   }
@@ -149,6 +155,8 @@ class WebSocketConnection extends SocketConnection<WebSocket> {
     const held = this.#held;
     if (!socket || !held) return;
     this.#held = undefined;
+    socket.close = held.close;
+    if (!held.pause) return;
     Object.assign(socket, { pause: held.pause, resume: held.resume });
     if (!held.isPaused) socket.resume();
   }

@@ -106,7 +106,7 @@ test("an end is a close code, and the code as reason", async () => {
   const moved = await login();
   const rotated = ended(await connect(moved));
   await moved.post("/rotate");
-  expect(await rotated).toEqual([4409, "SESSION_ROTATED"]);
+  expect(await rotated).toEqual([4205, "SESSION_ROTATED"]);
 
   const socket = await connect(await login());
   const unavailable = ended(socket);
@@ -205,6 +205,45 @@ test("messages wait in order while a session is checked, and binary ones stay bi
   for (let at = 0; at < 5; at++) socket.send(at % 2 === 0 ? String(at) : Buffer.from(String(at)));
   await expect.poll(() => got.length).toBe(5);
   expect(got).toEqual([0, 1, 2, 3, 4].map((at) => [String(at), at % 2 === 1]));
+});
+
+test("a client that sends and closes at once gets the reply, though the session has to be read first", async () => {
+  const line = new LineStore();
+  const { login, wss } = await start({ sessions: { store: liveStore(line), lease: 1 } });
+  const closes: number[] = [];
+  wss.on("connection", (socket) => socket.on("close", (code) => closes.push(code)));
+  for (const count of [1, 3]) {
+    const socket = await connect(await login());
+    const replies: string[] = [];
+    socket.on("message", (reply) => replies.push((reply as Buffer).toString()));
+    line.latency = 30;
+    for (let at = 0; at < count; at++) socket.send("user");
+    socket.close(4321);
+    expect(await ended(socket)).toEqual([4321, ""]);
+    expect(replies).toEqual(Array.from({ length: count }, () => "ada"));
+  }
+  await expect.poll(() => closes).toEqual([4321, 4321]);
+});
+
+test("a client that sends, closes and is cut off leaves no socket behind", async () => {
+  const line = new LineStore();
+  const { login, wss, sessions } = await start({ sessions: { store: liveStore(line), lease: 1 } });
+  const heard: string[] = [];
+  wss.on("connection", (socket) => {
+    socket.on("message", () => heard.push("message"));
+    socket.on("close", () => heard.push("close"));
+  });
+  const socket = await connect(await login());
+  const asked = line.asked.get;
+  line.state = "waits";
+  socket.send("user");
+  socket.close();
+  await expect.poll(() => line.asked.get).toBeGreaterThan(asked);
+  socket.terminate();
+  line.answerAll();
+  await expect.poll(() => heard).toEqual(["message", "close"]);
+  expect(wss.clients.size).toBe(0);
+  await expect.poll(() => sessions.size).toBe(0);
 });
 
 test("what comes after the server has closed the socket reaches no handler", async () => {
