@@ -146,9 +146,10 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     retry: false,
   },
   DATA_INVALID: {
-    what: "The session holds a value that cannot be stored as JSON.",
-    cause: "A cycle, a BigInt, or an object whose toJSON throws.",
-    fix: "Store plain JSON values; remove the value that the cause names. The other changes wait until then.",
+    what: "The session was given a value that it cannot keep.",
+    cause:
+      "A cycle, a BigInt, an object whose toJSON throws, or a field with the name of a method. Clients may send such values.",
+    fix: "Store plain JSON values under names of your own, and check what clients send. Remove the value: the other changes wait until then.",
     retry: false,
   },
   UPDATE_ASYNC: {

@@ -13,6 +13,7 @@ import { Tickets, withoutSecret } from "./handshake/ticket.js";
 import { createEmpty, createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
 import { AnonymousSession } from "./live/anonymous.js";
+import { changeSafely } from "./live/draft-object.js";
 import { ActiveSession, type LiveSession } from "./live/live-session.js";
 import { Registry } from "./live/registry.js";
 import { operations } from "./live/session-object.js";
@@ -353,7 +354,8 @@ export class Sessions<View = unknown> {
     const id = this.#requireId(target);
     const held = heldSession(target);
     // A request's own session object is updated with it.
-    return held ? this.store.updateObject(id, held, change) : this.store.update(id, change);
+    const onDraft = (data: SessionData): T => changeSafely(data, change, (error) => this.#fail(error));
+    return held ? this.store.updateObject(id, held, onDraft) : this.store.update(id, onDraft);
   }
 
   /**

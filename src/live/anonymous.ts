@@ -28,6 +28,10 @@ export class AnonymousSession extends Tracked implements SessionOperations {
     throw new SessionError("SESSION_MISSING");
   }
 
+  protected accepts(): boolean {
+    return false;
+  }
+
   protected changed(): void {}
 
   protected escaped(): void {}

@@ -4,7 +4,7 @@ import { type EndCode, endCodeOf, SessionError } from "../errors.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { inflate, mergeInto, parse, stringify, strip } from "../store/record.js";
-import { createRoot, withoutMethods } from "./session-object.js";
+import { createRoot, refusalOf, withoutMethods } from "./session-object.js";
 import { Tracked } from "./tracked.js";
 
 /** What saving needs of a registry. */
@@ -172,6 +172,12 @@ export abstract class Saved extends Tracked {
     if (!this.ended) return true;
     this.context.failed(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
     return false;
+  }
+
+  protected accepts(field: string, value: unknown): boolean {
+    const refusal = refusalOf(field, value);
+    if (refusal) this.context.failed(refusal);
+    return refusal === undefined;
   }
 
   protected changed(): void {

@@ -4,6 +4,8 @@ import { inspect } from "node:util";
 import type session from "express-session";
 import { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
+import { isPlainObject } from "../store/merge.js";
+import { quotedField } from "../store/record.js";
 import { type Tracked, trackerOf } from "./tracked.js";
 
 /** Called when an operation is done, with its error if there was one. */
@@ -69,6 +71,21 @@ export function withoutMethods<T extends object>(fields: T): T {
   return fields;
 }
 
+/**
+ * Why a field of a session cannot be set; undefined where it can. Names may be a client's: a method must stay what it
+ * is, and without a cookie of express-session's the session would never expire.
+ */
+export function refusalOf(field: string, value: unknown): SessionError | undefined {
+  const isCookieLost = field === "cookie" && value !== undefined && value !== null && !isCookie(value);
+  if (!(field in prototype) && !isCookieLost) return undefined;
+  const why = isCookieLost ? "the value is no Cookie" : "all sessions have a method or property of that name";
+  return new SessionError("DATA_INVALID", { detail: `The field ${quotedField(field)} was not set: ${why}.` });
+}
+
+function isCookie(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !isPlainObject(value) && "originalMaxAge" in value;
+}
+
 /** What stands behind a session object: a live session, or nothing for an anonymous one. */
 export interface SessionOperations {
   readonly id: string | undefined;
@@ -103,8 +120,6 @@ export function operations(face: object): SessionOperations | undefined {
 
 function method(run: (behind: SessionOperations, face: object) => Promise<void>): PropertyDescriptor {
   return {
-    configurable: true,
-    writable: true,
     value(this: object, callback?: SessionCallback): unknown {
       const result = run(operations(this) as SessionOperations, this);
       if (typeof callback !== "function") {
@@ -123,7 +138,6 @@ function method(run: (behind: SessionOperations, face: object) => Promise<void>)
 
 const prototype = Object.create(Object.prototype, {
   id: {
-    configurable: true,
     get(this: object): string | undefined {
       return operations(this)?.id;
     },
@@ -137,8 +151,6 @@ const prototype = Object.create(Object.prototype, {
     return (face as Regenerable)[regenerateKey]?.() ?? Promise.reject(new SessionError("REGENERATE_NEEDS_HTTP"));
   }),
   resetMaxAge: {
-    configurable: true,
-    writable: true,
     value(this: SocketSession): SocketSession {
       const { cookie } = this;
       if (cookie.originalMaxAge !== null) cookie.maxAge = cookie.originalMaxAge;
@@ -152,6 +164,7 @@ const prototype = Object.create(Object.prototype, {
     },
   },
 }) as object;
+Object.freeze(prototype);
 
 /** A constructor, because what it makes is smaller than what Object.create() makes. */
 function Root(this: { cookie: unknown }): void {

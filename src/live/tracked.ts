@@ -1,5 +1,6 @@
 // Notices changes of session data, at any depth, by proxies. Knows nothing of stores.
 import { isPlainObject } from "../store/merge.js";
+import { harmless, harmlessDate } from "./harmless.js";
 
 // Answered by the proxies themselves: a map from proxy to object would cost each session more than its proxy does.
 const rawKey = Symbol("raw");
@@ -11,11 +12,22 @@ interface TrackedObject {
 }
 
 /** The object behind a tracked one; anything else as it is. */
-function rawOf(value: unknown): unknown {
+export function rawOf(value: unknown): unknown {
   return typeof value === "object" && value !== null ? ((value as TrackedObject)[rawKey] ?? value) : value;
 }
 
-const searches = new Set<unknown>(["includes", "indexOf", "lastIndexOf"]);
+type Search = (this: unknown, wanted: unknown, ...rest: unknown[]) => unknown;
+
+/** What was put in is found again, although it is read as a tracked object. */
+const searches = new Map<unknown, Search>(
+  (["includes", "indexOf", "lastIndexOf"] as const).map((name) => {
+    const search = Array.prototype[name] as Search;
+    const searchRaw: Search = function (wanted, ...rest) {
+      return Reflect.apply(search, rawOf(this), [rawOf(wanted), ...rest]);
+    };
+    return [search, searchRaw];
+  }),
+);
 
 /** Who tracks an object; undefined for any other object. */
 export function trackerOf(value: object): Tracked | undefined {
@@ -37,6 +49,8 @@ export abstract class Tracked implements ProxyHandler<object> {
   protected abstract fill(): void;
   /** Called before a change; false leaves the data as it is. */
   protected abstract allowsChange(): boolean;
+  /** Called before a field of the root is set; false leaves it as it is, which was reported then. */
+  protected abstract accepts(field: string, value: unknown): boolean;
   /** Called after a change. */
   protected abstract changed(): void;
   /** Called when an object was put in that the application still holds itself: `const cart = (session.cart ??= [])`. */
@@ -56,11 +70,9 @@ export abstract class Tracked implements ProxyHandler<object> {
     if (key === "__proto__") return undefined;
     this.#look(target);
     const value: unknown = Reflect.get(target, key, receiver);
-    if (typeof value === "function" && searches.has(key) && Array.isArray(target)) {
-      // What was put in is found again, although it is read as a tracked object.
-      return (wanted: unknown, ...rest: unknown[]) => Reflect.apply(value, target, [rawOf(wanted), ...rest]) as unknown;
-    }
-    if (typeof value !== "object" || value === null || !isTracked(value)) return value;
+    if (typeof value === "function") return inherited(target, key, value as () => unknown);
+    if (typeof value !== "object" || value === null) return value;
+    if (!isTracked(value)) return value instanceof Date ? harmlessDate(value) : value;
     this.#proxies ??= new WeakMap();
     let proxy = this.#proxies.get(value);
     if (!proxy) this.#proxies.set(value, (proxy = this.track(value)));
@@ -69,7 +81,7 @@ export abstract class Tracked implements ProxyHandler<object> {
 
   set(target: object, key: string | symbol, value: unknown): boolean {
     this.#look(target);
-    if (key === "__proto__" || !this.allowsChange()) return true;
+    if (!this.allowsChange() || this.#refuses(target, key, value)) return true;
     const raw = this.#adopt(value);
     if (Object.hasOwn(target, key) && Object.is((target as Record<PropertyKey, unknown>)[key], raw)) return true;
     const isSet = Reflect.set(target, key, raw);
@@ -80,7 +92,7 @@ export abstract class Tracked implements ProxyHandler<object> {
 
   defineProperty(target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
     this.#look(target);
-    if (!this.allowsChange()) return true;
+    if (!this.allowsChange() || this.#refuses(target, key, descriptor.value)) return true;
     const plain = "value" in descriptor ? { value: this.#adopt(descriptor.value) } : {};
     const isDefined = Reflect.defineProperty(target, key, { ...descriptor, ...plain, configurable: true });
     if (isDefined) this.changed();
@@ -135,9 +147,21 @@ export abstract class Tracked implements ProxyHandler<object> {
     return own;
   }
 
+  /** Whether a name is none for data: that of a method or of what all objects have at the root, `__proto__` anywhere. */
+  #refuses(target: object, key: string | symbol, value: unknown): boolean {
+    if (typeof key === "symbol" || (target !== this.root && key !== "__proto__")) return false;
+    return !this.accepts(key, value);
+  }
+
   #look(target: object): void {
     if (target === this.root) this.fill();
   }
+}
+
+/** A function that was read: a field's own as it is, what all share so that nothing can be written to it. */
+function inherited(target: object, key: string | symbol, value: () => unknown): unknown {
+  if (typeof key === "symbol" || Object.hasOwn(target, key)) return value;
+  return key === "constructor" ? undefined : harmless(searches.get(value) ?? value);
 }
 
 /** Plain data and the cookie are tracked; dates, maps and other class instances are given as they are. */

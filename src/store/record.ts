@@ -41,6 +41,11 @@ export function stringify(data: object): string {
   }
 }
 
+/** A field's name for an error's text: it may be a client's. */
+export function quotedField(name: string): string {
+  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+}
+
 /** What a stored session says of its time. */
 export interface Times {
   /** How long it lives without activity, in ms; undefined where the cookie sets no limit. */

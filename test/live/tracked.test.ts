@@ -2,12 +2,19 @@ import { inspect } from "node:util";
 import { beforeEach, describe, expect, test, vi } from "vitest";
 import { Tracked } from "../../src/live/tracked.js";
 
-const owner = { fill: vi.fn(), allowsChange: vi.fn(() => true), changed: vi.fn(), escaped: vi.fn() };
+const owner = {
+  fill: vi.fn(),
+  allowsChange: vi.fn(() => true),
+  accepts: vi.fn(() => true),
+  changed: vi.fn(),
+  escaped: vi.fn(),
+};
 
 class Data extends Tracked {
   readonly data = this.track(this.root);
   protected fill = owner.fill;
   protected allowsChange = owner.allowsChange;
+  protected accepts = owner.accepts;
   protected changed = owner.changed;
   protected escaped = owner.escaped;
 }

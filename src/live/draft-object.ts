@@ -1,0 +1,43 @@
+// The data that a function given to update() gets: plain stored data with the rules of a socket's session, so that names
+// which a client chose do no harm in it, either.
+import { refusalOf } from "./session-object.js";
+import { rawOf, Tracked } from "./tracked.js";
+
+class DraftObject extends Tracked {
+  readonly #refused: (error: unknown) => void;
+
+  constructor(data: object, refused: (error: unknown) => void) {
+    super(data);
+    this.#refused = refused;
+  }
+
+  /** The data as the function gets it. */
+  get data(): object {
+    return this.track(this.root);
+  }
+
+  protected fill(): void {}
+
+  protected allowsChange(): boolean {
+    return true;
+  }
+
+  protected accepts(field: string, value: unknown): boolean {
+    const refusal = refusalOf(field, value);
+    if (refusal) this.#refused(refusal);
+    return refusal === undefined;
+  }
+
+  protected changed(): void {}
+
+  protected escaped(): void {}
+}
+
+/** Lets `change` work on the data, and answers with what it returned; `refused` hears of fields that cannot be set. */
+export function changeSafely<Data extends object, T>(
+  data: Data,
+  change: (data: Data) => T,
+  refused: (error: unknown) => void,
+): T {
+  return rawOf(change(new DraftObject(data, refused).data as Data)) as T;
+}
