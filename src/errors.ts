@@ -92,7 +92,8 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   },
   ORIGIN_REFUSED: {
     what: "The page's origin may not use sessions here.",
-    cause: "The page is on another scheme, host or port than this server, or a proxy in between is not trusted.",
+    cause:
+      "The page is on another scheme, host or port than this server, a proxy in between is not trusted, or the option `hosts` does not have the name that the browser used.",
     fix: 'Add the origin to attach(io, { origins: ["https://app.example.com"] }), or for the routes to createSessions({ routes: { origins } }); behind a proxy set { proxy: true } or Express\'s "trust proxy".',
     retry: false,
   },

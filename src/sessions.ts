@@ -7,6 +7,7 @@ import type { SessionData, SessionOptions, Store } from "express-session";
 import { type EndCode, SessionError } from "./errors.js";
 import { safely } from "./safely.js";
 import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
+import { ownHosts } from "./handshake/hosts.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
 import { Tickets, withoutSecret } from "./handshake/ticket.js";
@@ -68,6 +69,18 @@ export interface LiveOptions<View = unknown> {
   view?: ViewFunction<View> | undefined;
   /** What concerns {@link Sessions.routes}. */
   routes?: RoutesOptions | undefined;
+  /**
+   * The names by which browsers reach this server: `"app.example.com"` at any port, `"localhost:3000"` at this one,
+   * `".example.com"` with all below it. A handshake or a request for the session routes that was sent to another host is
+   * refused (`ORIGIN_REFUSED`), which stops DNS rebinding. The host is that of `X-Forwarded-Host` where a proxy is
+   * trusted. Default: any.
+   *
+   * @example
+   * ```ts
+   * createSessions({ secret, hosts: ["app.example.com"] });
+   * ```
+   */
+  hosts?: readonly string[] | undefined;
 }
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
@@ -211,20 +224,21 @@ export class Sessions<View = unknown> {
     }
     this.view = view;
     const origins = originsOf(routes.origins, "routes.origins");
+    const hosts = ownHosts(options.hosts);
     const secrets = options.middleware && options.secret === undefined ? undefined : secretsOf(options.secret);
     if (options.middleware) {
       const known = inspectMiddleware(options.middleware as Middleware);
       this.middleware = options.middleware as Middleware;
       // Requests do not pass through here, so that Express's setting cannot be learned.
-      this.#trust = new ProxyTrust(options.proxy ?? false);
+      this.#trust = new ProxyTrust(options.proxy ?? false, hosts);
       this.store = known.store;
       this.#findId = known.findId;
       this.#cookiePath = undefined;
       this.#ownsStore = false;
     } else {
       const { store, lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, ...rest } = options;
-      const { middleware: _mw, view: _v, routes: _r, user: _user, ...sessionOptions } = rest;
-      this.#trust = new ProxyTrust(options.proxy);
+      const { middleware: _mw, view: _v, routes: _r, user: _user, hosts: _h, ...sessionOptions } = rest;
+      this.#trust = new ProxyTrust(options.proxy, hosts);
       this.store = store ? liveStore(store) : memoryStore();
       this.#ownsStore = this.store !== store;
       this.middleware = createMiddleware({ ...sessionOptions, store: this.store }, this.#trust);

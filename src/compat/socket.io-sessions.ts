@@ -140,6 +140,7 @@ function enable<Server extends SocketServer>(options: EnableOptions<Server>): Se
   serveScript(http, {
     path: () => io.path?.() ?? io.get?.("resource") ?? "/socket.io",
     personal: (request) => tickets.personal(request),
+    trust: tickets.trust,
     renewAfter,
   });
   io.on("connection", (client) => {

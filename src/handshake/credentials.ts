@@ -43,11 +43,22 @@ export function fromReader(read: (request: IncomingMessage) => string | undefine
   };
 }
 
-/** The cookie's value, decoded; `undefined` where the request has none of this name. */
+/**
+ * The cookie's value; `undefined` where the request has none of this name. Quotes are no part of it and go before it is
+ * decoded, what cannot be decoded stays as it is: so express-session has it, and HTTP and sockets find the same id.
+ */
 export function cookieValue(request: IncomingMessage, name: string): string | undefined {
   const header: unknown = request.headers.cookie;
   if (typeof header !== "string" || !header.includes(name)) return undefined;
-  const value = parse(header)[name];
-  // Quotes around a value are not part of it, for express-session.
-  return value?.replace(/^"(.*)"$/, "$1") || undefined;
+  return parse(header, { decode })[name] || undefined;
+}
+
+function decode(raw: string): string {
+  const isQuoted = raw.startsWith('"') && raw.endsWith('"');
+  const value = isQuoted ? raw.slice(1, -1) : raw;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }

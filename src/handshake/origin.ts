@@ -2,18 +2,13 @@
 // user's cookies (cross-site WebSocket hijacking), so the server must.
 import type { IncomingMessage } from "node:http";
 import { warnOnce } from "../warnings.js";
-import { normalize, type ProxyTrust } from "./proxy.js";
+import { type Cors, inTime, isAllowedByCors, matches } from "./cors.js";
+import { isOrigin, parseOrigin, type ProxyTrust } from "./proxy.js";
 
 /** Origins that may connect besides the server's own: a list, or a function that decides. */
 export type AllowedOrigins =
   | readonly (string | RegExp)[]
   | ((origin: string, request: IncomingMessage) => boolean | Promise<boolean>);
-
-/** The `cors` option of a Socket.IO or Engine.IO server, as far as it counts here. */
-export interface CorsOptions {
-  origin?: unknown;
-  credentials?: boolean | undefined;
-}
 
 export interface OriginRules {
   readonly origins: AllowedOrigins;
@@ -26,15 +21,19 @@ export async function refusedOrigin(
   request: IncomingMessage,
   rules: OriginRules,
   trust: ProxyTrust,
-  cors: CorsOptions | undefined,
+  cors: Cors | undefined,
 ): Promise<string | undefined> {
+  const strange = trust.strangeHost(request);
+  if (strange !== undefined) return `(host ${strange})`;
   const { origin } = request.headers;
   if (typeof origin !== "string" || origin === "") return refusedWithoutOrigin(request, rules);
+  // No browser sends it: there is nothing to look up.
+  if (!isOrigin(origin)) return origin;
   if (trust.isPlainly(request, origin)) return undefined;
-  const own = normalize(origin);
+  const own = parseOrigin(origin);
   if (own !== undefined && own === trust.originOf(request)) return undefined;
   if (await isAllowed(rules.origins, origin, request)) return undefined;
-  if (await isAllowedByCors(cors, origin)) return undefined;
+  if (await isAllowedByCors(cors, origin, request)) return undefined;
   if (own !== undefined && own === trust.originOf(request, true)) warnOnce("PROXY_UNTRUSTED");
   return origin;
 }
@@ -49,17 +48,19 @@ export async function refusedPage(
   trust: ProxyTrust,
 ): Promise<string | undefined> {
   const { origin, "sec-fetch-site": site } = request.headers;
+  const strange = trust.strangeHost(request);
+  if (strange !== undefined) return `(host ${strange})`;
   if (site === "same-origin") return undefined;
   if (site !== "cross-site" && site !== "same-site") return refusedOrigin(request, rules, trust, undefined);
   // A request of another page that hides its origin (an image, say) has nothing to look up.
   if (typeof origin !== "string" || origin === "") return `(${site})`;
-  return (await isAllowed(rules.origins, origin, request)) ? undefined : origin;
+  return isOrigin(origin) && (await isAllowed(rules.origins, origin, request)) ? undefined : origin;
 }
 
 /** The origin of the page that sent a request, as far as it says; "" for what is no browser. */
 export function originOfPage(request: IncomingMessage, trust: ProxyTrust): string {
   const { origin, "sec-fetch-site": site } = request.headers;
-  if (typeof origin === "string" && origin !== "") return normalize(origin) ?? origin;
+  if (typeof origin === "string" && origin !== "") return parseOrigin(origin) ?? origin;
   return site === "same-origin" ? (trust.originOf(request) ?? "") : "";
 }
 
@@ -75,32 +76,7 @@ function refusedWithoutOrigin(request: IncomingMessage, rules: OriginRules): str
 }
 
 async function isAllowed(origins: AllowedOrigins, origin: string, request: IncomingMessage): Promise<boolean> {
-  if (typeof origins === "function") return (await origins(origin, request)) === true;
-  return origins.some((allowed) => matches(allowed, origin));
-}
-
-/**
- * What the server's own cors option allows counts, but for the wildcard: CORS never lets it go with cookies, and
- * neither does this. `origin: true` counts where `credentials: true` says that it is meant so.
- */
-async function isAllowedByCors(cors: CorsOptions | undefined, origin: string): Promise<boolean> {
-  const allowed = cors?.origin;
-  if (Array.isArray(allowed)) return allowed.some((one) => matches(one, origin));
-  if (allowed === true) return cors?.credentials === true;
-  if (typeof allowed !== "function") return matches(allowed, origin);
-  return new Promise((resolve) => {
-    (allowed as CorsFunction)(origin, (error, result) => {
-      if (error) return resolve(false);
-      const answer = result === true ? { origin: [origin] } : { origin: result };
-      isAllowedByCors(answer, origin).then(resolve, () => resolve(false));
-    });
-  });
-}
-
-type CorsFunction = (origin: string, done: (error: unknown, allowed?: unknown) => void) => void;
-
-function matches(allowed: unknown, origin: string): boolean {
-  if (allowed instanceof RegExp) return new RegExp(allowed.source, allowed.flags.replace(/[gy]/g, "")).test(origin);
-  if (typeof allowed !== "string" || allowed === "*") return false;
-  return allowed === origin || (normalize(allowed) !== undefined && normalize(allowed) === normalize(origin));
+  if (typeof origins !== "function") return matches(origins, origin);
+  const answer = origins(origin, request);
+  return (typeof answer === "boolean" ? answer : await inTime("origins", answer)) === true;
 }

@@ -1,6 +1,7 @@
 // Which scheme and host the browser used: the connection's own, or what a trusted proxy says in X-Forwarded headers.
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import type { OwnHosts } from "./hosts.js";
 
 /** The part of an Express application that says whom it trusts. */
 export interface TrustingApp {
@@ -10,11 +11,16 @@ export interface TrustingApp {
 /** Tells whether a request's X-Forwarded headers count. */
 export class ProxyTrust {
   readonly #proxy: boolean | undefined;
+  readonly #hosts: OwnHosts | undefined;
   #app: TrustingApp | undefined;
 
-  /** `proxy` as in express-session: true trusts, false does not, undefined follows Express's "trust proxy". */
-  constructor(proxy: boolean | undefined) {
+  /**
+   * `proxy` as in express-session: true trusts, false does not, undefined follows Express's "trust proxy". `hosts` are
+   * the names of this server; undefined takes any that a request says.
+   */
+  constructor(proxy: boolean | undefined, hosts?: OwnHosts) {
     this.#proxy = proxy;
+    this.#hosts = hosts;
   }
 
   /** Remembers the application whose "trust proxy" setting counts: handshakes do not pass through it. */
@@ -42,16 +48,38 @@ export class ProxyTrust {
 
   /** The origin of the server as the browser sees it, or undefined without a usable Host header. */
   originOf(request: IncomingMessage, trusts = this.trusts(request)): string | undefined {
-    const forwarded = trusts ? first(request.headers["x-forwarded-host"]) : undefined;
     const proto = trusts ? forwardedScheme(request) : undefined;
     const scheme = proto ?? (isEncrypted(request) ? "https" : "http");
-    return normalize(`${scheme}://${forwarded ?? request.headers.host ?? ""}`);
+    return parseOrigin(`${scheme}://${hostOf(request, trusts) ?? ""}`);
+  }
+
+  /** The host that this request was sent to, where it is none of this server's: the page was led here (DNS rebinding). */
+  strangeHost(request: IncomingMessage): string | undefined {
+    if (!this.#hosts) return undefined;
+    const origin = this.originOf(request);
+    if (origin !== undefined && this.#hosts(origin)) return undefined;
+    return hostOf(request, this.trusts(request)) ?? "none";
   }
 }
 
 /** The scheme that a proxy says the browser used; some proxies say ws and wss for WebSockets. */
 export function forwardedScheme(request: IncomingMessage): string | undefined {
   return first(request.headers["x-forwarded-proto"])?.replace(/^ws/, "http");
+}
+
+/** The host with its port as the browser said it, or as a trusted proxy says. */
+function hostOf(request: IncomingMessage, trusts: boolean): string | undefined {
+  return (trusts ? first(request.headers["x-forwarded-host"]) : undefined) ?? request.headers.host;
+}
+
+/** True for what can stand in an Origin header: "null", or a scheme and a host, with no user before and no path behind. */
+export function isOrigin(header: string): boolean {
+  return /^(?:null|[a-z][a-z\d+.-]*:\/\/[^\s/?#\\@]*)$/i.test(header);
+}
+
+/** An Origin header as the URL standard writes origins; undefined for an opaque one, and for what is none. */
+export function parseOrigin(header: string): string | undefined {
+  return isOrigin(header) ? normalize(header) : undefined;
 }
 
 /** Scheme, host and port of a URL, with default ports left out; undefined for what is none. */

@@ -3,7 +3,8 @@ import type { IncomingMessage } from "node:http";
 import createDebug from "debug";
 import { endCodeOf, type ErrorCode, type SessionCode, SessionError } from "../errors.js";
 import type { FindId, Found } from "../handshake/credentials.js";
-import { type CorsOptions, originOfPage, type OriginRules, refusedOrigin } from "../handshake/origin.js";
+import type { Cors } from "../handshake/cors.js";
+import { originOfPage, type OriginRules, refusedOrigin } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy.js";
 import type { Tickets } from "../handshake/ticket.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
@@ -77,7 +78,7 @@ export class Admission {
   }
 
   /** `missing: "create"`: issues a session, before the handshake is answered, where it brings none. Never rejects. */
-  async prepare(request: IncomingMessage, cors: CorsOptions | undefined): Promise<void> {
+  async prepare(request: IncomingMessage, cors: Cors | undefined): Promise<void> {
     try {
       if ((await this.#refusedOrigin(request, cors)) !== undefined) return;
       const found = this.#find(request);
@@ -126,7 +127,7 @@ export class Admission {
   async admit(
     request: IncomingMessage | null | undefined,
     connection: Connection,
-    cors: CorsOptions | undefined,
+    cors: Cors | undefined,
     isTicketToCome: boolean,
   ): Promise<ActiveSession | undefined> {
     try {
@@ -175,7 +176,7 @@ export class Admission {
   async #admit(
     request: IncomingMessage | undefined,
     connection: Connection,
-    cors: CorsOptions | undefined,
+    cors: Cors | undefined,
   ): Promise<ActiveSession | undefined> {
     const { missing } = this.#rules;
     if (request) {
@@ -210,7 +211,7 @@ export class Admission {
     }
   }
 
-  async #refusedOrigin(request: IncomingMessage, cors: CorsOptions | undefined): Promise<string | undefined> {
+  async #refusedOrigin(request: IncomingMessage, cors: Cors | undefined): Promise<string | undefined> {
     try {
       return await refusedOrigin(request, this.#rules, this.#host.trust, cors);
     } catch (error) {
@@ -220,8 +221,9 @@ export class Admission {
     }
   }
 
-  #noteMissing(request: IncomingMessage, cors: CorsOptions | undefined): void {
+  #noteMissing(request: IncomingMessage, cors: Cors | undefined): void {
     const isCrossOrigin = request.headers.origin !== undefined && request.headers.cookie === undefined;
-    if (isCrossOrigin && cors?.origin !== undefined && cors.credentials !== true) warnOnce("CORS_WITHOUT_CREDENTIALS");
+    if (!cors || typeof cors === "function") return;
+    if (isCrossOrigin && cors.origin !== undefined && cors.credentials !== true) warnOnce("CORS_WITHOUT_CREDENTIALS");
   }
 }

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ErrorCode, SessionError, Verdict } from "../errors.js";
 import { safely } from "../safely.js";
-import type { CorsOptions } from "../handshake/origin.js";
+import type { Cors } from "../handshake/cors.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
 import { type Admission, isCurable } from "./admission.js";
@@ -40,7 +40,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
   /** Asks who this is; afterwards there is a session (or none, for an anonymous one), or the connection is barred. */
   async admit(
     request: IncomingMessage | null | undefined,
-    cors: CorsOptions | undefined,
+    cors: Cors | undefined,
     isTicketToCome = false,
   ): Promise<void> {
     try {

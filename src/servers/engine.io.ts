@@ -2,7 +2,7 @@
 // has its session, its messages pass the gate, its end has a reason. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
 import { type SessionCode, type Verdict, verdict } from "../errors.js";
-import type { CorsOptions } from "../handshake/origin.js";
+import type { Cors } from "../handshake/cors.js";
 import { safely } from "../safely.js";
 import { claim } from "./claims.js";
 import type { ServerParts } from "./connection.js";
@@ -38,7 +38,7 @@ interface EngineSocket extends EmittingSocket {
 
 /** An Engine.IO server, as far as it is used here. */
 export interface EngineServer extends AnsweringEngine {
-  readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false; readonly path?: string };
+  readonly opts: { allowRequest?: AllowRequest; readonly cors?: Cors; readonly path?: string };
   handleRequest(request: unknown, response: unknown): unknown;
   generateId(request: unknown): unknown;
   emit(event: "session", socket: EngineSocket, session: unknown): boolean;
@@ -63,7 +63,7 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
   const admitted = new WeakMap<IncomingMessage, EngineConnection>();
 
   decideHandshakes(server.opts, async (request) => {
-    const cors = server.opts.cors || undefined;
+    const cors = server.opts.cors;
     if (admission.issues) await admission.prepare(request, cors);
     const connection = new EngineConnection(parts);
     await connection.admit(request, cors);
@@ -92,7 +92,7 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
     if (connection) return connection.open(socket).start(server);
     // WebTransport asks nobody before it connects.
     const late = new EngineConnection(parts).open(socket);
-    late.hold(late.admit(request, server.opts.cors || undefined).then(() => late.start(server)));
+    late.hold(late.admit(request, server.opts.cors).then(() => late.start(server)));
   });
 }
 

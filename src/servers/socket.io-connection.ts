@@ -88,7 +88,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   async #decide(conn: EngineSocket): Promise<void> {
     const { takesTickets } = this.parts.admission;
-    await this.admit(conn.request, conn.server.opts.cors || undefined, takesTickets);
+    await this.admit(conn.request, conn.server.opts.cors, takesTickets);
     this.#isUnreported = takesTickets && isCurable(this.barred);
     this.#settle(conn);
   }

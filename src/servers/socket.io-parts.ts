@@ -1,14 +1,14 @@
 // The parts of Socket.IO 4 that are used, in types. Those with an underscore are not documented, but have been the same
 // since 4.6; attach() checks that they are there.
 import type { IncomingMessage } from "node:http";
-import type { CorsOptions } from "../handshake/origin.js";
+import type { Cors } from "../handshake/cors.js";
 import type { SocketSession } from "../live/session-object.js";
 import type { AllowRequest } from "./engine-handshakes.js";
 import type { AnsweringEngine } from "./headers.js";
 
 export interface EngineSocket {
   readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
-  readonly server: { readonly opts: { readonly cors?: CorsOptions | false } };
+  readonly server: { readonly opts: { readonly cors?: Cors } };
   readonly readyState: string;
   readonly protocol: number;
   on(event: "close", listener: (this: EngineSocket) => void): unknown;
@@ -63,7 +63,7 @@ export interface Namespace {
 export type Done = ((socket: Socket) => void) | undefined;
 
 export interface Engine extends AnsweringEngine {
-  readonly opts: { allowRequest?: AllowRequest; readonly cors?: CorsOptions | false };
+  readonly opts: { allowRequest?: AllowRequest; readonly cors?: Cors };
   prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
 }
 

@@ -67,7 +67,7 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   }
   // Not with engine.use(): WebTransport stays possible.
   decideHandshakes(engine.opts, async (request) => {
-    await admission.prepare(request, engine.opts.cors || undefined);
+    await admission.prepare(request, engine.opts.cors);
     return undefined;
   });
   answerWithCookies(engine, (request) => admission.setCookie(request));

@@ -60,16 +60,23 @@ describe.each(rows)("$title", (row) => {
     expect((await app.next("sconnection")).session.user).toBe("ada");
   });
 
-  test("behind a proxy the cookie counts for the origin that the browser sees", async () => {
-    const app = await startSessions(row);
-    const browser = await app.login({ user: "ada" });
+  test("behind a proxy cookie and script are for the origin that the browser sees, where the proxy is trusted", async () => {
     const headers = {
       origin: "https://app.example.com",
       "x-forwarded-proto": "https",
       "x-forwarded-host": "app.example.com",
     };
+    const app = await startSessions(row, { enable: { proxy: true } });
+    const browser = await app.login({ user: "ada" });
+    expect((await browser.fetch(scriptPath, { headers })).status).toBe(200);
     await app.page(undefined, { cookie: browser.cookie, headers });
     expect((await app.next("sconnection")).session.user).toBe("ada");
+    const plain = await startSessions(row);
+    const other = await plain.login({ user: "ada" });
+    expect((await other.fetch(scriptPath, { headers })).status).toBe(403);
+    await plain.page(undefined, { cookie: other.cookie, headers });
+    await plain.next("sinvalid");
+    expect(plain.told.length).toBe(1);
   });
 
   test("what a page sends before it is connected comes after its session", async () => {

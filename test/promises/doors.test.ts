@@ -1,4 +1,5 @@
 // Promise 10: doors closed by default. Origins, credentials, every value of `missing`.
+import { get, type IncomingMessage } from "node:http";
 import { sign } from "cookie-signature";
 import session from "express-session";
 import type { Socket } from "socket.io-client";
@@ -78,6 +79,30 @@ describe.each(["polling", "websocket"] as const)("origins over %s", (via) => {
     expect((await (await never.login()).refused("/", { via, extraHeaders: headers })).code).toBe("ORIGIN_REFUSED");
   });
 
+  // socketio/engine.io#641
+  test("the server's cors as a function of the request is asked for each; one that throws refuses", async () => {
+    const errors: unknown[] = [];
+    const { login, sessions } = await startApp({
+      io: {
+        // Socket.IO's types do not have it, but it passes the option to the package cors.
+        cors: ((request: IncomingMessage, done: (error: unknown, options?: object) => void) => {
+          if (request.headers.origin === "https://broken.example" && asked++ === 1) throw new Error("broken");
+          done(null, { origin: `https://${request.headers["x-tenant"] as string}.example`, credentials: true });
+        }) as never,
+      },
+    });
+    let asked = 0;
+    sessions.on("error", (error) => errors.push(error));
+    const ada = await login();
+    const from = (origin: string, tenant: string) => ({ via, extraHeaders: { origin, "x-tenant": tenant } });
+    await ada.connect("/", from("https://a.example", "a"));
+    await ada.connect("/", from("https://b.example", "b"));
+    expect((await ada.refused("/", from("https://a.example", "b"))).code).toBe("ORIGIN_REFUSED");
+    // Socket.IO itself asks first.
+    expect((await ada.refused("/", from("https://broken.example", "broken"))).code).toBe("ORIGIN_REFUSED");
+    expect(errors).toEqual([expect.objectContaining({ message: "broken" })]);
+  });
+
   test("requireOrigin refuses native clients, but no browser on its own site", async () => {
     const { login, url } = await startApp({ attach: { requireOrigin: true } });
     const ada = await login();
@@ -93,6 +118,33 @@ describe.each(["polling", "websocket"] as const)("origins over %s", (via) => {
       "ORIGIN_REFUSED",
     );
   });
+});
+
+test("a page that was led here under another name (DNS rebinding) is refused, where hosts has this server's", async () => {
+  const open = await startApp();
+  const { login, url } = await startApp({
+    sessions: { hosts: ["127.0.0.1"] },
+    setup: ({ app, sessions }) => app.use("/my/session", sessions.routes),
+  });
+  const rebound = `evil.example:${new URL(url).port}`;
+  const headers = { host: rebound, origin: `http://${rebound}` };
+  // Over polling the client does not let a test choose the Host header.
+  const via = "websocket";
+  await (await open.login()).connect("/", { via, extraHeaders: headers });
+  const ada = await login();
+  await ada.connect("/", { via, ...withOrigin(url) });
+  await ada.connect("/", { via });
+  const statusFrom = (more: object) =>
+    new Promise((resolve) =>
+      get(`${url}/my/session`, { headers: { cookie: ada.cookie, ...more } }, (answer) =>
+        resolve(answer.resume().statusCode),
+      ),
+    );
+  expect(await statusFrom({})).toBe(200);
+  for (const extraHeaders of [headers, { host: rebound }, { host: rebound, "sec-fetch-site": "same-origin" }]) {
+    expect((await ada.refused("/", { via, extraHeaders })).code).toBe("ORIGIN_REFUSED");
+    expect(await statusFrom(extraHeaders), JSON.stringify(extraHeaders)).toBe(403);
+  }
 });
 
 test("a refused origin is logged once", async () => {

@@ -2,7 +2,7 @@
 // Does not know what a ticket holds.
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { refusedOrigin } from "../../handshake/origin.js";
-import { ProxyTrust } from "../../handshake/proxy.js";
+import type { ProxyTrust } from "../../handshake/proxy.js";
 
 /** What one browser's script says. */
 export interface Personal {
@@ -17,17 +17,17 @@ interface ScriptOptions {
   /** The path of the Socket.IO server, as it is now. */
   path(): string;
   personal(request: IncomingMessage): Promise<Personal>;
+  /** Whose X-Forwarded headers count. */
+  readonly trust: ProxyTrust;
   /** After how many ms a page asks for a new ticket. */
   readonly renewAfter: number;
 }
 
 const name = "/socket.io-sessions.js";
 const rules = { origins: [], requireOrigin: false };
-// A page of another site cannot put X-Forwarded headers on what it makes the browser send.
-const trust = new ProxyTrust(true);
 
 /** True where a request comes from a page of another origin, as far as its headers tell. */
-export async function isForeign(request: IncomingMessage): Promise<boolean> {
+export async function isForeign(request: IncomingMessage, trust: ProxyTrust): Promise<boolean> {
   return (await refusedOrigin(request, rules, trust, undefined)) !== undefined;
 }
 
@@ -57,7 +57,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
   };
-  const personal = (await isForeign(request)) ? undefined : await options.personal(request);
+  const personal = (await isForeign(request, options.trust)) ? undefined : await options.personal(request);
   // Whoever stands before this in the same way may have answered meanwhile.
   if (response.headersSent) return;
   if (!personal) {

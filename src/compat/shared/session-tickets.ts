@@ -2,6 +2,7 @@
 // Knows neither stores nor sockets.
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { ProxyTrust } from "../../handshake/proxy.js";
 import { Seal } from "../../handshake/seal.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./cookies.js";
 import { isForeign, type Personal } from "./session-script.js";
@@ -15,6 +16,8 @@ export interface TicketOptions {
    * socket's handshake it gets what all versions of Socket.IO tell: `headers`, `url`, `query`.
    */
   readonly cutter?: (request: IncomingMessage) => string | undefined | null;
+  /** Whether a proxy of yours sets X-Forwarded-Host and X-Forwarded-Proto: they then name your own origin. Default false. */
+  readonly proxy?: boolean;
 }
 
 /** After how long pages and caches ask for another ticket (ms). */
@@ -30,9 +33,11 @@ interface Cut {
 }
 
 export class Tickets {
+  readonly trust: ProxyTrust;
   readonly #cut: (request: IncomingMessage) => Promise<Cut>;
 
-  constructor({ parser, cutter }: TicketOptions) {
+  constructor({ parser, cutter, proxy = false }: TicketOptions) {
+    this.trust = new ProxyTrust(proxy);
     this.#cut = parser ? (request) => parsed(request, parser) : async (request) => cutBy(request, cutter);
   }
 
@@ -52,7 +57,7 @@ export class Tickets {
     const request = { ...handshake, headers: handshake.headers ?? {}, socket } as unknown as IncomingMessage;
     const { id, seal } = await this.#cut(request);
     // A foreign page can make the browser send the cookie, but cannot read a ticket.
-    if (id !== undefined && !(await isForeign(request))) return id;
+    if (id !== undefined && !(await isForeign(request, this.trust))) return id;
     return typeof ticket === "string" ? seal.open(ticket) : undefined;
   }
 }

@@ -1,0 +1,72 @@
+// What a Socket.IO or Engine.IO server's own `cors` option says of an origin, asked as the package cors asks it: options,
+// or a function that gives them for each request; `origin` may be a function, too.
+import type { IncomingMessage } from "node:http";
+import { parseOrigin, normalize } from "./proxy.js";
+
+/** The `cors` option, as far as it counts here. */
+export interface CorsOptions {
+  origin?: unknown;
+  credentials?: boolean | undefined;
+}
+
+type Done<Answer> = (error: unknown, answer?: Answer) => void;
+
+/** The option as applications give it; `cors: false` is none. */
+export type Cors = CorsOptions | false | ((request: IncomingMessage, done: Done<CorsOptions>) => unknown);
+
+type OriginFunction = (origin: string, done: Done<unknown>) => unknown;
+
+/** How long a function of the application's may think about an origin, in ms; then it is refused. */
+export const answerTimeout = 5000;
+
+/** Rejects where a function of the application's throws, or does not answer in time. */
+export async function isAllowedByCors(
+  cors: Cors | undefined,
+  origin: string,
+  request: IncomingMessage,
+): Promise<boolean> {
+  const options = typeof cors === "function" ? await answerOf("cors", cors, request) : cors;
+  if (!options) return false;
+  const { origin: allowed, credentials } = options;
+  // Meant so, as it says that cookies may come along.
+  if (allowed === true) return credentials === true;
+  if (typeof allowed !== "function") return matches(allowed, origin);
+  const answer = await answerOf("cors.origin", allowed as OriginFunction, origin);
+  return answer === true || matches(answer, origin);
+}
+
+/** True where an entry of a list allows an origin. The wildcard allows none: CORS never lets it go with cookies. */
+export function matches(allowed: unknown, origin: string): boolean {
+  if (Array.isArray(allowed)) return allowed.some((one) => matches(one, origin));
+  if (allowed instanceof RegExp) return new RegExp(allowed.source, allowed.flags.replace(/[gy]/g, "")).test(origin);
+  if (typeof allowed !== "string" || allowed === "*") return false;
+  if (allowed === origin) return true;
+  const asked = parseOrigin(origin);
+  return asked !== undefined && normalize(allowed) === asked;
+}
+
+/** Waits for a function of the application's, but not forever. */
+export async function inTime<Answer>(name: string, answer: Promise<Answer>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${name} did not answer within ${answerTimeout} ms.`)), answerTimeout);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a function with a callback answers; an error that it passes on is a no. It may be async, and reject. */
+function answerOf<Asked, Answer>(
+  name: string,
+  ask: (asked: Asked, done: Done<Answer>) => unknown,
+  asked: Asked,
+): Promise<Answer | undefined> {
+  const answer = new Promise<Answer | undefined>((resolve, reject) => {
+    const returned = ask(asked, (error, given) => resolve(error ? undefined : given));
+    Promise.resolve(returned).catch(reject);
+  });
+  return inTime(name, answer);
+}

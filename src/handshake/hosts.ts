@@ -1,0 +1,43 @@
+// The names by which browsers reach this server, where the application lists them. Whoever controls a name can let it
+// point here (DNS rebinding): to the browser, pages of that name are then of this server's own origin.
+import { SessionError } from "../errors.js";
+
+/** Whether an origin is at one of this server's hosts. */
+export type OwnHosts = (origin: string) => boolean;
+
+interface OwnHost {
+  readonly name: string;
+  /** Undefined takes any. */
+  readonly port: string | undefined;
+}
+
+/**
+ * Reads the `hosts` option: `"app.example.com"` at any port, `"localhost:3000"` at this one, `".example.com"` with all
+ * below it.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function ownHosts(hosts: unknown): OwnHosts | undefined {
+  if (hosts === undefined) return undefined;
+  if (!Array.isArray(hosts)) throw new SessionError("OPTION_INVALID", { detail: "hosts is a list." });
+  const own = hosts.map(parse);
+  return (origin) => {
+    const { protocol, hostname, port } = new URL(origin);
+    const at = port || (protocol === "https:" ? "443" : "80");
+    return own.some(({ name, port: only }) => {
+      const isNamed = name.startsWith(".") ? `.${hostname}`.endsWith(name) : hostname === name;
+      return isNamed && (only === undefined || only === at);
+    });
+  };
+}
+
+function parse(host: unknown): OwnHost {
+  const [, dot = "", name = "", port] =
+    (typeof host === "string" && /^(\.?)(\[[^\]]+\]|[^:/?#@\s.][^:/?#@\s]*)(?::(\d+))?$/.exec(host)) || [];
+  const url = `http://${name}`;
+  if (name === "" || !URL.canParse(url)) {
+    const detail = `hosts has names such as "app.example.com" or "localhost:3000", not ${JSON.stringify(host)}.`;
+    throw new SessionError("OPTION_INVALID", { detail });
+  }
+  return { name: dot + new URL(url).hostname, port };
+}
