@@ -35,7 +35,7 @@ export async function openPostgresNotices(
   table: PostgresTable,
   events: NoticeEvents,
 ): Promise<NoticeConnection> {
-  const channel = await table.channel();
+  const { channel, oid } = await table.identity();
   const client = await pool.connect();
   let isReleased = false;
   const release = (): void => {
@@ -63,7 +63,9 @@ export async function openPostgresNotices(
     ping: async () => {
       // Whoever ends the pool waits for this connection.
       if ((pool as { ending?: boolean }).ending) throw new Error("the pool is ending");
-      return client.query("SELECT 1");
+      const now = await table.identityFor(client);
+      // Dropped and made again, or another one under its name: what was in it is to be read anew.
+      if (now.channel !== channel || now.oid !== oid) throw new Error("it is another table now");
     },
     close: release,
   };

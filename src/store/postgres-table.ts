@@ -1,6 +1,6 @@
 // The table of sessions: its name, how it is made, and what it means when a statement does not find it as it should be.
 import { SessionError } from "../errors.js";
-import type { PostgresPool } from "./postgres-notices.js";
+import type { PostgresClient, PostgresPool } from "./postgres-notices.js";
 
 /** Any number, the same on all nodes: who creates the table holds this lock. */
 const lock = 7_351_946_228;
@@ -17,6 +17,14 @@ const setupErrors = new Map([
   ["22P02", "The table's columns have other types than varchar, json and timestamp(6)."],
   ["42501", "The database user may not use the table."],
 ]);
+
+/** By what a node knows the table that it hears of. */
+export interface TableIdentity {
+  readonly channel: string;
+  readonly oid: number;
+}
+
+const identity = "SELECT $channel AS channel, $oid AS oid";
 
 export class PostgresTable {
   /** The name, quoted, with its schema where that is known. */
@@ -41,23 +49,40 @@ export class PostgresTable {
    */
   async query<Row>(text: string, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
     if (this.#creates) await this.#create();
-    const statement = text.replaceAll("$table", () => this.name).replaceAll("$channel", () => this.#channel);
     try {
-      return (await this.#pool.query({ text: statement, values, query_timeout: timeout })).rows as Row[];
+      return (await this.#pool.query({ text: this.#filled(text), values, query_timeout: timeout })).rows as Row[];
     } catch (error) {
       throw this.explained(error);
     }
   }
 
-  /** The channel on which this table's notices come. */
-  async channel(): Promise<string> {
-    const [row] = await this.query<{ channel: string }>("SELECT $channel AS channel", []);
-    return row?.channel as string;
+  /** The channel of this table's notices, and the table's number: another one after it was made again. */
+  async identity(): Promise<TableIdentity> {
+    return (await this.query<TableIdentity>(identity, []))[0] as TableIdentity;
   }
 
-  /** By the table's number, in whatever way each node names it. */
+  /** As {@link PostgresTable.identity}, as one connection sees it. */
+  async identityFor(client: PostgresClient): Promise<TableIdentity> {
+    const { rows } = (await client.query(this.#filled(identity))) as { rows: TableIdentity[] };
+    return rows[0] as TableIdentity;
+  }
+
+  #filled(text: string): string {
+    return text
+      .replaceAll("$table", () => this.name)
+      .replaceAll("$channel", () => this.#channel)
+      .replaceAll("$oid", () => this.#oid);
+  }
+
+  /** By the table's schema and name, in whatever way each node names it: they stay when the table is made again. */
   get #channel(): string {
-    return `('socket_session_' || '${this.name.replaceAll("'", "''")}'::regclass::oid)`;
+    const name = "relnamespace::regnamespace::text || '.' || quote_ident(relname)";
+    const hash = `left(encode(sha256(convert_to(${name}, 'UTF8')), 'hex'), 32)`;
+    return `(SELECT 'socket_session_' || ${hash} FROM pg_class WHERE oid = ${this.#oid})`;
+  }
+
+  get #oid(): string {
+    return `'${this.name.replaceAll("'", "''")}'::regclass::oid`;
   }
 
   /** What the application has to mend as `STORE_NOT_READY`, any other error as it is. */

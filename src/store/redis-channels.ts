@@ -5,12 +5,20 @@ import { hash } from "node:crypto";
 export const noticePrefix = "socket-session:";
 
 /**
- * The channel of a session: a hash of its key, which tells nothing about it. On a cluster it has to be in the slot of
- * that key, so that one script may use both: a text in braces decides on the slot.
+ * The channel of a session on one server: a hash of its key, which tells nothing about it. What is published is heard
+ * in all databases of a server, so that all but the first have channels of their own.
  */
-export function channelName(key: string, isCluster: boolean): string {
-  const name = hash("sha256", key, "base64url").slice(0, 22);
-  return isCluster ? `${noticePrefix}{${tagOf(slotOf(key))}}${name}` : noticePrefix + name;
+export function channelName(key: string, database: number): string {
+  return noticePrefix + hashOf(database === 0 ? key : `${database}\n${key}`);
+}
+
+/** On a cluster it has to be in the slot of the key, so that one script may use both: a text in braces decides on that. */
+export function clusterChannelName(key: string): string {
+  return `${noticePrefix}{${tagOf(slotOf(key))}}${hashOf(key)}`;
+}
+
+function hashOf(text: string): string {
+  return hash("sha256", text, "base64url").slice(0, 22);
 }
 
 /** For each slot of a cluster a short text that belongs to it, as far as they were needed yet. */

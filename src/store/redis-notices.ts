@@ -87,8 +87,7 @@ class ClusterNotices implements NoticeConnection {
 
 /** A duplicate of a client that tells when it is lost, and does not come back by itself. */
 async function connect(client: RedisClient, events: NoticeEvents): Promise<Subscriber> {
-  const { options } = client as { options?: { socket?: object } };
-  const overrides = { socket: { ...options?.socket, reconnectStrategy: false }, clientSideCache: undefined };
+  const overrides = { socket: { ...client.options?.socket, reconnectStrategy: false }, clientSideCache: undefined };
   const subscriber = client.duplicate(overrides as never) as Subscriber;
   for (const event of ["error", "end", "sharded-channel-moved"]) {
     subscriber.on(event, (reason) => events.lost(reason ?? event));
@@ -101,6 +100,7 @@ function ignore(): void {}
 
 /** What is used of a client that `createClient()` of the package `redis` gave. */
 export interface RedisClient extends RedisCommands {
+  readonly options?: { readonly database?: number | undefined; readonly socket?: object | undefined } | undefined;
   mGet(keys: string[]): Promise<(string | null)[]>;
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
   subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>;

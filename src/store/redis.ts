@@ -6,7 +6,7 @@ import { type Driver, type End, endMemory, type NoticeKind, type Notes } from ".
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
 import { parse, strip } from "./record.js";
-import { channelName, noticePrefix, slotOf } from "./redis-channels.js";
+import { channelName, clusterChannelName, noticePrefix, slotOf } from "./redis-channels.js";
 import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
 
 export type { RedisClient, RedisClusterClient } from "./redis-notices.js";
@@ -95,6 +95,7 @@ class RedisDriver implements Driver {
   readonly notes: Notes;
   readonly #client: RedisClient | RedisClusterClient;
   readonly #isCluster: boolean;
+  readonly #database: number;
   readonly #prefix: string;
   readonly ttl: number;
   readonly #writer = new NoticeWriter();
@@ -110,6 +111,7 @@ class RedisDriver implements Driver {
     // A command that could not be sent in time is not sent later: nobody waits for it any more.
     this.#client = client.withCommandOptions({ timeout }) as RedisClient | RedisClusterClient;
     this.#isCluster = isCluster(client);
+    this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;
     this.ttl = ttl;
     this.notices = new NoticeLine(
@@ -206,7 +208,8 @@ class RedisDriver implements Driver {
   }
 
   #channelOf(id: string): string {
-    return channelName(this.#prefix + id, this.#isCluster);
+    const key = this.#prefix + id;
+    return this.#isCluster ? clusterChannelName(key) : channelName(key, this.#database);
   }
 
   /** In ms from now: clocks of nodes and of Redis may differ. */

@@ -1,8 +1,12 @@
 // The PostgreSQL driver against a real server.
+import { createHash } from "node:crypto";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import { Client, Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { LiveStore } from "../../src/store/live-store.js";
+import { openPostgresNotices } from "../../src/store/postgres-notices.js";
+import { PostgresTable } from "../../src/store/postgres-table.js";
 import { postgresStore } from "../../src/store/postgres.js";
 import { storeContract } from "../contract/store.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
@@ -77,10 +81,10 @@ test("neither payloads nor the rows of ends hold an id, and ends are no sessions
   const listener = new Client({ connectionString: postgres.url });
   await listener.connect();
   onTestFinished(() => listener.end());
-  const { rows } = await pool.query<{ oid: number }>(`SELECT $1::regclass::oid AS oid`, [table]);
   const heard: string[] = [];
   listener.on("notification", ({ channel, payload }) => heard.push(`${channel} ${payload}`));
-  await listener.query(`LISTEN socket_session_${rows[0]?.oid}`);
+  const name = createHash("sha256").update(`public.${table}`).digest("hex");
+  await listener.query(`LISTEN socket_session_${name.slice(0, 32)}`);
   await store.end("the-id", "SESSION_ROTATED");
   await expect.poll(() => heard).toHaveLength(1);
   const ends = (await pool.query<{ sid: string; text: string }>(`SELECT sid, sess::text AS text FROM ${table}`)).rows;
@@ -88,6 +92,55 @@ test("neither payloads nor the rows of ends hold an id, and ends are no sessions
   expect(JSON.stringify([heard, ends])).not.toContain("the-id");
   expect(await new Promise((resolve) => store.length((_, count) => resolve(count)))).toBe(0);
   expect(await new Promise((resolve) => store.all((_, all) => resolve({ ...(all as unknown as object) })))).toEqual({});
+});
+
+describe("a table that is dropped and made again while nodes run", () => {
+  const columns = "(sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)";
+
+  test.each([
+    ["dropped", (table: string) => `DROP TABLE ${table}`],
+    ["renamed", (table: string) => `ALTER TABLE ${table} RENAME TO ${table}_old`],
+  ])("is heard of at once: %s", async (_, leave) => {
+    const pool = postgresPool(postgres.url);
+    const table = ownTable();
+    const [here, there] = [
+      postgresStore({ pool, table, createTable: true }),
+      postgresStore({ pool, table, schema: "public" }),
+    ];
+    await write(here, "before", { cookie: {} });
+    const heard = listenTo(there);
+    await there.watch("after");
+    await pool.query(`${leave(table)}; CREATE TABLE ${table} ${columns}`);
+    await write(here, "after", { cookie: {} });
+    await here.end("after", "SESSION_DESTROYED");
+    await expect.poll(heard).toContainEqual({ kind: "ended", id: "after", code: "SESSION_DESTROYED" });
+  });
+
+  test("is noticed at the next heartbeat, so that what was in it is read anew", async () => {
+    const pool = postgresPool(postgres.url);
+    const table = new PostgresTable(pool, undefined, ownTable(), true, 5000);
+    const connection = await openPostgresNotices(pool, table, { message: () => undefined, lost: () => undefined });
+    onTestFinished(() => connection.close());
+    await connection.ping();
+    await pool.query(`DROP TABLE ${table.name}`);
+    await expect(connection.ping()).rejects.toThrow("does not exist");
+    await pool.query(`CREATE TABLE ${table.name} ${columns}`);
+    await expect(connection.ping()).rejects.toThrow("another table");
+  });
+
+  test("tables of one name in two schemas do not hear of each other", async () => {
+    const pool = postgresPool(postgres.url);
+    const table = ownTable();
+    await pool.query(`CREATE SCHEMA IF NOT EXISTS other`);
+    const one = postgresStore({ pool, table, createTable: true });
+    const other = postgresStore({ pool, table, schema: "other", createTable: true });
+    const heard = listenTo(one);
+    await write(one, "any", { cookie: {} });
+    await one.watch("id");
+    await other.end("id", "SESSION_DESTROYED");
+    await postgresStore({ pool, table }).end("id", "SESSION_ROTATED");
+    await expect.poll(heard).toEqual([{ kind: "ended", id: "id", code: "SESSION_ROTATED" }]);
+  });
 });
 
 test("expired rows are deleted now and then", async () => {
@@ -140,6 +193,20 @@ describe("what cannot work is told, with what to do", () => {
     );
   });
 });
+
+/** What a store hears of ends on other nodes. */
+function listenTo(store: LiveStore): () => unknown[] {
+  const heard: unknown[] = [];
+  onTestFinished(
+    store.subscribe({
+      onNotice: (notice) => void (notice.kind === "ended" && heard.push(notice)),
+      flush: () => undefined,
+      watches: () => true,
+      connectionsOf: () => 0,
+    }),
+  );
+  return () => heard;
+}
 
 function write(store: Pick<session.Store, "set">, id: string, data: object): Promise<void> {
   return new Promise((resolve, reject) =>

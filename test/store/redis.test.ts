@@ -75,6 +75,32 @@ describe("one server", () => {
     expect(keys.filter((key) => key.startsWith(prefix))).toEqual([]);
   });
 
+  test("databases of one server do not hear of each other, and nodes of one database do", async () => {
+    const prefix = ownPrefix();
+    const storeIn = async (database: number) => {
+      const client = createClient({ url: `${redis.url}/${database}` }).on("error", () => undefined);
+      await client.connect();
+      onTestFinished(() => client.destroy());
+      return redisStore({ client, prefix });
+    };
+    const [first, second, alsoSecond] = [await storeIn(0), await storeIn(1), await storeIn(1)];
+    const heard: unknown[][] = [[], []];
+    for (const [index, store] of [first, second].entries()) {
+      onTestFinished(
+        store.subscribe({
+          onNotice: (notice) => void (notice.kind === "ended" && heard[index]?.push(notice.code)),
+          flush: () => undefined,
+          watches: () => true,
+          connectionsOf: () => 0,
+        }),
+      );
+      await store.watch("id");
+    }
+    await alsoSecond.end("id", "SESSION_DESTROYED");
+    await (await storeIn(0)).end("id", "SESSION_ROTATED");
+    await expect.poll(() => heard).toEqual([["SESSION_ROTATED"], ["SESSION_DESTROYED"]]);
+  });
+
   test("a client that is not connected is STORE_UNAVAILABLE, and the cause says what to do", async () => {
     const client = createClient({ url: redis.url }).on("error", () => undefined);
     const store = redisStore({ client, prefix: ownPrefix() });
