@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { RedisStore } from "connect-redis";
 import { createClient, createClientPool } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { channelName, slotOf } from "../../src/store/redis-channels.js";
+import { clusterChannelName, slotOf } from "../../src/store/redis-channels.js";
 import { openRedisNotices } from "../../src/store/redis-notices.js";
 import { redisStore } from "../../src/store/redis.js";
 import { storeContract } from "../contract/store.js";
@@ -199,7 +199,7 @@ describe("a cluster", () => {
 
   test("a slot that moved without a word is noticed by the next question, once the client knows of it", async () => {
     const client = await redisClusterClient(cluster.ports);
-    const name = channelName(ownPrefix(), true);
+    const name = clusterChannelName(ownPrefix());
     const connection = await openRedisNotices(client, { message: () => undefined, lost: () => undefined });
     onTestFinished(() => connection.close());
     await connection.subscribe([name]);

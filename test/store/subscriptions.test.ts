@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { Notice } from "../../src/store/listeners.js";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { postgresStore } from "../../src/store/postgres.js";
-import { channelName, noticePrefix } from "../../src/store/redis-channels.js";
+import { channelName, clusterChannelName, noticePrefix } from "../../src/store/redis-channels.js";
 import { redisStore } from "../../src/store/redis.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
 import {
@@ -63,7 +63,7 @@ describe("one Redis server", () => {
     const prefix = ownPrefix();
     const { kept, heard } = await toggle(redisStore({ client, prefix }));
     const count = async (those: readonly string[]): Promise<number[]> =>
-      Object.values(await client.pubSubNumSub(those.map((id) => channelName(prefix + id, false)))).map(Number);
+      Object.values(await client.pubSubNumSub(those.map((id) => channelName(prefix + id, 0)))).map(Number);
     expect(new Set(await count(kept))).toEqual(new Set([1]));
     await expect.poll(async () => (await count(ids)).reduce((sum, one) => sum + one)).toBe(kept.length);
     await endAll(redisStore({ client: other, prefix }));
@@ -85,7 +85,7 @@ describe("a Redis cluster", () => {
       (await Promise.all(nodes.map((node) => node.pubSubShardChannels(`${noticePrefix}*`)))).flat();
     const prefix = ownPrefix();
     const { kept, heard } = await toggle(redisStore({ client, prefix }));
-    expect(await subscribed()).toEqual(expect.arrayContaining(kept.map((id) => channelName(prefix + id, true))));
+    expect(await subscribed()).toEqual(expect.arrayContaining(kept.map((id) => clusterChannelName(prefix + id))));
     await expect.poll(async () => (await subscribed()).length).toBe(kept.length);
     await endAll(redisStore({ client: other, prefix }));
     await expect.poll(() => [...heard].toSorted()).toEqual(kept.toSorted());
