@@ -26,7 +26,9 @@ const lastLook = 60_000;
 
 /** A save under way. */
 interface Save {
-  readonly done: Promise<void>;
+  done: Promise<void>;
+  /** What its changes stand on. */
+  base: string;
   /** What it asked for; undefined when the store has taken it. */
   sent: string | undefined;
   /** The save after it, for all who changed something meanwhile. */
@@ -134,6 +136,27 @@ export abstract class Saved extends Tracked {
     }
     this.#base = text;
     this.taken(before, text, expected);
+  }
+
+  /**
+   * An earlier save failed, as no answer came; but the store took what it asked for, which was `sent`, and had `text`
+   * then. What was changed since stays on top. Runs within the session's queue.
+   */
+  stands(text: string, sent: string): void {
+    if (this.ended || !this.#rebase(text, sent)) return;
+    const before = this.#base;
+    const save = this.#save;
+    if (save) {
+      // The one under way holds what the earlier one did: that is not its own any more.
+      save.base = sent;
+      if (save.sent !== undefined) {
+        const next = parse(text);
+        mergeInto(next, parse(sent), parse(save.sent));
+        save.sent = stringify(strip(next));
+      }
+    }
+    this.#base = text;
+    this.taken(before, text, sent);
   }
 
   /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
@@ -249,17 +272,17 @@ export abstract class Saved extends Tracked {
       return Promise.reject(error);
     }
     this.#isDirty = false;
-    const done = this.#commit(text);
-    this.#save = { done, sent: text, next: undefined };
-    return done;
+    const save: Save = { done: Promise.resolve(), base: this.#base, sent: text, next: undefined };
+    this.#save = save;
+    save.done = this.#commit(save, text);
+    return save.done;
   }
 
-  async #commit(text: string): Promise<void> {
-    const base = this.#base;
+  async #commit(save: Save, text: string): Promise<void> {
     try {
-      await this.context.store.commit(this.id, base, text, this);
+      await this.context.store.commit(this.id, () => save.base, text, this);
       // Without the notice (another live session took this one's place), what was sent is what is known.
-      this.#base = this.#save?.sent ?? this.#base;
+      this.#base = save.sent ?? this.#base;
       this.#failed = undefined;
       this.context.saved();
     } catch (error) {

@@ -12,8 +12,9 @@ const mostUnanswered = 1000;
 export class Commands {
   /** Since when the storage does not answer (ms since 1970); undefined while it does. */
   downSince: number | undefined;
+  /** How long a command may take, in ms. */
+  readonly timeout: number;
   readonly #isShared: boolean;
-  readonly #timeout: number;
   /** Commands that were given up since the last answer, and are still under way. */
   #unanswered = 0;
   /** How often there was an answer after commands that were given up. */
@@ -23,7 +24,7 @@ export class Commands {
   /** `timeout` in ms; only a storage that others use, too, is a storage that may not answer. */
   constructor(isShared: boolean, timeout: number) {
     this.#isShared = isShared;
-    this.#timeout = timeout;
+    this.timeout = timeout;
   }
 
   /** Until when the storage did not answer, the last time that it did not (ms since 1970); 0 where it always did. */
@@ -48,8 +49,8 @@ export class Commands {
           const answers = this.#answers;
           const answered = (): void => void (answers === this.#answers && this.#unanswered--);
           running.then(answered, answered);
-          reject(new Error(`no answer within ${this.#timeout} ms`));
-        }, this.#timeout);
+          reject(new Error(`no answer within ${this.timeout} ms`));
+        }, this.timeout);
       });
       const answer = await Promise.race([running, late]);
       if (this.downSince !== undefined) this.#isBack(this.downSince);

@@ -35,8 +35,18 @@ export interface Driver {
   /** Several sessions of one part at once, in the order of `ids`; absent where the storage cannot. */
   readMany?(ids: readonly string[]): Promise<(string | undefined)[]>;
   create(id: string, text: string, expires: number): Promise<boolean>;
-  /** With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. */
-  replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean>;
+  /**
+   * With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. `write` numbers
+   * the writes of this node, upwards: see {@link Driver.hasWritten}.
+   */
+  replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean>;
+  /**
+   * Whether the latest numbered `replace` of this session by this node was carried out, if it had this number; known for
+   * {@link writeMemory}. It is asked when an answer was lost. Absent where the storage cannot tell.
+   */
+  hasWritten?(id: string, write: number): Promise<boolean>;
+  /** True where an error is the storage's own answer: the command was not carried out. */
+  isRefusal?(error: unknown): boolean;
   /** As `replace`, where `text` differs from `expected` in the expiry alone: storage may keep that beside the data. */
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
   /** Removes a session; the storage remembers `code` for {@link endMemory}, where it can. */
@@ -69,6 +79,9 @@ export interface End {
 
 /** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
 export const endMemory = 60_000;
+
+/** How long a storage remembers the last write of a node to a session (ms), for a node that has lost the answer. */
+export const writeMemory = 300_000;
 
 /** What one node tells the others of a session: it has other data now, or has ended. */
 export type NoticeKind = "changed" | EndCode;

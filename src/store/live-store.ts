@@ -19,6 +19,7 @@ import {
 } from "./record.js";
 import { SessionObjects } from "./session-objects.js";
 import { StoredSessions } from "./stored-sessions.js";
+import type { Writer } from "./unanswered.js";
 import { type StoredSession, type UserOf, UserSessions } from "./user-sessions.js";
 
 /** Options of `liveStore()`. */
@@ -237,8 +238,11 @@ export class LiveStore extends session.Store {
     return this.#sessions.queue.run(id, async () => use(await this.#sessions.current(id)));
   }
 
-  /** Applies what changed from `base` to `next`; rejects with the end's code where there is nothing to update. */
-  commit(id: string, base: string, next: string, source?: object): Promise<void> {
+  /**
+   * Applies what changed from `base()` to `next`; rejects with the end's code where there is nothing to update. Where
+   * the storage does not answer, `source` is told by `stands()` when that turns out to be stored.
+   */
+  commit(id: string, base: () => string, next: string, source: Writer): Promise<void> {
     return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source }));
   }
 

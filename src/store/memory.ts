@@ -23,6 +23,7 @@ export function memoryStore(): LiveStore {
 interface Entry {
   text: string;
   expires: number;
+  write?: number | undefined;
 }
 
 export class MemoryDriver implements Driver {
@@ -47,12 +48,23 @@ export class MemoryDriver implements Driver {
     return true;
   }
 
-  async replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean> {
+  async replace(
+    id: string,
+    text: string,
+    expires: number | undefined,
+    expected: string,
+    write?: number,
+  ): Promise<boolean> {
     const entry = this.#alive(id);
     if (entry?.text !== expected) return false;
     entry.text = text;
+    entry.write = write ?? entry.write;
     entry.expires = expires ?? entry.expires;
     return true;
+  }
+
+  async hasWritten(id: string, write: number): Promise<boolean> {
+    return this.#alive(id)?.write === write;
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {

@@ -53,7 +53,8 @@ const kindOf = new Map(Object.entries(kinds).map(([kind, word]) => [word, kind a
 
 /** Messages of one node: the kind, and who wrote, so that the node knows its own. */
 export class NoticeWriter {
-  readonly #tag = randomBytes(6).toString("base64url");
+  /** What the node calls itself. */
+  readonly tag = randomBytes(6).toString("base64url");
 
   message(kind: NoticeKind): string {
     return this.say(kinds[kind]);
@@ -61,14 +62,14 @@ export class NoticeWriter {
 
   /** A message that tells of no write. */
   say(word: string): string {
-    return `${this.#tag} ${word}`;
+    return `${this.tag} ${word}`;
   }
 
   /** What another node wrote; undefined for a message of this one, and for what is none. */
   read(message: string): { readonly node: string; readonly word: string } | undefined {
     const at = message.indexOf(" ");
     const node = message.slice(0, at);
-    return at < 1 || node === this.#tag ? undefined : { node, word: message.slice(at + 1) };
+    return at < 1 || node === this.tag ? undefined : { node, word: message.slice(at + 1) };
   }
 }
 

@@ -1,7 +1,7 @@
 // The driver for PostgreSQL: each session is one row, written by statements that compare, set and tell the other nodes
 // in one transaction. The table is that of connect-pg-simple. The pool is injected; nothing of pg is imported.
 import { type EndCode, SessionError } from "../errors.js";
-import { type Driver, type End, endMemory, type Notes } from "./driver.js";
+import { type Driver, type End, endMemory, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
 import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
@@ -66,6 +66,8 @@ const ownPrefix = "socket-session:";
 const endPrefix = `${ownPrefix}ended:`;
 /** Of those that say which sessions a user has. */
 const notePrefix = `${ownPrefix}user:`;
+/** Of those that say what a node has written last. */
+const writePrefix = `${ownPrefix}write:`;
 
 class PostgresDriver implements Driver {
   readonly isShared = true;
@@ -115,11 +117,20 @@ class PostgresDriver implements Driver {
     return rows.length === 1;
   }
 
-  async replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean> {
+  async replace(
+    id: string,
+    text: string,
+    expires: number | undefined,
+    expected: string,
+    write?: number,
+  ): Promise<boolean> {
     const rows = await this.#query(
       `WITH written AS (
         UPDATE $table SET sess = $2, expire = coalesce(to_timestamp($3), expire)
         WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1
+      ), noted AS (
+        INSERT INTO $table (sid, sess, expire) SELECT $7::varchar, $8, to_timestamp($9) FROM written WHERE $7::varchar IS NOT NULL
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
       ) SELECT pg_notify($channel, $6) FROM written`,
       [
         id,
@@ -128,9 +139,26 @@ class PostgresDriver implements Driver {
         expected,
         seconds(Date.now()),
         `${noticeName(id)} ${this.#writer.message("changed")}`,
+        write === undefined ? null : this.#writeRowOf(id),
+        write === undefined ? null : ownRow({ write }),
+        seconds(Date.now() + writeMemory),
       ],
     );
     return rows.length === 1;
+  }
+
+  async hasWritten(id: string, write: number): Promise<boolean> {
+    const rows = await this.#query(`SELECT 1 FROM $table WHERE sid = $1 AND sess->>'write' = $2`, [
+      this.#writeRowOf(id),
+      `${write}`,
+    ]);
+    return rows.length === 1;
+  }
+
+  /** What has a code of SQL was rolled back, unless the server was going down or the connection was lost. */
+  isRefusal(error: unknown): boolean {
+    const code = (error as { code?: unknown } | undefined)?.code;
+    return error instanceof SessionError || (typeof code === "string" && /^(?!08|57)[0-9A-Z]{5}$/.test(code));
   }
 
   async touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
@@ -213,6 +241,11 @@ class PostgresDriver implements Driver {
     this.notices.close();
   }
 
+  /** The row with the number of this node's last write to a session. */
+  #writeRowOf(id: string): string {
+    return `${writePrefix}${noticeName(id)}:${this.#writer.tag}`;
+  }
+
   /** In seconds since 1970, as the table has it. */
   #expiry(expires: number): number {
     return seconds(Number.isFinite(expires) ? expires : Date.now() + this.ttl);
@@ -240,9 +273,13 @@ class PostgresDriver implements Driver {
   }
 }
 
-/** Looks like a session without fields to who lists the table. */
 function endRow(code: EndCode, at: number): string {
-  return JSON.stringify({ cookie: { originalMaxAge: null, expires: null }, ended: endText(code, at) });
+  return ownRow({ ended: endText(code, at) });
+}
+
+/** Looks like a session to who lists the table. */
+function ownRow(fields: object): string {
+  return JSON.stringify({ cookie: { originalMaxAge: null, expires: null }, ...fields });
 }
 
 function seconds(ms: number): number {

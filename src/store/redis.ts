@@ -2,7 +2,7 @@
 // nodes in one step. Data is that of connect-redis. The node-redis client is injected; nothing of it is imported.
 import { createHash } from "node:crypto";
 import { type EndCode, SessionError } from "../errors.js";
-import { type Driver, type End, endMemory, type NoticeKind, type Notes } from "./driver.js";
+import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
 import { parse, strip } from "./record.js";
@@ -69,9 +69,20 @@ const scripts = {
     if not redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return 0 end
     redis.call("DEL", KEYS[2])
     return 1`),
-  /** ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message. */
+  /**
+   * ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message; with KEYS[3], the
+   * last write of this node to this session, its number, and ms to remember it. Sent again it answers as before; one
+   * that comes after a newer one of its node comes too late.
+   */
   replace: new Script(`
-    if redis.call("GET", KEYS[1]) ~= ARGV[1] then return 0 end
+    if redis.call("GET", KEYS[1]) ~= ARGV[1] then
+      return KEYS[3] and redis.call("GET", KEYS[3]) == ARGV[6] and 1 or 0
+    end
+    local last = KEYS[3] and redis.call("SET", KEYS[3], ARGV[6], "PX", ARGV[7], "GET")
+    if last and tonumber(last) >= tonumber(ARGV[6]) then
+      redis.call("SET", KEYS[3], last, "PX", ARGV[7])
+      return last == ARGV[6] and 1 or 0
+    end
     if ARGV[3] == "" then redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
     else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
     if ARGV[4] ~= "" then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
@@ -143,8 +154,17 @@ class RedisDriver implements Driver {
     return (await this.#run(scripts.create, id, [text, this.#lifetime(expires)])) === 1;
   }
 
-  replace(id: string, text: string, expires: number | undefined, expected: string): Promise<boolean> {
-    return this.#replace(id, text, expires, expected, "changed");
+  replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean> {
+    return this.#replace(id, text, expires, expected, "changed", write);
+  }
+
+  async hasWritten(id: string, write: number): Promise<boolean> {
+    return (await this.#get(this.#writeKeyOf(id))) === `${write}`;
+  }
+
+  /** Errors of the server begin with a word in capitals; those of the client tell that no answer came. */
+  isRefusal(error: unknown): boolean {
+    return error instanceof Error && /^[A-Z]{2,} /.test(error.message);
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
@@ -197,10 +217,12 @@ class RedisDriver implements Driver {
     expires: number | undefined,
     expected: string,
     kind?: NoticeKind,
+    write?: number,
   ): Promise<boolean> {
     const life = expires === undefined ? "" : this.#lifetime(expires);
     const notice = kind ? [this.#publish, this.#writer.message(kind)] : ["", ""];
-    return (await this.#run(scripts.replace, id, [expected, text, life, ...notice])) === 1;
+    const [keys, numbers] = write === undefined ? [[], []] : [[this.#writeKeyOf(id)], [`${write}`, `${writeMemory}`]];
+    return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, ...numbers], keys)) === 1;
   }
 
   get #publish(): string {
@@ -210,6 +232,11 @@ class RedisDriver implements Driver {
   #channelOf(id: string): string {
     const key = this.#prefix + id;
     return this.#isCluster ? clusterChannelName(key) : channelName(key, this.#database);
+  }
+
+  /** The key with the number of this node's last write to a session. */
+  #writeKeyOf(id: string): string {
+    return `${this.#channelOf(id)}:${this.#writer.tag}`;
   }
 
   /** In ms from now: clocks of nodes and of Redis may differ. */
@@ -224,8 +251,8 @@ class RedisDriver implements Driver {
     return (text ?? undefined) as string | undefined;
   }
 
-  #run(script: Script, id: string, values: string[]): Promise<unknown> {
-    return evaluate(this.#connected(), script, [this.#prefix + id, this.#channelOf(id)], values);
+  #run(script: Script, id: string, values: string[], keys: string[] = []): Promise<unknown> {
+    return evaluate(this.#connected(), script, [this.#prefix + id, this.#channelOf(id), ...keys], values);
   }
 
   #connected(): RedisClient | RedisClusterClient {

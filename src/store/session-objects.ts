@@ -6,6 +6,7 @@ import { endCodeOf } from "../errors.js";
 import { reconcile } from "./merge.js";
 import { mergeInto, parse, stringify, strip } from "./record.js";
 import type { StoredSessions } from "./stored-sessions.js";
+import type { Writer } from "./unanswered.js";
 
 const debug = createDebug("socket-session:session-objects");
 
@@ -69,7 +70,7 @@ export class SessionObjects {
       if (!(isNew && (await this.#sessions.create(id, next)))) {
         try {
           // What an object of unknown origin lacks is no deletion: its base is empty.
-          await this.#sessions.merge(id, origin?.base ?? emptyBase, next);
+          await this.#sessions.merge(id, () => origin?.base ?? emptyBase, next, { origin: origin && writerOf(origin) });
         } catch (error) {
           if (!endCodeOf(error)) throw error;
           if (origin || this.#sessions.ends.of(id)) debug("write to an ended session dropped");
@@ -87,7 +88,7 @@ export class SessionObjects {
     const base = origin?.base ? stringify({ cookie: parse(origin.base).cookie }) : next;
     return this.#sessions.queue.run(id, async () => {
       try {
-        await this.#sessions.merge(id, base, next, { isTouch: true });
+        await this.#sessions.merge(id, () => base, next, { isTouch: true });
       } catch (error) {
         if (!endCodeOf(error)) throw error;
       }
@@ -108,4 +109,9 @@ export class SessionObjects {
       origin.base = text;
     });
   }
+}
+
+/** An object whose write was not answered goes on from what it asked for, where that turns out to be stored. */
+function writerOf(origin: Origin): Writer {
+  return { stands: (_, sent) => void (origin.base = sent) };
 }

@@ -10,17 +10,22 @@ import { LateWrites } from "./late-writes.js";
 import type { Listeners } from "./listeners.js";
 import { KeyedQueue } from "./queue.js";
 import { parse, strip, timesOf } from "./record.js";
+import { type Unanswered, UnansweredWrites, type Writer } from "./unanswered.js";
 import type { UserSessions } from "./user-sessions.js";
 
 const attempts = 100;
 /** From which attempt on (and for at most how many ms) a writer waits before it tries again. */
 const patience = 3;
 const longestWait = 20;
+/** Between two questions for a write whose answer was lost (ms). */
+const pause = 100;
 
 /** Who rewrites, and how. */
 export interface Rewriting {
-  /** Who committed it, where that matters to those who hear of it. */
-  readonly source?: object | undefined;
+  /** Who committed it, where that matters to those who hear of it: a writer that tries again by itself. */
+  readonly source?: Writer | undefined;
+  /** What is written, where that is an object whose next write goes on from this one. */
+  readonly origin?: Writer | undefined;
   /** True where nothing but the expiry moves. */
   readonly isTouch?: boolean;
 }
@@ -38,6 +43,9 @@ export class StoredSessions {
   readonly #commands: Commands;
   readonly #listeners: Listeners;
   readonly #late = new LateWrites();
+  readonly #unanswered = new UnansweredWrites();
+  /** The number of the last write. */
+  #writes = 0;
 
   constructor(driver: Driver, commands: Commands, listeners: Listeners) {
     this.#driver = driver;
@@ -53,6 +61,8 @@ export class StoredSessions {
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
   async current(id: string): Promise<string | undefined> {
+    const unanswered = this.#unanswered.of(id);
+    if (unanswered) await this.#settle(id, unanswered);
     const text = await this.stored(id);
     if (text === undefined) {
       await this.#learnEnd(id);
@@ -80,7 +90,8 @@ export class StoredSessions {
   async rewrite(
     id: string,
     change: (text: string) => Draft,
-    { source, isTouch = false }: Rewriting = {},
+    { source, origin, isTouch = false }: Rewriting = {},
+    sent?: string,
   ): Promise<void> {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const text = await this.current(id);
@@ -90,7 +101,10 @@ export class StoredSessions {
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
         if (this.users) await this.users.note(id, next, text);
-        if (!(await this.#replace(id, text, next, isTouch))) {
+        const written = isTouch
+          ? await this.#touch(id, text, next)
+          : await this.#replace(id, text, next, sent ?? next.text, source, origin);
+        if (!written) {
           this.retries++;
           // Among many writers, those who keep losing make room.
           if (attempt >= patience) await delay(Math.random() * Math.min(attempt, longestWait));
@@ -103,9 +117,12 @@ export class StoredSessions {
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
   }
 
-  /** Applies what changed from `base` to `next`; as {@link StoredSessions.rewrite}. */
-  merge(id: string, base: string, next: string, rewriting?: Rewriting): Promise<void> {
-    return this.rewrite(id, (text) => this.drafts.merged(text, base, next), rewriting);
+  /**
+   * Applies what changed from `base` to `next`; as {@link StoredSessions.rewrite}. The base is asked for when its turn
+   * has come: an earlier write of the same writer may have turned out to be stored.
+   */
+  merge(id: string, base: () => string, next: string, rewriting?: Rewriting): Promise<void> {
+    return this.rewrite(id, (text) => this.drafts.merged(text, base(), next), rewriting, next);
   }
 
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
@@ -121,18 +138,89 @@ export class StoredSessions {
 
   /** A session has ended, here or on another node. */
   hasEnded(id: string, code: EndCode): void {
+    this.#unanswered.forget(id);
     this.ends.keep(id, { code, at: Date.now() });
     this.#listeners.notify({ kind: "ended", id, code });
   }
 
-  #replace(id: string, text: string, next: Draft, isTouch: boolean): Promise<boolean> {
+  #touch(id: string, text: string, next: Draft): Promise<boolean> {
+    return this.#write(id, next.text, () => this.#driver.touch(id, next.text, next.expires, text));
+  }
+
+  async #replace(
+    id: string,
+    expected: string,
+    next: Draft,
+    sent: string,
+    source: Writer | undefined,
+    origin: Writer | undefined,
+  ): Promise<boolean> {
     // Who did not move the expiry leaves it: another service may have moved it beside the text.
-    const isKept = Number.isFinite(next.expires) && next.expires === timesOf(text).expires;
-    return this.#write(id, next.text, () =>
-      isTouch
-        ? this.#driver.touch(id, next.text, next.expires, text)
-        : this.#driver.replace(id, next.text, isKept ? undefined : next.expires, text),
-    );
+    const isKept = Number.isFinite(next.expires) && next.expires === timesOf(expected).expires;
+    const expires = isKept ? undefined : next.expires;
+    const write = ++this.#writes;
+    let mayBeDone = false;
+    try {
+      return await this.#write(id, next.text, () => {
+        const running = this.#driver.replace(id, next.text, expires, expected, write);
+        mayBeDone = this.#driver.hasWritten !== undefined;
+        running.catch((error: unknown) => {
+          if (this.#driver.isRefusal?.(error)) mayBeDone = false;
+        });
+        return running;
+      });
+    } catch (error) {
+      if (!mayBeDone) throw error;
+      const writer = source ?? origin ?? nobody;
+      const lost = { write, expected, next, expires, writer, sent, isWanted: true };
+      if (source) {
+        this.#unanswered.keep(id, lost, Date.now());
+        throw error;
+      }
+      // Who waits for the answer would be told that it failed, and make it once more in another way.
+      const isStored = await this.#insist(id, lost);
+      if (isStored !== undefined) return isStored;
+      if (origin) this.#unanswered.keep(id, { ...lost, isWanted: false }, Date.now());
+      throw error;
+    }
+  }
+
+  /** Asks for a write again until it is answered, for as long as a command may take; undefined where it never was. */
+  async #insist(id: string, lost: Unanswered): Promise<boolean | undefined> {
+    const until = performance.now() + this.#commands.timeout;
+    for (;;) {
+      try {
+        return await this.#again(id, lost);
+      } catch {
+        if (performance.now() >= until) return undefined;
+        await delay(pause);
+      }
+    }
+  }
+
+  /** Finds out what became of a write that was not answered, before anything else is done with the session. */
+  async #settle(id: string, lost: Unanswered): Promise<void> {
+    const isStored = await (lost.isWanted ? this.#again(id, lost) : this.#hasWritten(id, lost.write));
+    this.#unanswered.forget(id);
+    if (!isStored) return;
+    const { writer, sent, next } = lost;
+    writer.stands(next.text, sent);
+    this.#listeners.notify({ kind: "changed", id, text: next.text, source: writer });
+  }
+
+  /**
+   * Asks for a write again. True where it is stored, by now or since its answer was lost; it is not made a second time,
+   * whatever others have written over it.
+   */
+  async #again(id: string, { write, expected, next, expires }: Unanswered): Promise<boolean> {
+    if (await this.#hasWritten(id, write)) return true;
+    // With its own number: should the first one still be under way, one of the two is carried out.
+    const replace = (): Promise<boolean> => this.#driver.replace(id, next.text, expires, expected, write);
+    return (await this.#write(id, next.text, replace)) || this.#hasWritten(id, write);
+  }
+
+  #hasWritten(id: string, write: number): Promise<boolean> {
+    return this.#commands.ask(id, () => this.#driver.hasWritten?.(id, write) ?? Promise.resolve(false));
   }
 
   /** Asks the storage why a session is not there, where this node has not heard. */
@@ -172,3 +260,6 @@ export class StoredSessions {
     );
   }
 }
+
+/** An update: it is told what became of it by its own answer. */
+const nobody: Writer = { stands: () => undefined };

@@ -1,0 +1,272 @@
+// A write whose answer was lost is made once: what other nodes wrote since stays, on real servers.
+import { Pool } from "pg";
+import { createClient, createCluster } from "redis";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { SessionData } from "express-session";
+import type { ActiveSession } from "../../src/live/live-session.js";
+import { Registry } from "../../src/live/registry.js";
+import type { LiveStore } from "../../src/store/live-store.js";
+import { postgresStore } from "../../src/store/postgres.js";
+import { redisStore } from "../../src/store/redis.js";
+import { LossyLine } from "../support/lossy.js";
+import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
+import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";
+
+type Fields = { admin?: any; rights?: any; draft?: any; own?: any; count?: any; [key: string]: any } & SessionData;
+
+interface Nodes {
+  /** The line of node A. */
+  readonly lines: readonly LossyLine[];
+  readonly a: LiveStore;
+  readonly b: LiveStore;
+}
+
+interface Storage {
+  /** A write, as it stands in the protocol. */
+  readonly write: RegExp;
+  nodes(timeout: number): Promise<Nodes>;
+  close(): Promise<void>;
+}
+
+/** A change of a session: the message for the other nodes goes with it. */
+const replaced = /evalsha[^]* changed\r/i;
+
+const storages: readonly { name: string; open(): Promise<Storage> }[] = [
+  {
+    name: "Redis",
+    open: async () => {
+      const { url, close } = await useRedis();
+      return {
+        write: replaced,
+        nodes: async (timeout) => {
+          const line = await LossyLine.to(Number(new URL(url).port));
+          const client = createClient({ url: `redis://127.0.0.1:${line.port}` }).on("error", () => undefined);
+          await client.connect();
+          onTestFinished(() => client.destroy());
+          const prefix = ownPrefix();
+          const a = redisStore({ client, prefix, timeout });
+          return { lines: [line], a, b: redisStore({ client: await redisClient(url), prefix }) };
+        },
+        close,
+      };
+    },
+  },
+  {
+    name: "a Redis cluster",
+    open: async () => {
+      const { ports, close } = await startRedisCluster();
+      return {
+        write: replaced,
+        nodes: async (timeout) => {
+          const lines = await Promise.all(ports.map((port) => LossyLine.to(port)));
+          const nodeAddressMap = Object.fromEntries(
+            ports.map((port, index) => [
+              `127.0.0.1:${port}`,
+              { host: "127.0.0.1", port: (lines[index] as LossyLine).port },
+            ]),
+          );
+          const rootNodes = lines.map(({ port }) => ({ url: `redis://127.0.0.1:${port}` }));
+          const client = createCluster({ rootNodes, nodeAddressMap });
+          client.on("error", () => undefined);
+          await client.connect();
+          onTestFinished(() => client.destroy());
+          const prefix = ownPrefix();
+          const a = redisStore({ client, prefix, timeout });
+          return { lines, a, b: redisStore({ client: await redisClusterClient(ports), prefix }) };
+        },
+        close,
+      };
+    },
+  },
+  {
+    name: "PostgreSQL",
+    open: async () => {
+      const { url, close } = await usePostgres();
+      return {
+        write: /UPDATE "session_/,
+        nodes: async (timeout) => {
+          const { port } = new URL(url);
+          const line = await LossyLine.to(Number(port));
+          const pool = new Pool({ connectionString: url.replace(`:${port}/`, `:${line.port}/`) });
+          pool.on("error", () => undefined);
+          onTestFinished(() => pool.end());
+          const table = ownTable();
+          const a = postgresStore({ pool, table, timeout, createTable: true });
+          return { lines: [line], a, b: postgresStore({ pool: postgresPool(url), table, createTable: true }) };
+        },
+        close,
+      };
+    },
+  },
+];
+
+describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
+  let storage: Storage;
+  beforeAll(async () => {
+    storage = await open();
+  });
+  afterAll(() => storage.close());
+
+  async function start(timeout = 5000) {
+    const { lines, a, b } = await storage.nodes(timeout);
+    const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
+    const registry = new Registry(a, { lease: 30_000, maxStale: 300_000, maxUnsaved: 100 }, quiet);
+    onTestFinished(async () => {
+      for (const line of lines) line.open();
+      await registry.close().catch(() => undefined);
+      b.close();
+    });
+    const id = `id${Math.random()}`;
+    await set(a, id, {
+      cookie: { originalMaxAge: null, expires: null },
+      admin: false,
+      rights: { admin: false },
+    } as never);
+    const live = async (): Promise<ActiveSession & { data: Fields }> =>
+      (await registry.acquire(id, { end() {} })) as ActiveSession & { data: Fields };
+    // A write before: Redis has the script by then.
+    await a.update(id, (data) => void ((data as Fields)["count"] = 0));
+    return {
+      a,
+      b,
+      id,
+      live,
+      /** Node A writes, and the answer is lost; `meanwhile` happens before node A can ask. */
+      async lose<T>(
+        kind: "answer" | "command",
+        write: () => Promise<T>,
+        meanwhile: () => Promise<unknown>,
+      ): Promise<T> {
+        const lost = Promise.race(lines.map((line) => line.lose(storage.write, kind)));
+        const writing = write();
+        writing.catch(() => undefined);
+        await lost;
+        for (const line of lines) line.isShut = true;
+        await meanwhile();
+        for (const line of lines) line.open();
+        return writing;
+      },
+      stored: () => get(b, id),
+    };
+  }
+
+  test("a save: what another node wrote since stays, fields, nested ones and deletions; later changes are kept", async () => {
+    const { b, id, live, lose, stored } = await start();
+    const session = await live();
+    const { data } = session;
+    const write = (): Promise<void> => {
+      data.admin = true;
+      data.rights.admin = true;
+      data.draft = "text";
+      return session.save();
+    };
+    await lose(
+      "answer",
+      () => write().catch(() => undefined),
+      async () => {
+        const seen = await stored();
+        expect(seen).toMatchObject({ admin: true, rights: { admin: true }, draft: "text" });
+        await b.update(id, (fields) => {
+          Object.assign(fields, { admin: false, rights: { admin: false } });
+          delete (fields as Fields)["draft"];
+        });
+        data.own = "kept";
+      },
+    );
+    const expected = { admin: false, rights: { admin: false }, own: "kept" };
+    await expect.poll(stored, { timeout: 20_000 }).toMatchObject(expected);
+    await expect.poll(() => session.isSaved, { timeout: 20_000 }).toBe(true);
+    expect(await stored()).toMatchObject(expected);
+    expect(await stored()).not.toHaveProperty("draft");
+    expect(data).toMatchObject(expected);
+    expect(data).not.toHaveProperty("draft");
+  });
+
+  test("a save that another node took back to the very text it was: it stays so", async () => {
+    const { b, id, live, lose, stored } = await start();
+    const session = await live();
+    const write = (): Promise<void> => {
+      session.data.admin = true;
+      return session.save();
+    };
+    await lose(
+      "answer",
+      () => write().catch(() => undefined),
+      () => b.update(id, (fields) => void ((fields as Fields)["admin"] = false)),
+    );
+    await expect.poll(() => session.isSaved, { timeout: 20_000 }).toBe(true);
+    expect(await stored()).toMatchObject({ admin: false });
+    expect(session.data.admin).toBe(false);
+  });
+
+  test.each(["answer", "command"] as const)("update(): counted once (lost: the %s)", async (kind) => {
+    const { a, b, id, lose, stored } = await start();
+    const raise = (fields: SessionData): number => ++(fields as Fields)["count"];
+    let between = 0;
+    const result = await lose(
+      kind,
+      () => a.update(id, raise),
+      async () => {
+        between = await b.update(id, raise);
+      },
+    );
+    expect(new Set([result, between])).toEqual(new Set([1, 2]));
+    expect(await stored()).toMatchObject({ count: 2 });
+    expect(await a.update(id, raise)).toBe(3);
+  });
+
+  test("update() alone, whose command comes late: counted once", async () => {
+    const { a, id, lose, stored } = await start();
+    const raise = (fields: SessionData): number => ++(fields as Fields)["count"];
+    expect(
+      await lose(
+        "command",
+        () => a.update(id, raise),
+        async () => undefined,
+      ),
+    ).toBe(1);
+    expect(await a.update(id, raise)).toBe(2);
+    expect(await stored()).toMatchObject({ count: 2 });
+  });
+
+  test("a request's session object: saved, and not over what another node wrote since", async () => {
+    const { a, b, id, lose, stored } = await start();
+    const data = await get(a, id);
+    data["admin"] = true;
+    await lose(
+      "answer",
+      () => set(a, id, data),
+      () => b.update(id, (fields) => void ((fields as Fields)["admin"] = false)),
+    );
+    expect(await stored()).toMatchObject({ admin: false });
+  });
+
+  test("a request's session object that is saved again after STORE_UNAVAILABLE", async () => {
+    const { a, b, id, lose, stored } = await start(500);
+    const data = await get(a, id);
+    data["admin"] = true;
+    let failed: Promise<unknown> | undefined;
+    await lose(
+      "answer",
+      () => (failed = set(a, id, data).catch((error: unknown) => error)),
+      async () => {
+        await b.update(id, (fields) => void ((fields as Fields)["admin"] = false));
+        await failed;
+      },
+    );
+    expect(await failed).toMatchObject({ code: "STORE_UNAVAILABLE" });
+    data["own"] = "kept";
+    await expect.poll(() => set(a, id, data).catch((error: unknown) => error), { timeout: 20_000 }).toBeUndefined();
+    expect(await stored()).toMatchObject({ admin: false, own: "kept" });
+  });
+});
+
+function get(store: LiveStore, id: string): Promise<Fields> {
+  return new Promise((resolve, reject) =>
+    store.get(id, (error, data) => (error ? reject(error as Error) : resolve(data as Fields))),
+  );
+}
+
+function set(store: LiveStore, id: string, data: SessionData): Promise<void> {
+  return new Promise((resolve, reject) => store.set(id, data, (error) => (error ? reject(error as Error) : resolve())));
+}
