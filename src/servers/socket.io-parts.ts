@@ -43,7 +43,12 @@ export interface Auth {
 
 export type Restored = { readonly rooms?: Iterable<string> } | null | undefined;
 
+type Publish = (...values: unknown[]) => Promise<unknown> | undefined;
+
 export interface Adapter {
+  doPublish?: Publish;
+  doPublishResponse?: Publish;
+  publish?: Publish;
   restoreSession?(pid: string, offset: string): Promise<Restored> | null;
 }
 
@@ -52,6 +57,7 @@ export interface Namespace {
   readonly name: string;
   readonly server: Server;
   readonly adapter: Adapter;
+  _initAdapter?(): void;
   /** Of a dynamic namespace: those that clients asked for. */
   readonly children?: ReadonlySet<Namespace>;
   /** `auth` is null where a client sent that, and the parser (one of its own, or before 4.2.3) let it through. */

@@ -5,6 +5,7 @@ import type { Admission } from "./admission.js";
 import { claim } from "./claims.js";
 import { canWait, decideHandshakes } from "./engine-handshakes.js";
 import { answerWithCookies } from "./headers.js";
+import { sendUntracked } from "./socket.io-adapter.js";
 import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
 import { isHelper, takeTicket } from "./socket.io-helper.js";
 import type { Adapter, Client, Engine, Namespace, Server, Socket } from "./socket.io-parts.js";
@@ -32,6 +33,7 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
     throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
   }
   if (server.engine) claim(server.engine, server);
+  sendUntracked(server);
   const connections = new Connections(parts, isWhole);
   // A dynamic namespace is guarded by its children: it has no sockets itself.
   const children = isWhole ? undefined : target.children;

@@ -64,7 +64,7 @@ class ClusterNotices implements NoticeConnection {
       await (await this.#subscriberOf(name)).sSubscribe([name], this.#listener);
     } catch (error) {
       // The slot has moved, or its master is gone: a command makes the cluster client look for the new one.
-      await this.#cluster.get(name);
+      await (this.#cluster.withCommandOptions({ typeMapping: {} }) as RedisClusterClient).get(name);
       throw error;
     }
   }
@@ -119,7 +119,7 @@ interface RedisCommands {
   get(key: string): Promise<string | null>;
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  withCommandOptions(options: { timeout: number }): unknown;
+  withCommandOptions(options: { timeout?: number; typeMapping: object }): unknown;
   listenerCount(event: "error"): number;
 }
 

@@ -119,8 +119,9 @@ class RedisDriver implements Driver {
     notes?: RedisDriver,
   ) {
     this.notes = notes ?? this;
-    // A command that could not be sent in time is not sent later: nobody waits for it any more.
-    this.#client = client.withCommandOptions({ timeout }) as RedisClient | RedisClusterClient;
+    // A command that could not be sent in time is not sent later: nobody waits for it any more. With types of its own it
+    // is answered in text whatever types the client maps to, and past its `clientSideCache`, which is behind.
+    this.#client = client.withCommandOptions({ timeout, typeMapping: {} }) as RedisClient | RedisClusterClient;
     this.#isCluster = isCluster(client);
     this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;

@@ -1,7 +1,7 @@
 // The Redis driver against real servers.
 import { createHash } from "node:crypto";
 import { RedisStore } from "connect-redis";
-import { createClient, createClientPool } from "redis";
+import { createClient, createClientPool, createCluster } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { clusterChannelName, slotOf } from "../../src/store/redis-channels.js";
 import { openRedisNotices } from "../../src/store/redis-notices.js";
@@ -75,6 +75,21 @@ describe("one server", () => {
     expect(keys.filter((key) => key.startsWith(prefix))).toEqual([]);
   });
 
+  test("reads pass a clientSideCache by, which may be behind what other nodes wrote", async () => {
+    const client = createClient({ url: redis.url, RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0 } });
+    await client.on("error", () => undefined).connect();
+    onTestFinished(() => client.destroy());
+    await expectFreshReads(client, await redisClient(redis.url));
+    expect(client.clientSideCache?.size()).toBe(0);
+  });
+
+  test("a client that maps types to others serves as any", async () => {
+    const client = createClient({ url: redis.url, commandOptions: { typeMapping: { [36]: Buffer, [58]: String } } });
+    await client.on("error", () => undefined).connect();
+    onTestFinished(() => client.destroy());
+    await expectFreshReads(client, client);
+  });
+
   test("databases of one server do not hear of each other, and nodes of one database do", async () => {
     const prefix = ownPrefix();
     const storeIn = async (database: number) => {
@@ -120,6 +135,24 @@ describe("one server", () => {
   });
 });
 
+/** What a node reads through a client, after another node wrote through its own. */
+async function expectFreshReads(client: unknown, other: unknown): Promise<void> {
+  const prefix = ownPrefix();
+  const reader = redisStore({ client: client as never, prefix });
+  const writer = redisStore({ client: other as never, prefix });
+  const id = "id";
+  await new Promise<void>((resolve, reject) =>
+    writer.set(id, { cookie: { originalMaxAge: null } } as never, (error) =>
+      error ? reject(error as Error) : resolve(),
+    ),
+  );
+  for (let n = 0; n < 20; n++) {
+    await writer.update(id, (data) => void Object.assign(data, { n }));
+    const texts = [await reader.read(id, (text) => text), ...(await reader.readMany([id]))];
+    for (const text of texts) expect(JSON.parse(text as string)).toMatchObject({ n });
+  }
+}
+
 const shaOfAnything = createHash("sha1").update("return 1").digest("hex");
 
 describe("what cannot work is refused, with what to do", () => {
@@ -163,6 +196,18 @@ describe("a cluster", () => {
   storeContract("redis cluster", async () => ({
     store: redisStore({ client: await redisClusterClient(cluster.ports), prefix: ownPrefix() }),
   }));
+
+  test("reads pass a clientSideCache by, which may be behind what other nodes wrote", async () => {
+    const client = createCluster({
+      rootNodes: cluster.ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })),
+      RESP: 3,
+      clientSideCache: { ttl: 0, maxEntries: 0 },
+    });
+    await client.on("error", () => undefined).connect();
+    onTestFinished(() => client.destroy());
+    await expectFreshReads(client, await redisClusterClient(cluster.ports));
+    expect(client.clientSideCache?.size()).toBe(0);
+  });
 
   test("knows in which slot the server has a key", async () => {
     const client = await redisClient(`redis://127.0.0.1:${cluster.ports[0]}`);
