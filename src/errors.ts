@@ -26,6 +26,7 @@ export type UsageCode =
   | "SERVER_UNSUPPORTED"
   | "TARGET_INVALID"
   | "DATA_INVALID"
+  | "RECORD_INVALID"
   | "UPDATE_ASYNC"
   | "REGENERATE_NEEDS_HTTP"
   | "SESSIONS_CLOSED";
@@ -151,6 +152,12 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     cause:
       "A cycle, a BigInt, an object whose toJSON throws, or a field with the name of a method. Clients may send such values.",
     fix: "Store plain JSON values under names of your own, and check what clients send. Remove the value: the other changes wait until then.",
+    retry: false,
+  },
+  RECORD_INVALID: {
+    what: "A record in the store is no session.",
+    cause: "Another program wrote it, or it was cut off.",
+    fix: "Let nothing else write below the store's prefix or into its table, and destroy such sessions. They let nobody in.",
     retry: false,
   },
   UPDATE_ASYNC: {

@@ -314,7 +314,7 @@ export class Sessions<View = unknown> {
       {
         registry: this.#registry,
         trust: this.#trust,
-        exists: async (id) => this.#registry.get(id) !== undefined || this.store.read(id, (text) => text !== undefined),
+        exists: async (id) => this.#registry.get(id) !== undefined || this.store.has(id),
         issue: (request) => issueSession(this.middleware, this.store, request, this.#trust.isSecure(request)),
         refused: (refusal) => this.#emit("refused", refusal),
         failed: (error) => this.#fail(error),

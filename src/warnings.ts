@@ -18,6 +18,8 @@ export const texts = {
     "A request passed two session middlewares with different stores: HTTP and sockets would see different sessions. Fix: use sessions.middleware alone, or createSessions({ middleware }) with the one you have.",
   COOKIE_PATH_EXCLUDES_SOCKETS:
     "The session cookie's path does not cover the path of the server that was attached: browsers do not send it there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
+  RECORD_INVALID:
+    "A record in the store is no session: it lets nobody in. Fix: let nothing else write below the store's prefix, or into its table; destroy such sessions.",
   ORIGIN_REFUSED: "A handshake from another origin was refused.",
 } as const;
 

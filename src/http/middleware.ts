@@ -111,9 +111,9 @@ function findThrough(
 ): ReturnType<FindId> {
   let id: string | undefined;
   // Within one synchronous call: nobody else can come in between.
-  store.get = (asked) => {
+  store.get = ((asked: string) => {
     id = asked;
-  };
+  }) as LiveStore["get"];
   try {
     const { probe } = run(middleware, request, true, request.headers);
     // It lets requests by without a session while its store says that it is disconnected.

@@ -96,7 +96,7 @@ async function collect({ parts, id: old, request, response }: Visit): Promise<vo
   if (!collectTickets) throw withoutSecret();
   const { ticket } = await bodyOf(request);
   const id = await collectTickets.redeem(ticket, [old]);
-  const data = await promisify(store.get.bind(store))(id);
+  const data = await store.get(id);
   if (!data) throw new SessionError("TICKET_INVALID");
   // As req.session.regenerate() does: express-session then sets the cookie.
   request.sessionID = id;

@@ -43,6 +43,7 @@ const sweepPause = 100;
 
 export class Registry implements Subscriber {
   readonly #store: LiveStore;
+  readonly #events: RegistryEvents;
   readonly #context: Context;
   readonly #sessions = new Map<string, ActiveSession>();
   /** Sessions with changes to save that lost their connections, and their place to another live session. */
@@ -58,6 +59,7 @@ export class Registry implements Subscriber {
 
   constructor(store: LiveStore, options: RegistryOptions, events: RegistryEvents) {
     this.#store = store;
+    this.#events = events;
     this.#context = {
       store,
       lease: options.lease,
@@ -88,6 +90,8 @@ export class Registry implements Subscriber {
         void store.watch(live.id);
       },
       failed: (error) => {
+        // The store has told of it, once.
+        if ((error as SessionError).code === "RECORD_INVALID") return;
         // An outage is told once, not by each save that is tried again. It may be one of writes alone: a store that is
         // full, or a standby, answers reads.
         if ((error as SessionError).code === "STORE_UNAVAILABLE") {
@@ -160,6 +164,10 @@ export class Registry implements Subscriber {
   // --- Subscriber ---
 
   onNotice(notice: Notice): void {
+    if (notice.kind === "unreadable") {
+      this.#events.error(new SessionError("RECORD_INVALID"));
+      return;
+    }
     if (notice.kind === "cleared") {
       for (const live of this.#sessions.values()) live.end("SESSION_DESTROYED");
       return;
@@ -230,7 +238,8 @@ export class Registry implements Subscriber {
     } catch (error) {
       live.loading = undefined;
       this.#forget(live);
-      throw error;
+      // It lets nobody in; who is in already stays, as one odd answer is no end.
+      throw (error as SessionError).code === "RECORD_INVALID" ? this.#unknown(live.id) : error;
     }
   }
 

@@ -3,12 +3,16 @@
 import {
   expiryOf,
   isMarked,
+  marksOf,
+  mergeCookie,
   mergeInto,
   parse,
   prolong,
+  readable,
   type SessionRecord,
   stamp,
   stringify,
+  strip,
   timesOf,
 } from "./record.js";
 
@@ -36,6 +40,28 @@ export class Drafts {
     const current = parse(text);
     mergeInto(current, parse(base), parse(next));
     return this.of(current);
+  }
+
+  /**
+   * `next` in place of `text`, whose marks stay. Where the writer's cookie was read from `cookieBase`, an expiry that
+   * the writer did not move is that of `text`.
+   */
+  replaced(text: string, next: string, cookieBase?: string): Draft {
+    const current = readable(text);
+    const record = strip(parse(next));
+    if (!current) return this.of(record);
+    if (cookieBase !== undefined) {
+      record.cookie = mergeCookie(current.cookie, parse(cookieBase).cookie, record.cookie);
+    }
+    return this.of(Object.assign(record, marksOf(current)));
+  }
+
+  /** `text`, with the cookie of `next`: as what changed since `base`, or as it is. */
+  touched(text: string, next: string, base: string | undefined): Draft {
+    if (base !== undefined) return this.merged(text, base, next);
+    const record = parse(text);
+    record.cookie = parse(next).cookie;
+    return this.of(record);
   }
 
   /** `text`, with its expiry a full maxAge after `at`. */

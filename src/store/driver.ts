@@ -6,7 +6,8 @@ import type { EndCode } from "../errors.js";
  * What the live store needs from one kind of storage. All times are ms since 1970; `Infinity` means no expiry.
  *
  * The contract, which `test/contract/store.ts` holds every driver to:
- * - `read` answers with exactly the text that was last written, or nothing once its `expires` has passed.
+ * - `read` answers with exactly the text that was last written, or nothing once its `expires` has passed. A record that
+ *   is there, but no text, is "".
  * - `create` writes only where nothing is, `replace` only where exactly `expected` is (compare-and-set). Both answer
  *   whether they wrote. A driver without compare-and-set always writes; its promise is then that of one process.
  * - A call that fails rejects with the storage's own error and has, as far as is known, changed nothing.
@@ -60,13 +61,27 @@ export interface Driver {
    */
   tell?(id: string, word: string): Promise<number | undefined>;
 
-  /** All sessions, as express-session's `Store#all` gives them. */
-  all(): Promise<unknown>;
+  /**
+   * The texts of all sessions by id, or as a list where express-session's `Store#all` of this storage gives a list. One
+   * that cannot be read is left out.
+   */
+  all(): Promise<Listing>;
+  /** The ids of all sessions. */
+  ids(): Promise<string[]>;
   count(): Promise<number>;
   clear(): Promise<void>;
   /** Stops timers and listeners. The storage itself belongs to who made it. */
   close(): void;
 }
+
+/** A session in a list; without an id where the storage does not say it. */
+export interface Listed {
+  readonly id: string | undefined;
+  readonly text: string;
+}
+
+/** All sessions: their texts by id, or in a list. */
+export type Listing = ReadonlyMap<string, string> | readonly Listed[];
 
 /** Small texts beside the sessions, for the index of users: no sessions, and nobody is told of them. */
 export type Notes = Pick<Driver, "read" | "create" | "touch">;

@@ -2,7 +2,7 @@
 import session, { type SessionData, type Store } from "express-session";
 import { SessionError } from "../errors.js";
 import { warnOnce } from "../warnings.js";
-import type { Driver } from "./driver.js";
+import type { Driver, Listed, Listing } from "./driver.js";
 import { LiveStore, type LiveStoreOptions } from "./live-store.js";
 import { inflate, parse } from "./record.js";
 
@@ -53,6 +53,7 @@ class ForeignDriver implements Driver {
     } catch (error) {
       // express-session takes ENOENT for "no such session": file stores answer so.
       if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOENT") return undefined;
+      if (isOfRecord(error)) return "";
       throw error;
     }
   }
@@ -80,8 +81,33 @@ class ForeignDriver implements Driver {
     }
   }
 
-  all(): Promise<unknown> {
-    return this.#optional("all");
+  async all(): Promise<Listing> {
+    let sessions: unknown;
+    try {
+      sessions = await this.#optional("all");
+    } catch (error) {
+      if (!isOfRecord(error) || typeof (this.#store as ListingStore).ids !== "function") throw error;
+      return this.#each(await this.ids());
+    }
+    if (typeof sessions !== "object" || sessions === null) return new Map();
+    const texts = (key: string): string => JSON.stringify((sessions as Record<string, unknown>)[key]);
+    if (!Array.isArray(sessions)) return new Map(Object.keys(sessions).map((id) => [id, texts(id)]));
+    return sessions.map((one: unknown) => {
+      const { id, ...data } = (one ?? {}) as { id?: unknown };
+      return typeof id === "string" ? { id, text: JSON.stringify(data) } : { id: undefined, text: JSON.stringify(one) };
+    });
+  }
+
+  async ids(): Promise<string[]> {
+    const { ids } = this.#store as ListingStore;
+    if (typeof ids === "function") return call<string[]>((done) => ids.call(this.#store, done));
+    const sessions = await this.all();
+    const known: (string | undefined)[] =
+      sessions instanceof Map
+        ? [...(sessions as ReadonlyMap<string, string>).keys()]
+        : (sessions as readonly Listed[]).map(({ id }) => id);
+    if (known.every((id) => id !== undefined)) return known as string[];
+    throw this.#unsupported("ids");
   }
 
   count(): Promise<number> {
@@ -100,13 +126,35 @@ class ForeignDriver implements Driver {
     return true;
   }
 
+  /** One after the other, where not all can be read. */
+  async #each(ids: readonly string[]): Promise<readonly Listed[]> {
+    const sessions: Listed[] = [];
+    for (const id of ids) {
+      const text = await this.read(id);
+      if (text !== undefined) sessions.push({ id, text });
+    }
+    return sessions;
+  }
+
+  #unsupported(method: string): SessionError {
+    return new SessionError("STORE_UNSUPPORTED", { detail: `${this.#store.constructor.name} has no ${method}().` });
+  }
+
   async #optional(method: "all" | "length" | "clear"): Promise<unknown> {
     const operation = this.#store[method] as ((done: Done<unknown>) => void) | undefined;
-    if (typeof operation !== "function") {
-      throw new SessionError("STORE_UNSUPPORTED", { detail: `${this.#store.constructor.name} has no ${method}().` });
-    }
+    if (typeof operation !== "function") throw this.#unsupported(method);
     return call((done) => operation.call(this.#store, done));
   }
+}
+
+/** As connect-redis has it. */
+interface ListingStore {
+  ids?(done: Done<string[]>): unknown;
+}
+
+/** True where an error tells of one record, not of the storage: its text is no JSON, or it is of another kind. */
+function isOfRecord(error: unknown): boolean {
+  return error instanceof SyntaxError || (error instanceof Error && error.message.startsWith("WRONGTYPE"));
 }
 
 type Done<T> = (error?: unknown, value?: T) => void;

@@ -14,7 +14,9 @@ export type Notice =
   /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
   | { readonly kind: "stale"; readonly id: string | undefined }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
-  | { readonly kind: "cleared" };
+  | { readonly kind: "cleared" }
+  /** A record in the storage is no session. */
+  | { readonly kind: "unreadable" };
 
 /** Who wants to hear of changes, and may hold changes that the store has not seen yet. */
 export interface Subscriber {

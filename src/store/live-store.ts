@@ -6,17 +6,7 @@ import { Census } from "./census.js";
 import { Commands } from "./commands.js";
 import type { Driver, End } from "./driver.js";
 import { Listeners, type Subscriber } from "./listeners.js";
-import {
-  addTicket,
-  inflate,
-  marksOf,
-  parse,
-  type SessionRecord,
-  stringify,
-  strip,
-  takeTicket,
-  timesOf,
-} from "./record.js";
+import { addTicket, inflate, marksOf, parse, stringify, strip, takeTicket, timesOf } from "./record.js";
 import { SessionObjects } from "./session-objects.js";
 import { StoredSessions } from "./stored-sessions.js";
 import type { Writer } from "./unanswered.js";
@@ -32,6 +22,12 @@ export interface LiveStoreOptions {
 const forGood = 100 * 365 * 86_400_000;
 
 type Callback<T = void> = (error?: unknown, value?: T) => void;
+
+/** A promise for who gave no callback. */
+type Answer<T> = Promise<T> | undefined;
+
+/** A session of {@link LiveStore.all}; a wrapped store may not tell the ids. */
+export type ListedSession = SessionData & { readonly id: string };
 
 /**
  * An express-session `Store` without its two holes: concurrent writers no longer overwrite each other (what changed is
@@ -147,30 +143,62 @@ export class LiveStore extends session.Store {
     return this.#driver.readMany !== undefined;
   }
 
-  // --- express-session's Store ---
+  // --- express-session's Store: with a callback as ever, without one each method returns a promise ---
 
-  override get(id: string, callback: (error: unknown, session?: SessionData | null) => void): void {
-    settle(this.#get(id), callback as Callback<SessionData | undefined>);
+  /** Reads a session: what was asked for before on this node is done by then. */
+  override get(id: string): Promise<SessionData | undefined>;
+  override get(id: string, callback: (error: unknown, session?: SessionData | null) => void): void;
+  override get(id: string, callback?: Callback<SessionData | undefined>): Answer<SessionData | undefined> {
+    return settle(this.#get(id), callback);
   }
 
-  override set(id: string, data: SessionData, callback?: Callback): void {
-    settle(this.#objects.write(id, data), callback);
+  /**
+   * Writes a session. What `get()`, `all()` or express-session gave is merged: what was changed in it goes on top of what
+   * is stored. Any other object replaces what is stored, with all its fields; one whose cookie has a past `expires` ends
+   * the session. What has ended within the last minute stays so: such a write is dropped.
+   *
+   * @example
+   * ```ts
+   * const { role, ...rest } = await store.get(id);
+   * await store.set(id, rest); // the role is gone
+   * ```
+   */
+  override set(id: string, data: SessionData): Promise<void>;
+  override set(id: string, data: SessionData, callback: Callback | undefined): void;
+  override set(id: string, data: SessionData, callback?: Callback): Answer<void> {
+    return settle(this.#objects.write(id, data), callback);
   }
 
-  override touch(id: string, data: SessionData, callback?: () => void): void {
-    settle(this.#objects.touch(id, data), callback);
+  /** Moves the expiry as the cookie of what `get()` gave was moved, or to that of any other object's cookie. */
+  override touch(id: string, data: SessionData): Promise<void>;
+  override touch(id: string, data: SessionData, callback: (() => void) | undefined): void;
+  override touch(id: string, data: SessionData, callback?: () => void): Answer<void> {
+    return settle(this.#objects.touch(id, data), callback);
   }
 
-  override destroy(id: string, callback?: Callback): void {
-    settle(this.end(id, "SESSION_DESTROYED"), callback);
+  /** Ends a session everywhere, as {@link LiveStore.end} with `SESSION_DESTROYED`. */
+  override destroy(id: string): Promise<void>;
+  override destroy(id: string, callback: Callback | undefined): void;
+  override destroy(id: string, callback?: Callback): Answer<void> {
+    return settle(this.end(id, "SESSION_DESTROYED"), callback);
   }
 
-  override regenerate(request: GeneratingRequest, callback: Callback): void {
-    const next = (error?: unknown): void => {
-      (this as unknown as { generate(request: GeneratingRequest): void }).generate(request);
-      callback(error);
-    };
-    settle(this.end(request.sessionID, "SESSION_ROTATED"), next);
+  override regenerate(request: GeneratingRequest): Promise<void>;
+  override regenerate(request: GeneratingRequest, callback: Callback): void;
+  override regenerate(request: GeneratingRequest, callback?: Callback): Answer<void> {
+    const ended = this.end(request.sessionID, "SESSION_ROTATED");
+    // A new one in any case: what could not be ended must not go on in this request.
+    const generate = (): void => (this as unknown as { generate(from: GeneratingRequest): void }).generate(request);
+    return settle(ended.finally(generate), callback);
+  }
+
+  override load(id: string): Promise<(session.Session & SessionData) | undefined>;
+  override load(id: string, callback: (error: unknown, session?: SessionData) => void): void;
+  override load(id: string, callback?: Callback<SessionData>): Answer<SessionData | undefined> {
+    const loading = this.#get(id).then(
+      (data) => data && this.createSession({ sessionID: id, sessionStore: this } as never, data),
+    );
+    return settle(loading, callback as Callback<SessionData | undefined>);
   }
 
   override createSession(request: never, data: SessionData): session.Session & SessionData {
@@ -178,23 +206,50 @@ export class LiveStore extends session.Store {
     return this.#objects.inflated(sessionID, data, () => super.createSession(request, data));
   }
 
-  override all(callback: (error: unknown, sessions?: never) => void): void {
-    settle(this.#commands.ask("", () => this.#driver.all()).then(withoutMarks), callback as Callback<unknown>);
+  /**
+   * All sessions. The promise is of a list of them, each with its `id`, as connect-redis gives it. A callback gets what
+   * express-session's MemoryStore gives, an object of them by id; that of a wrapped store, what this store gives. Records
+   * that are no sessions are left out.
+   *
+   * @throws SessionError `STORE_UNSUPPORTED`, `STORE_UNAVAILABLE`
+   * @example
+   * ```ts
+   * for (const { id, user } of await store.all()) console.log(user);
+   * ```
+   */
+  override all(): Promise<ListedSession[]>;
+  override all(callback: (error: unknown, sessions?: SessionData[] | Record<string, SessionData> | null) => void): void;
+  override all(callback?: Callback<SessionData[] | Record<string, SessionData>>): Answer<unknown> {
+    return settle(this.#all(typeof callback !== "function"), callback);
   }
 
-  override length(callback: (error: unknown, length?: number) => void): void {
-    settle(
-      this.#commands.ask("", () => this.#driver.count()),
-      callback as Callback<number>,
+  /** The ids of all sessions. @throws SessionError `STORE_UNSUPPORTED`, `STORE_UNAVAILABLE` */
+  ids(): Promise<string[]>;
+  ids(callback: (error: unknown, ids?: string[]) => void): void;
+  ids(callback?: Callback<string[]>): Answer<string[]> {
+    return settle(
+      this.#afterAll(() => this.#driver.ids()),
+      callback,
     );
   }
 
-  override clear(callback?: Callback): void {
+  override length(): Promise<number>;
+  override length(callback: (error: unknown, length?: number) => void): void;
+  override length(callback?: Callback<number>): Answer<number> {
+    return settle(
+      this.#afterAll(() => this.#driver.count()),
+      callback,
+    );
+  }
+
+  override clear(): Promise<void>;
+  override clear(callback: Callback | undefined): void;
+  override clear(callback?: Callback): Answer<void> {
     const clearing = this.#sessions.queue.runAlone(async () => {
       await this.#commands.ask("", () => this.#driver.clear());
       this.#listeners.notify({ kind: "cleared" });
     });
-    settle(clearing, callback);
+    return settle(clearing, callback);
   }
 
   // --- for the live sessions ---
@@ -232,10 +287,27 @@ export class LiveStore extends session.Store {
 
   /**
    * Reads what is stored now. `use` runs within the session's queue, so that it sees the state before any later
-   * notice and after all earlier ones.
+   * notice and after all earlier ones. Rejects with `RECORD_INVALID` for what is no session.
    */
   read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
-    return this.#sessions.queue.run(id, async () => use(await this.#sessions.current(id)));
+    return this.#sessions.queue.run(id, async () => {
+      const text = await this.#sessions.current(id);
+      // What this process alone writes need not be looked at.
+      if (text !== undefined && this.isShared && !this.#sessions.readable(id, text)) {
+        throw new SessionError("RECORD_INVALID");
+      }
+      return use(text);
+    });
+  }
+
+  /** Whether a session is stored. */
+  async has(id: string): Promise<boolean> {
+    try {
+      return await this.read(id, (text) => text !== undefined);
+    } catch (error) {
+      if ((error as SessionError).code === "RECORD_INVALID") return false;
+      throw error;
+    }
   }
 
   /**
@@ -257,23 +329,9 @@ export class LiveStore extends session.Store {
    * what `change` returned, when it is durable.
    */
   async update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
-    await this.#listeners.flush(id);
-    return this.#sessions.queue.run(id, async () => {
-      let result: T | undefined;
-      await this.#sessions.rewrite(id, (text) => {
-        const record = parse(text);
-        const marks = marksOf(record);
-        const data = inflate(strip(record));
-        result = change(data);
-        if (isPromise(result)) {
-          Promise.resolve(result).catch(() => undefined);
-          throw new SessionError("UPDATE_ASYNC");
-        }
-        const next = strip(parse(stringify(data)));
-        return this.#sessions.drafts.of(Object.assign(next, marks));
-      });
-      return result as T;
-    });
+    const flushing = this.#listeners.flush(id);
+    if (flushing) await flushing;
+    return this.#sessions.queue.run(id, () => this.#update(id, change));
   }
 
   /** Notes a ticket of this session until `expires` (ms since 1970); rejects with the end's code. */
@@ -332,10 +390,15 @@ export class LiveStore extends session.Store {
    * the update afterwards.
    */
   async updateObject<T>(id: string, data: SessionData, change: (data: SessionData) => T): Promise<T> {
-    await this.#objects.write(id, data);
-    const result = await this.update(id, change);
-    await this.#objects.refresh(id, data);
-    return result;
+    const write = this.#objects.writing(id, data);
+    const flushing = this.#listeners.flush(id);
+    if (flushing) await flushing;
+    return this.#sessions.queue.run(id, async () => {
+      await write();
+      const result = await this.#update(id, change);
+      await this.#objects.refresh(id, data);
+      return result;
+    });
   }
 
   /**
@@ -355,8 +418,45 @@ export class LiveStore extends session.Store {
 
   async #get(id: string): Promise<SessionData | undefined> {
     // What a socket of this process changed a moment ago is part of what HTTP reads.
-    await this.#listeners.flush(id)?.catch(() => undefined);
+    const flushing = this.#listeners.flush(id);
+    if (flushing) await flushing.catch(ignore);
     return this.#objects.read(id);
+  }
+
+  async #all(isList: boolean): Promise<SessionData[] | Record<string, SessionData>> {
+    const stored = await this.#afterAll(() => this.#driver.all());
+    const sessions = this.#objects.listed(stored);
+    if (isList || !(stored instanceof Map)) {
+      return sessions.map(({ id, data }) => (id === undefined ? data : Object.assign(data, { id })));
+    }
+    const byId = Object.create(null) as Record<string, SessionData>;
+    for (const { id, data } of sessions) byId[id as string] = data;
+    return byId;
+  }
+
+  /** Asks the storage about all sessions, when what was asked for before is done. */
+  #afterAll<T>(command: () => Promise<T>): Promise<T> {
+    const { queue } = this.#sessions;
+    const ask = (): Promise<T> => this.#commands.ask("", command);
+    // In this process's memory it takes no time; elsewhere nobody's work waits for a list of all.
+    return this.isShared ? queue.runAfter(ask) : queue.runAlone(ask);
+  }
+
+  async #update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
+    let result: T | undefined;
+    await this.#sessions.rewrite(id, (text) => {
+      const record = parse(text);
+      const marks = marksOf(record);
+      const data = inflate(strip(record));
+      result = change(data);
+      if (isPromise(result)) {
+        Promise.resolve(result).catch(ignore);
+        throw new SessionError("UPDATE_ASYNC");
+      }
+      const next = strip(parse(stringify(data)));
+      return this.#sessions.drafts.of(Object.assign(next, marks));
+    });
+    return result as T;
   }
 }
 
@@ -365,21 +465,21 @@ interface GeneratingRequest {
   session: object;
 }
 
-function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): void {
+function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): Answer<T> {
+  if (typeof callback !== "function") {
+    // Who does not wait for it (express-session neither) does not want the process to end by it.
+    promise.catch(ignore);
+    return promise;
+  }
   // On the next tick, outside of the promise: what the callback throws is the application's, as with any store.
   promise.then(
-    (value) => callback && process.nextTick(callback, null, value),
-    (error: unknown) => callback && process.nextTick(callback, error),
+    (value) => process.nextTick(callback, null, value),
+    (error: unknown) => process.nextTick(callback, error),
   );
+  return undefined;
 }
 
-/** What a store gave for all its sessions, a list or an object of them, as the application may see it. */
-function withoutMarks(sessions: unknown): unknown {
-  const strippedCopy = (one: unknown): unknown => strip({ ...(one as SessionRecord) });
-  if (Array.isArray(sessions)) return sessions.map(strippedCopy);
-  if (typeof sessions !== "object" || sessions === null) return sessions;
-  return Object.fromEntries(Object.entries(sessions).map(([id, one]) => [id, strippedCopy(one)]));
-}
+function ignore(): void {}
 
 function isPromise(value: unknown): boolean {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";

@@ -2,7 +2,6 @@
 import { warnOnce } from "../warnings.js";
 import type { Driver, Notes } from "./driver.js";
 import { LiveStore } from "./live-store.js";
-import { parse, strip } from "./record.js";
 
 const sweepInterval = 60_000;
 
@@ -75,11 +74,14 @@ export class MemoryDriver implements Driver {
     this.#entries.delete(id);
   }
 
-  async all(): Promise<unknown> {
+  async all(): Promise<ReadonlyMap<string, string>> {
     this.#sweep();
-    const sessions = Object.create(null) as Record<string, unknown>;
-    for (const [id, entry] of this.#entries) sessions[id] = strip(parse(entry.text));
-    return sessions;
+    return new Map([...this.#entries].map(([id, { text }]) => [id, text]));
+  }
+
+  async ids(): Promise<string[]> {
+    this.#sweep();
+    return [...this.#entries.keys()];
   }
 
   async count(): Promise<number> {

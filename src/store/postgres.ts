@@ -6,7 +6,6 @@ import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
 import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
 import { PostgresTable } from "./postgres-table.js";
-import { parse, strip } from "./record.js";
 
 export type { PostgresClient, PostgresPool } from "./postgres-notices.js";
 
@@ -203,14 +202,20 @@ class PostgresDriver implements Driver {
     await this.#query(`SELECT pg_notify($channel, $1)`, [`${noticeName(id)} ${this.#writer.say(word)}`]);
   }
 
-  async all(): Promise<unknown> {
-    const sessions = Object.create(null) as Record<string, unknown>;
+  async all(): Promise<ReadonlyMap<string, string>> {
     const rows = await this.#query<{ sid: string; text: string }>(
       `SELECT sid, sess::text AS text FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
       [seconds(Date.now()), ownPrefix],
     );
-    for (const { sid, text } of rows) sessions[sid] = strip(parse(text));
-    return sessions;
+    return new Map(rows.map(({ sid, text }) => [sid, text]));
+  }
+
+  async ids(): Promise<string[]> {
+    const rows = await this.#query<{ sid: string }>(
+      `SELECT sid FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
+      [seconds(Date.now()), ownPrefix],
+    );
+    return rows.map(({ sid }) => sid);
   }
 
   async count(): Promise<number> {

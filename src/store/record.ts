@@ -32,6 +32,15 @@ export function parse(text: string): SessionRecord {
   return record as SessionRecord;
 }
 
+/** Parses a text that somebody else may have written; undefined where it is no session. */
+export function readable(text: string): SessionRecord | undefined {
+  try {
+    return parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Writes session data as the text that is stored; what JSON cannot hold is `DATA_INVALID`. */
 export function stringify(data: object): string {
   try {
@@ -62,12 +71,13 @@ const head = /^\{"cookie":\{"originalMaxAge":(null|\d+),"expires":(?:null|"([^"]
 /** Reads a session's times from its text: mostly from its first few characters, as this is done for each connection. */
 export function timesOf(text: string): Times {
   const match = isMarked(text) ? undefined : head.exec(text);
-  if (!match) return timesOfRecord(parse(text));
+  if (!match) return timesOfRecord(readable(text));
   const maxAge = match[1] === "null" ? undefined : Number(match[1]);
   return { maxAge, expires: moment(match[2]), createdAt: undefined };
 }
 
-function timesOfRecord(record: SessionRecord): Times {
+function timesOfRecord(record: SessionRecord | undefined): Times {
+  if (!record) return { maxAge: undefined, expires: Number.POSITIVE_INFINITY, createdAt: undefined };
   const { originalMaxAge } = record.cookie;
   return {
     maxAge: typeof originalMaxAge === "number" ? originalMaxAge : undefined,
@@ -157,7 +167,7 @@ export function mergeInto(current: SessionRecord, base: SessionRecord, next: Ses
  * Every request moves `expires`, so "the later commit wins" would let a slow request take back what a newer one
  * gave: without a new maxAge the later expiry stays, with a new maxAge the writer's own expiry goes with it.
  */
-function mergeCookie(current: CookieRecord, base: CookieRecord, next: CookieRecord): CookieRecord {
+export function mergeCookie(current: CookieRecord, base: CookieRecord, next: CookieRecord): CookieRecord {
   const patch = diff(base, next);
   if (!patch) return current;
   const merged = apply({ ...current }, patch) as CookieRecord;

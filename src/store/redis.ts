@@ -5,7 +5,6 @@ import { type EndCode, SessionError } from "../errors.js";
 import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
-import { parse, strip } from "./record.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./redis-channels.js";
 import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
 
@@ -186,21 +185,23 @@ class RedisDriver implements Driver {
     return (await this.#run(scripts.tell, id, [this.#publish, this.#writer.say(word)])) as number;
   }
 
-  async all(): Promise<unknown> {
-    const sessions = Object.create(null) as Record<string, unknown>;
+  async all(): Promise<ReadonlyMap<string, string>> {
+    const sessions = new Map<string, string>();
     for await (const ids of this.#ids()) {
       const texts = await this.readMany(ids);
-      for (const [index, text] of texts.entries()) {
-        if (text !== undefined) sessions[ids[index] as string] = strip(parse(text));
-      }
+      for (const [index, text] of texts.entries()) if (text !== undefined) sessions.set(ids[index] as string, text);
     }
     return sessions;
   }
 
-  async count(): Promise<number> {
+  async ids(): Promise<string[]> {
     const known = new Set<string>();
     for await (const ids of this.#ids()) for (const id of ids) known.add(id);
-    return known.size;
+    return [...known];
+  }
+
+  async count(): Promise<number> {
+    return (await this.ids()).length;
   }
 
   /** One after the other, because each has those who listen. */
@@ -247,9 +248,15 @@ class RedisDriver implements Driver {
 
   async #get(key: string): Promise<string | undefined> {
     const client = this.#connected();
-    // A cluster client may ask replicas, which may be behind, but not with a script.
-    const text = isCluster(client) ? await evaluate(client, scripts.read, [key], []) : await client.get(key);
-    return (text ?? undefined) as string | undefined;
+    try {
+      // A cluster client may ask replicas, which may be behind, but not with a script.
+      const text = isCluster(client) ? await evaluate(client, scripts.read, [key], []) : await client.get(key);
+      return (text ?? undefined) as string | undefined;
+    } catch (error) {
+      // Of another program: that is no reason to take Redis for one that does not answer.
+      if (isOfAnotherKind(error)) return "";
+      throw error;
+    }
   }
 
   #run(script: Script, id: string, values: string[], keys: string[] = []): Promise<unknown> {
@@ -287,6 +294,10 @@ async function evaluate(
     if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
     return client.eval(script.text, options);
   }
+}
+
+function isOfAnotherKind(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("WRONGTYPE");
 }
 
 function isCluster(client: RedisClient | RedisClusterClient): client is RedisClusterClient {

@@ -9,9 +9,10 @@ import { Ends } from "./ends.js";
 import { LateWrites } from "./late-writes.js";
 import type { Listeners } from "./listeners.js";
 import { KeyedQueue } from "./queue.js";
-import { parse, strip, timesOf } from "./record.js";
+import { parse, readable, type SessionRecord, strip, timesOf } from "./record.js";
 import { type Unanswered, UnansweredWrites, type Writer } from "./unanswered.js";
 import type { UserSessions } from "./user-sessions.js";
+import { warnOnce } from "../warnings.js";
 
 const attempts = 100;
 /** From which attempt on (and for at most how many ms) a writer waits before it tries again. */
@@ -19,6 +20,8 @@ const patience = 3;
 const longestWait = 20;
 /** Between two questions for a write whose answer was lost (ms). */
 const pause = 100;
+/** Of how many unreadable records this process tells. */
+const mostUnreadable = 200;
 
 /** Who rewrites, and how. */
 export interface Rewriting {
@@ -46,6 +49,8 @@ export class StoredSessions {
   readonly #unanswered = new UnansweredWrites();
   /** The number of the last write. */
   #writes = 0;
+  /** Whose record is known to be no session. */
+  readonly #unreadable = new Set<string>();
 
   constructor(driver: Driver, commands: Commands, listeners: Listeners) {
     this.#driver = driver;
@@ -74,6 +79,17 @@ export class StoredSessions {
     return undefined;
   }
 
+  /** A stored text, parsed. Undefined for one that is no session: it lets nobody in, and is told once. */
+  readable(id: string, text: string): SessionRecord | undefined {
+    const record = readable(text);
+    if (!record && !this.#unreadable.has(id) && this.#unreadable.size < mostUnreadable) {
+      this.#unreadable.add(id);
+      warnOnce("RECORD_INVALID", `${this.#unreadable.size}`);
+      this.#listeners.notify({ kind: "unreadable" });
+    }
+    return record;
+  }
+
   /** Creates; false where the id is taken. Runs within the queue. */
   async create(id: string, text: string): Promise<boolean> {
     const draft = this.drafts.of(strip(parse(text)));
@@ -96,14 +112,16 @@ export class StoredSessions {
     for (let attempt = 0; attempt < attempts; attempt++) {
       const text = await this.current(id);
       if (text === undefined) throw new SessionError(this.ends.of(id)?.code ?? "SESSION_UNKNOWN");
-      const next = change(text);
+      const next = this.#changed(id, text, change);
       const isChanged = next.text !== text;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
         if (this.users) await this.users.note(id, next, text);
-        const written = isTouch
-          ? await this.#touch(id, text, next)
-          : await this.#replace(id, text, next, sent ?? next.text, source, origin);
+        // Nobody is told of more time; of less, who has the session must know.
+        const written =
+          isTouch && next.expires >= timesOf(text).expires
+            ? await this.#touch(id, text, next)
+            : await this.#replace(id, text, next, sent ?? next.text, source, origin);
         if (!written) {
           this.retries++;
           // Among many writers, those who keep losing make room.
@@ -129,11 +147,21 @@ export class StoredSessions {
   end(id: string, code: EndCode): Promise<void> {
     return this.queue.run(id, async () => {
       const text = this.users && (await this.stored(id).catch(() => undefined));
-      await this.#write(id, undefined, () => this.#driver.remove(id, code));
-      // Not before: a session that could not be removed must still be found by its user.
-      if (text !== undefined) this.users?.forget(id, text);
-      this.hasEnded(id, code);
+      await this.#remove(id, code, text);
     });
+  }
+
+  /** Ends a session if it is stored. Runs within the queue. */
+  async endStored(id: string, code: EndCode): Promise<void> {
+    const text = await this.current(id);
+    if (text !== undefined) await this.#remove(id, code, text);
+  }
+
+  async #remove(id: string, code: EndCode, text: string | undefined): Promise<void> {
+    await this.#write(id, undefined, () => this.#driver.remove(id, code));
+    // Not before: a session that could not be removed must still be found by its user.
+    if (text !== undefined) this.users?.forget(id, text);
+    this.hasEnded(id, code);
   }
 
   /** A session has ended, here or on another node. */
@@ -141,6 +169,16 @@ export class StoredSessions {
     this.#unanswered.forget(id);
     this.ends.keep(id, { code, at: Date.now() });
     this.#listeners.notify({ kind: "ended", id, code });
+  }
+
+  /** `text` as `change` makes it. Rejects with `RECORD_INVALID` for one that is no session. */
+  #changed(id: string, text: string, change: (text: string) => Draft): Draft {
+    try {
+      return change(text);
+    } catch (error) {
+      if (this.readable(id, text)) throw error;
+      throw new SessionError("RECORD_INVALID");
+    }
   }
 
   #touch(id: string, text: string, next: Draft): Promise<boolean> {

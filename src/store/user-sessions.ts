@@ -2,7 +2,7 @@
 import type { SessionData } from "express-session";
 import type { Draft } from "./drafts.js";
 import { endMemory, type Notes } from "./driver.js";
-import { inflate, parse, strip } from "./record.js";
+import { inflate, readable, strip } from "./record.js";
 import { type UserEntry, UserIndex } from "./users.js";
 
 /** Says whose session this is; undefined, null and "" for nobody's. */
@@ -63,7 +63,9 @@ export class UserSessions {
 
   /** Whose session this text is. */
   #userIn(text: string): string | undefined {
-    const user = this.#userOf(inflate(strip(parse(text))));
+    const record = readable(text);
+    if (!record) return undefined;
+    const user = this.#userOf(inflate(strip(record)));
     return user === undefined || user === null || user === "" ? undefined : String(user);
   }
 }

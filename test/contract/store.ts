@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "v
 import type { Notice } from "../../src/store/listeners.js";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { inTime } from "../support/pace.js";
+import { callsContract } from "./calls.js";
 
 export interface StoreFixture {
   readonly store: LiveStore;
@@ -28,6 +29,7 @@ export function storeContract(
   features: StoreFeatures = {},
 ): void {
   const { canList = true } = features;
+  callsContract(name, make, features);
 
   describe(`store contract: ${name}`, () => {
     let fixture: StoreFixture;
@@ -197,14 +199,6 @@ export function storeContract(
       raw["a"] = 1;
       await write(id, raw);
       expect(await fields(id)).toEqual({ a: 1, b: 1 });
-    });
-
-    test("data of unknown origin is created once, and adds to what is there", async () => {
-      const data = { cookie: { originalMaxAge: null } as never, a: 1 } as SessionData;
-      await write("made-by-hand", data);
-      await write("made-by-hand", { cookie: { originalMaxAge: null } as never, b: 2 } as SessionData);
-      expect(await fields("made-by-hand")).toEqual({ a: 1, b: 2 });
-      await destroy("made-by-hand");
     });
 
     test("__proto__ as a key changes no prototype", async () => {

@@ -302,7 +302,7 @@ test("an id that ended more than a minute ago may be used again, however quiet t
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const store = new LiveStore(new MemoryDriver());
-  const put = (): void => store.set("id", { cookie: { originalMaxAge: null }, user: "ada" } as never);
+  const put = (): void => void store.set("id", { cookie: { originalMaxAge: null }, user: "ada" } as never);
   put();
   await vi.advanceTimersByTimeAsync(0);
   await store.end("id", "SESSION_DESTROYED");

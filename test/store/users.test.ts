@@ -50,7 +50,7 @@ test("a session without an end is noted once a day", async () => {
 test("a session without an end, in a store that keeps it for good, is its user's for as long", async () => {
   const store = new LiveStore(new MemoryDriver());
   store.userOf = (session) => session.user;
-  store.set("id", { cookie, user: "ada" } as never);
+  void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   await vi.advanceTimersByTimeAsync(30 * aDay);
   expect(await store.sessionsOf("ada")).toHaveLength(1);
@@ -102,7 +102,7 @@ test("a session that changes hands is the new user's alone, and still the old on
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
   store.userOf = (session) => session.user;
-  store.set("id", { cookie, user: "ada" } as never);
+  void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   vi.spyOn(driver, "replace").mockRejectedValueOnce(new Error("disk full"));
   await expect(store.update("id", (data) => void (data.user = "bob"))).rejects.toThrow("disk full");
@@ -117,7 +117,7 @@ test("a session that could not be removed is still its user's", async () => {
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
   store.userOf = (session) => session.user;
-  store.set("id", { cookie, user: "ada" } as never);
+  void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   vi.spyOn(driver, "remove").mockRejectedValueOnce(new Error("disk full"));
   await expect(store.end("id", "SESSION_DESTROYED")).rejects.toThrow("disk full");
@@ -131,7 +131,7 @@ test("a session that was nobody's for long is found when its user logs in again,
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
   for (const node of [store, other]) node.userOf = (session) => session.user;
-  store.set("id", { cookie, user: "ada" } as never);
+  void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   await other.update("id", (data) => void delete data.user);
   await vi.advanceTimersByTimeAsync(10 * 60_000);
@@ -155,7 +155,7 @@ test("who looks while a session is becoming a user's takes nothing away from the
     await look();
     return create(...values);
   });
-  store.set("id", { cookie, user: "ada" } as never);
+  void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   expect(await store.sessionsOf("ada")).toHaveLength(1);
   await store.update("id", (data) => void delete data.user);
@@ -173,7 +173,7 @@ test("a session that changed hands in a service without the index is not listed"
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
   store.userOf = (session) => session.user;
-  for (const id of ["a", "b"]) store.set(id, { cookie, user: "ada" } as never);
+  for (const id of ["a", "b"]) void store.set(id, { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   expect(await store.sessionsOf("ada")).toHaveLength(2);
   await other.update("b", (data) => void (data.user = "bob"));
