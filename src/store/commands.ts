@@ -9,6 +9,9 @@ const debug = createDebug("socket-session:commands");
 /** How many commands that were given up may be under way: beyond, what needs the storage fails at once. */
 const mostUnanswered = 1000;
 
+/** What tells of a method that is not there, or of one record, and nothing of the storage. */
+const isNoOutage: ReadonlySet<string> = new Set(["STORE_UNSUPPORTED", "RECORD_INVALID"]);
+
 export class Commands {
   /** Since when the storage does not answer (ms since 1970); undefined while it does. */
   downSince: number | undefined;
@@ -59,7 +62,7 @@ export class Commands {
       this.#unanswered = 0;
       return answer;
     } catch (cause) {
-      if (cause instanceof SessionError && cause.code === "STORE_UNSUPPORTED") throw cause;
+      if (cause instanceof SessionError && isNoOutage.has(cause.code)) throw cause;
       const error = redact(cause, id);
       if (this.downSince === undefined) debug("the storage does not answer: %s", error);
       this.downSince ??= Date.now();

@@ -86,8 +86,9 @@ class ForeignDriver implements Driver {
     try {
       sessions = await this.#optional("all");
     } catch (error) {
-      if (!isOfRecord(error) || typeof (this.#store as ListingStore).ids !== "function") throw error;
-      return this.#each(await this.ids());
+      if (!isOfRecord(error)) throw error;
+      if (typeof (this.#store as ListingStore).ids === "function") return this.#each(await this.ids());
+      throw new SessionError("RECORD_INVALID", { cause: error });
     }
     if (typeof sessions !== "object" || sessions === null) return new Map();
     const texts = (key: string): string => JSON.stringify((sessions as Record<string, unknown>)[key]);

@@ -16,7 +16,7 @@ export type Notice =
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   | { readonly kind: "cleared" }
   /** A record in the storage is no session. */
-  | { readonly kind: "unreadable" };
+  | { readonly kind: "unreadable"; readonly id: string };
 
 /** Who wants to hear of changes, and may hold changes that the store has not seen yet. */
 export interface Subscriber {

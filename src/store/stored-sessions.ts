@@ -1,5 +1,6 @@
 // Sessions as they are stored: read, created, rewritten by compare-and-set until it holds, and removed, each in the
 // session's turn. Knows neither express-session's objects nor who uses a session.
+import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EndCode, SessionError } from "../errors.js";
 import type { Commands } from "./commands.js";
@@ -84,8 +85,8 @@ export class StoredSessions {
     const record = readable(text);
     if (!record && !this.#unreadable.has(id) && this.#unreadable.size < mostUnreadable) {
       this.#unreadable.add(id);
-      warnOnce("RECORD_INVALID", `${this.#unreadable.size}`);
-      this.#listeners.notify({ kind: "unreadable" });
+      warnOnce("RECORD_INVALID", hash("sha256", id, "base64url"));
+      this.#listeners.notify({ kind: "unreadable", id });
     }
     return record;
   }

@@ -1,0 +1,149 @@
+// Records that are no sessions: cut off, of another program, or of another kind.
+import session, { type SessionData } from "express-session";
+import { RedisStore } from "connect-redis";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { createSessions, type SessionError } from "../../src/index.js";
+import { liveStore } from "../../src/store/foreign.js";
+import type { LiveStore } from "../../src/store/live-store.js";
+import { postgresStore } from "../../src/store/postgres.js";
+import { redisStore } from "../../src/store/redis.js";
+import { startApp } from "../support/app.js";
+import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
+import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";
+
+const cookie = { originalMaxAge: null, expires: null } as never;
+const good = JSON.stringify({ cookie, user: "ada" });
+const broken = { "cut off": good.slice(0, -8), empty: "", "no object": "[1]", "no JSON": "hello" };
+
+interface Place {
+  store: LiveStore;
+  /** Puts a text where the session's is; "list" puts what is no text. */
+  put(id: string, text: string): Promise<unknown>;
+}
+
+type Client = Awaited<ReturnType<typeof redisClient>>;
+
+function rawIn(client: Client, prefix: string) {
+  return (id: string, text: string): Promise<unknown> =>
+    text === "list" ? client.lPush(prefix + id, "x") : client.set(prefix + id, text);
+}
+
+const closing: (() => Promise<unknown>)[] = [];
+afterAll(() => Promise.all(closing.map((close) => close())));
+
+const places: Record<string, () => Promise<() => Promise<Place>>> = {
+  async Redis() {
+    const { url, close } = await useRedis();
+    closing.push(close);
+    return async () => {
+      const client = await redisClient(url);
+      const prefix = ownPrefix();
+      return { store: redisStore({ client, prefix }), put: rawIn(client, prefix) };
+    };
+  },
+  async "a Redis cluster"() {
+    const { ports, close } = await startRedisCluster();
+    closing.push(close);
+    return async () => {
+      const client = await redisClusterClient(ports);
+      const prefix = ownPrefix();
+      return { store: redisStore({ client, prefix }), put: rawIn(client as never, prefix) };
+    };
+  },
+  async "connect-redis"() {
+    const { url, close } = await useRedis();
+    closing.push(close);
+    return async () => {
+      const client = await redisClient(url);
+      const prefix = ownPrefix();
+      return { store: liveStore(new RedisStore({ client, prefix })), put: rawIn(client, prefix) };
+    };
+  },
+};
+
+describe.each(Object.keys(places))("%s", (name) => {
+  let open: () => Promise<Place>;
+  let place: Place;
+  beforeAll(async () => {
+    open = await (places[name] as () => Promise<() => Promise<Place>>)();
+  });
+  beforeEach(async () => {
+    place = await open();
+  });
+
+  test("one unreadable record is left out of all(), and is no outage", async () => {
+    const { store, put } = place;
+    await put("good", good);
+    for (const [index, text] of [...Object.values(broken), "list"].entries()) await put(`broken ${index}`, text);
+    expect((await store.all()).map(({ id, user }) => [id, user])).toEqual([["good", "ada"]]);
+    expect(store.isDown).toBe(false);
+    expect(await store.length()).toBe(6);
+    for (let index = 0; index < 5; index++) expect(await store.get(`broken ${index}`)).toBeFalsy();
+    expect(store.isDown).toBe(false);
+    expect(store.downSince).toBeUndefined();
+  });
+
+  test("an unreadable record can be replaced and destroyed by hand", async () => {
+    const { store, put } = place;
+    for (const text of Object.values(broken)) {
+      await put("a", text);
+      await store.set("a", { cookie, user: "eve" });
+      expect(await store.get("a")).toMatchObject({ user: "eve" });
+    }
+    await put("b", broken["cut off"]);
+    await store.destroy("b");
+    expect((await store.ids()).toSorted()).toEqual(["a"]);
+  });
+
+  test.each(Object.entries(broken))("who brings the id of one is SESSION_UNKNOWN, told once: %s", async (_, text) => {
+    const { store, put } = place;
+    const sessions = createSessions({ secret: "a secret for tests", store });
+    const errors: unknown[] = [];
+    const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    onTestFinished(() => warnings.mockRestore());
+    sessions.on("error", (error) => errors.push(error));
+    const app = await startApp({ existing: sessions });
+    const ada = await app.login();
+    await put(ada.sessionId, text);
+    expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+    expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+    const answer = await ada.get("/session");
+    expect(answer).not.toMatchObject({ user: "ada" });
+    expect(store.isDown).toBe(false);
+    // connect-redis takes an empty text for none.
+    const told = name === "connect-redis" && text === "" ? [] : ["RECORD_INVALID"];
+    expect(errors.map((error) => (error as SessionError).code)).toEqual(told);
+    expect(warnings.mock.calls.map((values) => (values[1] as unknown as SessionError).code)).toEqual(told);
+  });
+});
+
+test("PostgreSQL: JSON that is no object is no session", async () => {
+  const { url, close } = await usePostgres();
+  onTestFinished(close);
+  const pool = await postgresPool(url);
+  const table = ownTable();
+  const store = postgresStore({ pool, table, createTable: true });
+  await store.set("good", { cookie, user: "ada" } as SessionData);
+  await pool.query(`INSERT INTO "${table}" (sid, sess, expire) VALUES ('bad', '[1]', now() + interval '1 hour')`);
+  expect((await store.all()).map(({ id }) => id)).toEqual(["good"]);
+  expect(await store.get("bad")).toBeFalsy();
+  expect(store.isDown).toBe(false);
+  await store.set("bad", { cookie, user: "eve" } as SessionData);
+  expect(await store.get("bad")).toMatchObject({ user: "eve" });
+});
+
+test("a wrapped store that lists without ids, and one that fails for a record", async () => {
+  class Listing extends session.MemoryStore {
+    override all = (done: (error: unknown, list?: never) => void): void =>
+      done(null, [{ cookie, user: "ada" }, null, 7] as never);
+  }
+  const store = liveStore(new Listing());
+  expect((await store.all()).map(({ user }) => user)).toEqual(["ada"]);
+  await expect(store.ids()).rejects.toMatchObject({ code: "STORE_UNSUPPORTED" });
+  class Failing extends session.MemoryStore {
+    override all = (done: (error: unknown) => void): void => done(new SyntaxError("Unexpected token"));
+  }
+  const failing = liveStore(new Failing());
+  await expect(failing.all()).rejects.toMatchObject({ code: "RECORD_INVALID" });
+  expect(failing.isDown).toBe(false);
+});
