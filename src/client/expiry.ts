@@ -11,8 +11,10 @@ export function createExpiry(before: number, warn: (left: number) => void): (lef
     clearTimeout(timer);
     if (left === null) return;
     const end = Date.now() + left;
+    const ends = performance.now() + left;
     const look = (): void => {
-      const rest = end - Date.now();
+      // One clock may be set back, the other may stand still while the machine sleeps.
+      const rest = Math.min(end - Date.now(), ends - performance.now());
       if (rest > before) timer = setTimeout(look, Math.min(rest - before, longest));
       else warn(Math.max(rest, 0));
     };

@@ -32,7 +32,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   }
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
-  /** Since when it waits for a new cookie or a good ticket, in ms since 1970; 0 where it does not. */
+  /** Since when it waits for a new cookie or a good ticket, in ms of `performance`; 0 where it does not. */
   let since = 0;
   let tries = 0;
   let isClosed = false;
@@ -87,12 +87,12 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
       renewal.renewed();
     }
     // While the store is away nobody can tell whether the cookie is the new one: that time does not count.
-    if (code === "STORE_UNAVAILABLE") since &&= Date.now();
+    if (code === "STORE_UNAVAILABLE") since &&= performance.now();
     else {
       // A new session may not be stored yet when its cookie is there.
       const mayReturn = retry || (since && code === "SESSION_UNKNOWN");
       // After half a minute without success it gives up.
-      if (!mayReturn || Date.now() - (since ||= Date.now()) > 30_000) return end(code as ClientCode);
+      if (!mayReturn || performance.now() - (since ||= performance.now()) > 30_000) return end(code as ClientCode);
     }
     timer ??= setTimeout(
       () => {

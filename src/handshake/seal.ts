@@ -1,13 +1,16 @@
 // Sealed texts: what a client keeps for the server without being able to read or to make it (tickets). Encrypted and
-// authenticated (AES-256-GCM, NIST SP 800-38D) under keys derived from the secrets (HKDF, RFC 5869), valid until a moment.
+// authenticated (AES-256-GCM, NIST SP 800-38D) under keys derived from the secrets (HKDF, RFC 5869), valid for a while.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { SessionError } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 
 const saltLength = 16;
 const keyLength = 32;
 const ivLength = 12;
 const tagLength = 16;
 const head = saltLength + tagLength;
+/** What this process calls itself in what it seals. */
+const self = randomBytes(6).toString("base64url");
 
 /**
  * Seals texts for one purpose.
@@ -15,7 +18,7 @@ const head = saltLength + tagLength;
  * @example
  * ```ts
  * const seal = new Seal([newSecret, oldSecret], "ticket");
- * const ticket = seal.seal(id, Date.now() + 60_000);
+ * const ticket = seal.seal(id, 60_000);
  * seal.open(ticket); // id, for a minute
  * ```
  */
@@ -36,8 +39,10 @@ export class Seal {
     this.#purpose = `socket-session ${purpose}`;
   }
 
-  /** Seals a text until `expires` (ms since 1970); base64url without padding. */
-  seal(text: string, expires: number): string {
+  /** Seals a text for `lifetime` ms; base64url without padding. */
+  seal(text: string, lifetime: number): string {
+    // By the system's clock for other processes; by the monotonic one for this, whose clock may be set.
+    const expires = `${Math.round(Date.now() + lifetime)} ${self} ${Math.floor(monotonicNow() + lifetime)}`;
     // A key for each text: under one key, no more than 2^32 texts may have a random IV.
     const salt = randomBytes(saltLength);
     const { key, iv } = this.#keyOf(this.#first, salt);
@@ -46,15 +51,16 @@ export class Seal {
     return Buffer.concat([salt, cipher.getAuthTag(), body]).toString("base64url");
   }
 
-  /** The text, or undefined for what was not sealed here for this purpose, or is over. */
-  open(sealed: string, now = Date.now()): string | undefined {
+  /** The text, or undefined for what was not sealed here for this purpose, or is over. With `whenever`, also if over. */
+  open(sealed: string, whenever = false): string | undefined {
     const bytes = Buffer.from(sealed, "base64url");
     if (bytes.length <= head) return undefined;
     for (const secret of this.#secrets) {
       const opened = this.#decrypt(secret, bytes);
       if (opened === undefined) continue;
-      const at = opened.indexOf(" ");
-      return now < Number(opened.slice(0, at)) ? opened.slice(at + 1) : undefined;
+      const [, expires, by, until, text] = /^(\d+) (\S+) (\d+) (.*)$/su.exec(opened) ?? [];
+      const isGood = by === self ? monotonicNow() < Number(until) : Date.now() < Number(expires);
+      return isGood || whenever ? text : undefined;
     }
     return undefined;
   }

@@ -29,7 +29,7 @@ export class Tickets {
     const nonce = randomBytes(12).toString("base64url");
     const expires = Date.now() + this.#lifetime;
     await this.#store.addTicket(id, nonce, expires);
-    return { ticket: this.#seal.seal(JSON.stringify([id, nonce, holder]), expires), in: this.#lifetime };
+    return { ticket: this.#seal.seal(JSON.stringify([id, nonce, holder]), this.#lifetime), in: this.#lifetime };
   }
 
   /**
@@ -47,7 +47,7 @@ export class Tickets {
 
   /** Takes a ticket back, whatever its time: true where nobody has used it. */
   withdraw(ticket: string): Promise<boolean> {
-    const [id, nonce] = JSON.parse(this.#seal.open(ticket, 0) as string) as [string, string];
+    const [id, nonce] = JSON.parse(this.#seal.open(ticket, true) as string) as [string, string];
     return this.#take(id, nonce);
   }
 

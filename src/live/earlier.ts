@@ -10,7 +10,7 @@ const mostTexts = 16;
 
 export class Earlier {
   #texts: string[] = [];
-  /** When none of it is needed any more (ms since 1970). */
+  /** When none of it is needed any more, a moment of `monotonicNow()`. */
   until = 0;
 
   /** The store has other data from now on. */

@@ -2,6 +2,7 @@
 // its time and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
 import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 import { safely } from "../safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record.js";
 import { Earlier } from "./earlier.js";
@@ -55,6 +56,8 @@ export interface Context extends SaveContext {
 }
 
 const longestTouchInterval = 60_000;
+/** A store that has answered nobody for so long (ms) since it failed is away; before that, a part of it may be. */
+const sureAfter = 1000;
 
 /** A look into the store that is under way. */
 interface Check {
@@ -86,12 +89,15 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   #maxAge: number | undefined;
   #expires = never;
   #absoluteEnd: number | undefined;
-  /** When the client last sent something (ms since 1970). */
+  // Durations are measured with monotonicNow(): all moments below are its.
+  /** When the client last sent something. */
   #activeAt = 0;
-  /** Of which activity the store was told from here (ms since 1970). */
-  #prolongedAt = 0;
-  /** When a shared store was last seen to have this data (ms since 1970). */
+  /** Of which activity the store was told, by whomever. */
+  #toldAt = 0;
+  /** When a shared store was last seen to have this data. */
   #checkedAt = 0;
+  /** Since when the store does not answer for this session, whatever it does for others; 0 while it does. */
+  #unansweredSince = 0;
   /** How often there was reason to look again, and how often there had been when the last look began. */
   #doubts = 0;
   #doubtsSettled = 0;
@@ -153,7 +159,8 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   }
 
   #shownAs(view: string): Shown {
-    return { view: JSON.parse(view) as unknown, in: timeUntil(this.#deadline) };
+    const now = monotonicNow();
+    return { view: JSON.parse(view) as unknown, in: timeUntil(this.#deadline(now), now) };
   }
 
   // --- Saved ---
@@ -161,9 +168,10 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   protected taken(before: string, text: string, expected: string): void {
     if (this.context.store.isShared) {
       if (before !== "" && text !== before) this.#compare(before, text, expected);
-      this.#checkedAt = Date.now();
+      this.#checkedAt = monotonicNow();
       this.context.wakeAt(this.#checkedAt + this.context.lease);
     }
+    this.#unansweredSince = 0;
     this.#checkAgainAt = undefined;
     if (text === before) return;
     this.#noteTimes(timesOf(text));
@@ -177,7 +185,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     if (this.#isAfterTrouble && this.#earlier?.isBackIn(text, expected)) {
       this.#earlier = undefined;
       this.context.lost(this, "changes");
-    } else (this.#earlier ??= new Earlier()).add(before, Date.now());
+    } else (this.#earlier ??= new Earlier()).add(before, monotonicNow());
   }
 
   /** True where the storage may have lost what it had since it was last looked at. */
@@ -214,7 +222,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   async touch(): Promise<void> {
     if (this.ended) throw new SessionError(this.ended);
-    this.#activeAt = Date.now();
+    this.#activeAt = monotonicNow();
     await this.#prolong();
   }
 
@@ -231,18 +239,21 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
    */
   enter(): boolean | Promise<boolean> {
     if (this.ended) return false;
-    const now = Date.now();
-    this.#noteActivity(now);
+    const now = monotonicNow();
+    const deadline = this.#deadline(now);
+    const isOver = now >= deadline;
+    this.#noteActivity(now, !isOver);
     if (this.isEscaped) setImmediate(lookAgain, this);
     // While other nodes are not heard, only a look that begins now tells what they did.
     if (!this.context.store.isHearing) this.#doubts++;
-    if (this.#isFresh(now)) return true;
-    // Nobody waits for a store that is known not to answer: it is asked again in the background.
-    if (this.context.store.isDown && now < this.#deadline) {
+    if (!isOver && this.#isFresh(now)) return true;
+    // Nobody waits for a store that is known not to answer, for this session or for any: it is asked again in the
+    // background.
+    const { downSince = now } = this.context.store;
+    if (!isOver && (this.#unansweredSince > 0 || now - downSince > sureAfter)) {
       if (now >= (this.#checkAgainAt ?? 0)) void this.check();
       return this.#mayGoOn(now);
     }
-    const isOver = now >= this.#deadline;
     return this.check().then((mayGoOn) => {
       // It was kept alive elsewhere, in a way that its text does not show: then this was activity, too.
       if (mayGoOn && isOver) this.#noteActivity(now, true);
@@ -252,8 +263,10 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   /** For a new connection: reads the store unless what is known is fresh. Rejects where the store does not answer. */
   async ready(): Promise<void> {
-    const since = Date.now();
-    if (!this.isDetached && !this.context.store.isDown && this.#isFresh(since)) return;
+    const since = monotonicNow();
+    // The clock that ends sessions may be late by a moment; who comes in is not.
+    const isOver = since >= this.#deadline(since);
+    if (!this.isDetached && !this.context.store.isDown && !isOver && this.#isFresh(since)) return;
     const doubts = this.#doubts;
     await this.#read();
     this.settle(doubts, since);
@@ -261,8 +274,6 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   #isFresh(now: number): boolean {
     const { store, lease } = this.context;
-    // The clock that ends sessions may be late by a moment; a handler is not.
-    if (now >= this.#deadline) return false;
     return !store.isShared || (store.isHearing && this.#isSettled && now - this.#checkedAt < lease);
   }
 
@@ -276,7 +287,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     this.#checkAgainAt = undefined;
   }
 
-  /** When the session is to be looked at again, whether somebody uses it or not (ms since 1970). */
+  /** When the session is to be looked at again, whether somebody uses it or not. */
   get checkAt(): number {
     const { store, lease } = this.context;
     if (!store.isShared || this.ended || this.loading || this.#checking) return never;
@@ -292,6 +303,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   settle(doubts: number, since: number): void {
     this.#doubtsSettled = doubts;
     this.#checkedAt = Math.max(this.#checkedAt, since);
+    this.#unansweredSince = 0;
     this.#checkAgainAt = undefined;
   }
 
@@ -302,9 +314,15 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     return true;
   }
 
+  /** Whether the store answered when it was last asked for this session. */
+  get answer(): "answered" | "unanswered" {
+    return this.#unansweredSince === 0 ? "answered" : "unanswered";
+  }
+
   /** The store did not answer. Closes the connections where that was so for too long. */
   unanswered(): boolean {
-    const now = Date.now();
+    const now = monotonicNow();
+    this.#unansweredSince ||= now;
     // Half fixed, half random, as in Saved.
     this.#checkAgainAt = now + 500 + Math.random() * 1000;
     this.context.wakeAt(this.#checkAgainAt);
@@ -323,7 +341,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
       return under.next;
     }
     const doubts = this.#doubts;
-    const since = Date.now();
+    const since = monotonicNow();
     const done = this.#read().then(
       () => {
         this.#checking = undefined;
@@ -339,14 +357,14 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     return done;
   }
 
-  /** True if the last look into the store is not too long ago; else closes the connections. */
+  /**
+   * True if the store has not failed to answer for too long; else closes the connections. Each session counts for
+   * itself: a part of the storage may be away while others answer.
+   */
   #mayGoOn(now: number): boolean {
     if (this.ended) return false;
-    if (
-      now - Math.max(this.#checkedAt, this.context.store.downSince ?? 0) < this.context.maxStale &&
-      now < this.#deadline
-    )
-      return true;
+    const since = this.#unansweredSince || now;
+    if (now - since < this.context.maxStale && now < this.#deadline(now)) return true;
     this.#disconnect("STORE_UNAVAILABLE");
     return false;
   }
@@ -366,16 +384,14 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   // --- time ---
 
-  /** When the session is over, if nothing happens until then (ms since 1970). */
-  get #deadline(): number {
-    const idleEnd = this.#maxAge === undefined ? this.#expires : Math.max(this.#expires, this.#activeAt + this.#maxAge);
-    return this.#absoluteEnd === undefined ? idleEnd : Math.min(idleEnd, this.#absoluteEnd);
-  }
-
-  /** Of which activity the store was told, by whomever. */
-  get #toldAt(): number {
-    if (this.#maxAge !== undefined) return Math.max(this.#prolongedAt, this.#expires - this.#maxAge);
-    return this.#prolongedAt;
+  /** When the session is over, if nothing happens until then and the system's clock is not set. */
+  #deadline(now: number): number {
+    let end = this.#expires;
+    // Expiries are by the system's clock, which may have been set since the last look at it.
+    const ahead = end === never && this.#absoluteEnd === undefined ? 0 : Date.now() - now;
+    end -= ahead;
+    if (this.#maxAge !== undefined) end = Math.max(end, this.#activeAt + this.#maxAge);
+    return this.#absoluteEnd === undefined ? end : Math.min(end, this.#absoluteEnd - ahead);
   }
 
   get #touchInterval(): number {
@@ -383,17 +399,23 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   }
 
   #noteTimes({ maxAge, expires, createdAt }: Times): void {
+    const now = monotonicNow();
+    const { isShared, absoluteTimeout } = this.context.store;
+    if (maxAge === undefined) {
+      // Nobody can see when the store was told: it counts from the first read.
+      if (isShared) this.#toldAt ||= now;
+    } else if (expires !== this.#expires || maxAge !== this.#maxAge) {
+      // Somebody prolonged it, in the future perhaps: clocks differ, and are set.
+      this.#toldAt = Math.max(this.#toldAt, now - Math.max(Date.now() - (expires - maxAge), 0));
+    }
     this.#maxAge = maxAge;
     this.#expires = expires;
-    const { isShared, absoluteTimeout } = this.context.store;
-    // Without a maxAge nobody can see when the store was told: it counts from the first read.
-    if (maxAge === undefined && isShared) this.#prolongedAt ||= Date.now();
     const isLimited = absoluteTimeout !== undefined && createdAt !== undefined;
     this.#absoluteEnd = isLimited ? createdAt + absoluteTimeout : undefined;
-    this.context.wakeAt(this.#deadline);
+    this.context.wakeAt(this.#deadline(now));
   }
 
-  #noteActivity(now: number, isAlive = now < this.#deadline): void {
+  #noteActivity(now: number, isAlive: boolean): void {
     // A store that is not ours may have an expiry of its own, whatever the cookie says.
     if (!isAlive || (this.#maxAge === undefined && !this.context.store.isShared)) return;
     this.#activeAt = now;
@@ -404,38 +426,45 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   /** Tells the store of the last activity. */
   async #prolong(): Promise<void> {
-    const before = this.#prolongedAt;
+    const before = this.#toldAt;
     const at = this.#activeAt;
-    this.#prolongedAt = at;
+    this.#toldAt = at;
     try {
-      await this.context.store.prolong(this.id, at);
+      // When that was by the system's clock as it is now.
+      await this.context.store.prolong(this.id, Math.round(Date.now() - (monotonicNow() - at)));
     } catch (error) {
-      if (!this.endsBy(error)) this.#prolongedAt = before;
+      if (!this.endsBy(error)) this.#toldAt = before;
       throw error;
     }
   }
 
-  /** Does what is due; answers when something will be (ms since 1970). */
+  /** Does what is due; answers when something will be. */
   tick(now: number): number {
     if (this.ended || this.loading) return never;
     if (this.#earlier && now >= this.#earlier.until) this.#earlier = undefined;
-    if (now >= this.#deadline && now >= (this.#checkAgainAt ?? 0)) return this.#expire(now);
+    let next = never;
+    if (this.#unansweredSince > 0 && this.connections > 0) {
+      next = this.#unansweredSince + this.context.maxStale;
+      if (now >= next) this.#mayGoOn(now);
+    }
+    const deadline = this.#deadline(now);
+    if (now >= deadline && now >= (this.#checkAgainAt ?? 0)) return this.#expire(now);
     const toldAt = this.#toldAt;
     let touchAt = this.#activeAt > toldAt ? toldAt + this.#touchInterval : never;
     if (now >= touchAt) {
       touchAt = now + Math.max(this.#touchInterval, 1000);
       this.#prolong().catch(ignore);
     }
-    return Math.min(Math.max(this.#deadline, this.#checkAgainAt ?? 0), touchAt, this.tickSaving(now));
+    return Math.min(Math.max(deadline, this.#checkAgainAt ?? 0), touchAt, next, this.tickSaving(now));
   }
 
-  /** Ends the session, or asks the store whether it has ended; answers when to ask again (ms since 1970). */
+  /** Ends the session, or asks the store whether it has ended; answers when to ask again. */
   #expire(now: number): number {
     // A store that others write may have been told of activity elsewhere; it is asked, at most once a second.
     const again = now + Math.max(1000, Math.min(this.#touchInterval, this.context.lease));
     this.#checkAgainAt = again;
     const { store } = this.context;
-    const isCertain = !store.isShared || (this.#absoluteEnd !== undefined && now >= this.#absoluteEnd);
+    const isCertain = !store.isShared || (this.#absoluteEnd !== undefined && Date.now() >= this.#absoluteEnd);
     const ending = isCertain ? store.end(this.id, "SESSION_EXPIRED") : this.#read();
     ending.then(
       () => {

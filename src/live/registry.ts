@@ -1,6 +1,7 @@
 // Session id → live session, for as long as connections here use it. Hears the store's notices for all of them.
 import createDebug from "debug";
 import { type EndCode, SessionError } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 import type { Notice, Subscriber } from "../store/listeners.js";
 import type { LiveStore } from "../store/live-store.js";
 import { Clock } from "./clock.js";
@@ -33,7 +34,7 @@ const rotationGrace = 10_000;
 
 /** How many sessions are re-read with one command; and how many side by side where each is a command. */
 const batchSize = 200;
-const batchSizeOfSingles = 10;
+const lanes = 10;
 /** Sessions whose lease ends within this part of it are re-read with those whose lease has ended. */
 const leaseSlack = 0.1;
 /** How long no save has failed when an outage is over (ms): more than they wait before they try again. */
@@ -50,11 +51,12 @@ export class Registry implements Subscriber {
   readonly #leaving = new Set<ActiveSession>();
   /** Sessions without connections whose changes the store has not taken, the oldest first. */
   readonly #unsaved = new Set<ActiveSession>();
-  readonly #clock = new Clock((now) => this.#tick(now));
+  readonly #clock = new Clock((now, step) => this.#tick(now, step));
   readonly #unsubscribe: () => void;
   #isClosed = false;
-  #isSweeping = false;
-  /** Until when saves that fail are of the outage that was told last (ms since 1970), unless one goes well. */
+  /** Which sessions are being re-read. */
+  readonly #sweeping = new Set<ActiveSession["answer"]>();
+  /** Until when saves that fail are of the outage that was told last, unless one goes well. */
   #toldUntil = 0;
 
   constructor(store: LiveStore, options: RegistryOptions, events: RegistryEvents) {
@@ -95,8 +97,8 @@ export class Registry implements Subscriber {
         // An outage is told once, not by each save that is tried again. It may be one of writes alone: a store that is
         // full, or a standby, answers reads.
         if ((error as SessionError).code === "STORE_UNAVAILABLE") {
-          const isKnown = Date.now() < this.#toldUntil;
-          this.#toldUntil = Date.now() + outageMemory;
+          const isKnown = monotonicNow() < this.#toldUntil;
+          this.#toldUntil = monotonicNow() + outageMemory;
           if (isKnown) return;
         }
         events.error(error);
@@ -169,12 +171,15 @@ export class Registry implements Subscriber {
       return;
     }
     if (notice.kind === "cleared") {
-      for (const live of this.#sessions.values()) live.end("SESSION_DESTROYED");
+      for (const live of this.#sessions.values()) {
+        this.#store.noteEnd(live.id, "SESSION_DESTROYED");
+        live.end("SESSION_DESTROYED");
+      }
       return;
     }
     if (notice.kind === "stale" && notice.id === undefined) {
       for (const live of this.#sessions.values()) live.doubt();
-      this.#context.wakeAt(Date.now());
+      this.#context.wakeAt(monotonicNow());
       return;
     }
     const live = this.#sessions.get(notice.id as string);
@@ -222,7 +227,7 @@ export class Registry implements Subscriber {
       const watching = this.#store.watch(live.id);
       if (watching) await watching;
       const { doubts } = live;
-      const since = Date.now();
+      const since = monotonicNow();
       const isKnown = await this.#store.read(live.id, (text) => {
         // An unknown one stays "loading" until nobody can find it any more.
         if (text === undefined) return false;
@@ -245,7 +250,7 @@ export class Registry implements Subscriber {
 
   #unknown(id: string): SessionError {
     const end = this.#store.endOf(id);
-    const isRotated = end?.code === "SESSION_ROTATED" && Date.now() - end.at < rotationGrace;
+    const isRotated = end?.code === "SESSION_ROTATED" && monotonicNow() - end.at < rotationGrace;
     return new SessionError(isRotated ? "SESSION_ROTATED" : "SESSION_UNKNOWN");
   }
 
@@ -271,62 +276,86 @@ export class Registry implements Subscriber {
     this.#store.unwatch(live.id);
   }
 
-  #tick(now: number): number {
+  #tick(now: number, step: number): number {
+    // The machine may have slept: what other nodes did meanwhile is not known.
+    if (step > 0) for (const live of this.#sessions.values()) live.doubt();
     let next = Number.POSITIVE_INFINITY;
-    let checkAt = Number.POSITIVE_INFINITY;
+    const checkAt = { answered: Number.POSITIVE_INFINITY, unanswered: Number.POSITIVE_INFINITY };
     for (const live of this.#sessions.values()) {
       next = Math.min(next, live.tick(now));
-      checkAt = Math.min(checkAt, live.checkAt);
+      checkAt[live.answer] = Math.min(checkAt[live.answer], live.checkAt);
     }
     for (const live of this.#leaving) {
       if (live.ended || live.isSaved) this.#leaving.delete(live);
       else next = Math.min(next, live.tick(now));
     }
-    if (this.#isSweeping) return next;
-    if (checkAt > now) return Math.min(next, checkAt);
-    void this.#sweep(now + this.#context.lease * leaseSlack);
+    for (const answer of ["answered", "unanswered"] as const) {
+      if (this.#sweeping.has(answer)) continue;
+      if (checkAt[answer] > now) next = Math.min(next, checkAt[answer]);
+      else void this.#sweep(answer, now + this.#context.lease * leaseSlack);
+    }
     return next;
   }
 
-  /** Re-reads all sessions whose lease ends before `until`, silent ones too. */
-  async #sweep(until: number): Promise<void> {
-    this.#isSweeping = true;
+  /**
+   * Re-reads all sessions whose lease ends before `until`, silent ones too. Those for which the store does not answer are
+   * asked for by themselves: they may take their time, and nobody else's.
+   */
+  async #sweep(answer: ActiveSession["answer"], until: number): Promise<void> {
+    this.#sweeping.add(answer);
     const parts = new Map<string, ActiveSession[]>();
     for (const live of this.#sessions.values()) {
-      if (live.checkAt > until) continue;
+      if (live.answer !== answer || live.checkAt > until) continue;
       const part = this.#store.partOf(live.id);
       const due = parts.get(part);
       if (due) due.push(live);
       else parts.set(part, [live]);
     }
-    await Promise.all([...parts.values()].map((due) => this.#sweepPart(due, until)));
-    this.#isSweeping = false;
-    this.#context.wakeAt(Date.now() + sweepPause);
+    const { canReadMany } = this.#store;
+    await Promise.all(
+      [...parts.values()].map((due) => (canReadMany ? this.#checkTogether(due, until) : this.#checkEach(due, until))),
+    );
+    this.#sweeping.delete(answer);
+    this.#context.wakeAt(monotonicNow() + sweepPause);
+  }
+
+  /** The sessions of one part of the storage, a few at a time. */
+  async #checkEach(due: readonly ActiveSession[], until: number): Promise<void> {
+    // In another order each time: those that are not answered for must not keep others from being asked.
+    const waiting = shuffled(due).values();
+    let failures = 0;
+    const lane = async (): Promise<void> => {
+      for (const live of waiting) {
+        if (this.#isClosed) return;
+        if (live.checkAt > until) continue;
+        // So many questions without an answer are enough.
+        if (failures >= lanes) {
+          live.unanswered();
+          continue;
+        }
+        await live.check();
+        if (live.ended || live.answer === "answered") failures = 0;
+        else failures++;
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
   }
 
   /** The sessions of one part of the storage, a batch after the other. */
-  async #sweepPart(due: readonly ActiveSession[], until: number): Promise<void> {
-    const { canReadMany } = this.#store;
-    const size = canReadMany ? batchSize : batchSizeOfSingles;
-    for (let index = 0; index < due.length && !this.#isClosed; index += size) {
-      const batch = due.slice(index, index + size).filter((live) => live.checkAt <= until);
-      const isAnswered = await (canReadMany ? this.#checkTogether(batch) : this.#checkEach(batch));
-      if (isAnswered) continue;
+  async #checkTogether(due: readonly ActiveSession[], until: number): Promise<void> {
+    for (let index = 0; index < due.length && !this.#isClosed; index += batchSize) {
+      const batch = due.slice(index, index + batchSize).filter((live) => live.checkAt <= until);
+      if (await this.#checkBatch(batch)) continue;
       // One question is enough for a part that does not answer.
-      for (const live of due.slice(index + size)) live.unanswered();
+      for (const live of due.slice(index + batchSize)) live.unanswered();
       return;
     }
   }
 
-  async #checkEach(batch: readonly ActiveSession[]): Promise<boolean> {
-    await Promise.all(batch.map((live) => live.check()));
-    return !this.#store.isDown;
-  }
-
   /** Answers whether the storage did. */
-  async #checkTogether(batch: readonly ActiveSession[]): Promise<boolean> {
+  async #checkBatch(batch: readonly ActiveSession[]): Promise<boolean> {
     if (batch.length === 0) return true;
-    const since = Date.now();
+    const since = monotonicNow();
     const doubts = batch.map((live) => live.doubts);
     let texts: (string | undefined)[];
     try {
@@ -340,4 +369,11 @@ export class Registry implements Subscriber {
     await Promise.all(others.map((live) => live.check()));
     return true;
   }
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  return list
+    .map((value) => [Math.random(), value] as const)
+    .toSorted(([one], [other]) => one - other)
+    .map(([, value]) => value);
 }

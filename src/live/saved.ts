@@ -1,6 +1,7 @@
 // What a live session knows of the store, and what it has over it: takes in what others changed, saves what was
 // changed here. Knows nothing of connections, nor of time but for trying again.
 import { type EndCode, endCodeOf, SessionError } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { inflate, mergeInto, parse, stringify, strip } from "../store/record.js";
@@ -10,7 +11,7 @@ import { Tracked } from "./tracked.js";
 /** What saving needs of a registry. */
 export interface SaveContext {
   readonly store: LiveStore;
-  /** Asks for a tick at this moment (ms since 1970). */
+  /** Asks for a tick at this moment, one of `monotonicNow()` as all moments here. */
   wakeAt(at: number): void;
   failed(error: unknown): void;
   /** The store has taken what was changed. */
@@ -37,7 +38,7 @@ interface Save {
 
 /** An object of the data that the application holds untracked. */
 interface Escaped {
-  /** When it was put in (ms since 1970). */
+  /** When it was put in. */
   readonly at: number;
   /** When to look for changes made behind the proxy. */
   lookAt: number;
@@ -46,7 +47,7 @@ interface Escaped {
 /** Changes that could not be saved. */
 interface Failed {
   readonly times: number;
-  /** When to try again (ms since 1970); never where trying again cannot help. */
+  /** When to try again; never where trying again cannot help. */
   readonly retryAt: number;
 }
 
@@ -219,7 +220,7 @@ export abstract class Saved extends Tracked {
    * comparing: after events, before reads, and at growing distances for a minute.
    */
   protected escaped(): void {
-    const at = Date.now();
+    const at = monotonicNow();
     this.#escaped = { at, lookAt: at + firstLook };
     this.context.wakeAt(this.#escaped.lookAt);
   }
@@ -314,7 +315,7 @@ export abstract class Saved extends Tracked {
     const times = (this.#failed?.times ?? 0) + 1;
     const delay = Math.min(shortestRetry * 2 ** times, longestRetry);
     // Half fixed, half random: sessions that failed together do not come back together.
-    const retryAt = Date.now() + delay / 2 + (Math.random() * delay) / 2;
+    const retryAt = monotonicNow() + delay / 2 + (Math.random() * delay) / 2;
     this.#failed = { times: Math.min(times, 16), retryAt };
     this.context.wakeAt(retryAt);
   }
@@ -324,7 +325,7 @@ export abstract class Saved extends Tracked {
     return this.#failed !== undefined && this.#failed.retryAt !== never;
   }
 
-  /** Does what is due of saving; answers when something will be (ms since 1970). */
+  /** Does what is due of saving; answers when something will be. */
   protected tickSaving(now: number): number {
     const escaped = this.#escaped;
     if (escaped && now >= escaped.lookAt) {

@@ -3,6 +3,7 @@
 import { inspect } from "node:util";
 import createDebug from "debug";
 import { SessionError } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 
 const debug = createDebug("socket-session:commands");
 
@@ -13,7 +14,7 @@ const mostUnanswered = 1000;
 const isNoOutage: ReadonlySet<string> = new Set(["STORE_UNSUPPORTED", "RECORD_INVALID"]);
 
 export class Commands {
-  /** Since when the storage does not answer (ms since 1970); undefined while it does. */
+  /** Since when the storage does not answer (a moment of `monotonicNow()`); undefined while it does. */
   downSince: number | undefined;
   /** How long a command may take, in ms. */
   readonly timeout: number;
@@ -30,9 +31,9 @@ export class Commands {
     this.timeout = timeout;
   }
 
-  /** Until when the storage did not answer, the last time that it did not (ms since 1970); 0 where it always did. */
+  /** Until when the storage did not answer, the last time that it did not (a moment of `monotonicNow()`); 0 where it always did. */
   get troubledUntil(): number {
-    return this.downSince === undefined ? this.#troubledUntil : Date.now();
+    return this.downSince === undefined ? this.#troubledUntil : monotonicNow();
   }
 
   /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
@@ -65,7 +66,7 @@ export class Commands {
       if (cause instanceof SessionError && isNoOutage.has(cause.code)) throw cause;
       const error = redact(cause, id);
       if (this.downSince === undefined) debug("the storage does not answer: %s", error);
-      this.downSince ??= Date.now();
+      this.downSince ??= monotonicNow();
       // What the application has to mend is told as such.
       const detail = cause instanceof SessionError ? `${cause.code}: ${cause.message}` : "";
       throw new SessionError("STORE_UNAVAILABLE", { detail, cause: error });
@@ -75,7 +76,7 @@ export class Commands {
   }
 
   #isBack(since: number): void {
-    const now = Date.now();
+    const now = monotonicNow();
     debug("the storage answers again, after %d ms", now - since);
     this.downSince = undefined;
     this.#troubledUntil = now;

@@ -86,7 +86,7 @@ export type Listing = ReadonlyMap<string, string> | readonly Listed[];
 /** Small texts beside the sessions, for the index of users: no sessions, and nobody is told of them. */
 export type Notes = Pick<Driver, "read" | "create" | "touch">;
 
-/** Why a session ended, and when (ms since 1970). */
+/** Why a session ended, and when: ms since 1970 in a storage. */
 export interface End {
   readonly code: EndCode;
   readonly at: number;

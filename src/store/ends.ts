@@ -1,22 +1,36 @@
 // Which sessions ended a moment ago, and why, as far as this node knows.
+import type { EndCode } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 import { type End, endMemory } from "./driver.js";
 
 export class Ends {
+  /** Their times are moments of `monotonicNow()`. */
   readonly #ended = new Map<string, End>();
 
-  /** Why this session ended, and when, if that was within {@link endMemory} and is known here. */
+  /** Why this session ended, and when (a moment of `monotonicNow()`), if that was within {@link endMemory}. */
   of(id: string): End | undefined {
     const end = this.#ended.get(id);
-    return end && end.at > Date.now() - endMemory ? end : undefined;
+    return end && end.at > monotonicNow() - endMemory ? end : undefined;
   }
 
-  keep(id: string, end: End): void {
+  keep(id: string, code: EndCode): void {
+    this.#keep(id, code, 0);
+  }
+
+  /** Keeps what the storage remembers, of this node or another. */
+  learn(id: string, { code, at }: End): void {
+    // Clocks of nodes differ, and are set; what is remembered is younger than that.
+    this.#keep(id, code, Math.min(Math.max(Date.now() - at, 0), endMemory / 2));
+  }
+
+  #keep(id: string, code: EndCode, age: number): void {
+    const now = monotonicNow();
     for (const [old, { at }] of this.#ended) {
-      if (at > Date.now() - endMemory) break;
+      if (at > now - endMemory) break;
       this.#ended.delete(old);
     }
     // The first reason stands: an id that was rotated and is destroyed again was rotated.
-    if (!this.of(id)) this.#ended.set(id, end);
+    if (!this.of(id)) this.#ended.set(id, { code, at: now - age });
   }
 
   /** The id is that of a new session. */

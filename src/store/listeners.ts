@@ -1,5 +1,6 @@
 // Who hears of changes on this node, and what is heard of other nodes for them. Knows sessions by their ids alone.
 import type { EndCode } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 import type { NoticeKind, Notices } from "./driver.js";
 
 /** What a live store tells: a session has other data now, may have, has ended, or all have. */
@@ -56,7 +57,7 @@ export class Listeners {
       told,
       hearing: (isHearing) => {
         this.#isHearing = isHearing;
-        if (this.#isMissing) this.#troubledUntil = Date.now();
+        if (this.#isMissing) this.#troubledUntil = monotonicNow();
         this.#isMissing = !isHearing;
         if (!isHearing) return;
         // What happened while nothing was heard is not known.
@@ -69,9 +70,9 @@ export class Listeners {
     return this.#isHearing;
   }
 
-  /** Until when notices were missed, the last time that they were (ms since 1970); 0 where they never were. */
+  /** Until when notices were missed, the last time that they were (a moment of `monotonicNow()`); 0 where they never were. */
   get troubledUntil(): number {
-    return this.#isMissing ? Date.now() : this.#troubledUntil;
+    return this.#isMissing ? monotonicNow() : this.#troubledUntil;
   }
 
   /** Until the returned function is called. */

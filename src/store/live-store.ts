@@ -105,7 +105,7 @@ export class LiveStore extends session.Store {
     );
   }
 
-  /** Since when the storage does not answer (ms since 1970); undefined while it does. */
+  /** Since when the storage does not answer (ms, a moment of `monotonicNow()`); undefined while it does. */
   get downSince(): number | undefined {
     return this.#commands.downSince;
   }
@@ -116,8 +116,8 @@ export class LiveStore extends session.Store {
   }
 
   /**
-   * Until when the storage did not answer or notices were missed, the last time that this was so (ms since 1970); 0 for
-   * never. A storage that came back may have lost what it had.
+   * Until when the storage did not answer or notices were missed, the last time that this was so (ms, a moment of
+   * `monotonicNow()`); 0 for never. A storage that came back may have lost what it had.
    */
   get troubledUntil(): number {
     return Math.max(this.#commands.troubledUntil, this.#listeners.troubledUntil);
@@ -368,9 +368,17 @@ export class LiveStore extends session.Store {
     return this.#sessions.end(id, code);
   }
 
-  /** Why this session ended, and when, if that was within the last minute and is known here. */
+  /**
+   * Why this session ended, and when (ms, a moment of `monotonicNow()`), if that was within the last minute and is known
+   * here.
+   */
   endOf(id: string): End | undefined {
     return this.#sessions.ends.of(id);
+  }
+
+  /** Remembers that a session has ended, as all have. */
+  noteEnd(id: string, code: EndCode): void {
+    this.#sessions.ends.keep(id, code);
   }
 
   /** The sessions of a user that are stored now, on whichever node they were made. */

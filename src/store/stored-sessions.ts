@@ -59,8 +59,14 @@ export class StoredSessions {
     this.#listeners = listeners;
   }
 
+  /** What is stored; nothing of a session that has ended, though an older snapshot of the storage may have it back. */
+  async stored(id: string): Promise<string | undefined> {
+    const text = await this.#read(id);
+    return this.ends.of(id) ? undefined : text;
+  }
+
   /** What is stored; while a late write may still arrive, what was written after it. */
-  stored(id: string): Promise<string | undefined> {
+  #read(id: string): Promise<string | undefined> {
     const known = this.#late.known(id);
     return known ? Promise.resolve(known.text) : this.#commands.ask(id, () => this.#driver.read(id));
   }
@@ -69,9 +75,16 @@ export class StoredSessions {
   async current(id: string): Promise<string | undefined> {
     const unanswered = this.#unanswered.of(id);
     if (unanswered) await this.#settle(id, unanswered);
-    const text = await this.stored(id);
+    const text = await this.#read(id);
     if (text === undefined) {
       await this.#learnEnd(id);
+      return undefined;
+    }
+    const end = this.ends.of(id);
+    if (end) {
+      // Only this node may know: it ends for all.
+      await this.#write(id, undefined, () => this.#driver.remove(id, end.code));
+      this.hasEnded(id, end.code);
       return undefined;
     }
     if (!this.drafts.isTooOld(text)) return text;
@@ -94,6 +107,8 @@ export class StoredSessions {
   /** Creates; false where the id is taken. Runs within the queue. */
   async create(id: string, text: string): Promise<boolean> {
     const draft = this.drafts.of(strip(parse(text)));
+    // What an older snapshot has brought back makes room.
+    if (this.ends.of(id)) await this.current(id);
     if (this.users) await this.users.note(id, draft);
     if (!(await this.#write(id, draft.text, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
     this.ends.forget(id);
@@ -168,7 +183,7 @@ export class StoredSessions {
   /** A session has ended, here or on another node. */
   hasEnded(id: string, code: EndCode): void {
     this.#unanswered.forget(id);
-    this.ends.keep(id, { code, at: Date.now() });
+    this.ends.keep(id, code);
     this.#listeners.notify({ kind: "ended", id, code });
   }
 
@@ -267,7 +282,7 @@ export class StoredSessions {
     const { endOf } = this.#driver;
     if (!endOf || this.ends.of(id)) return;
     const end = await this.#commands.ask(id, () => endOf.call(this.#driver, id));
-    if (end) this.ends.keep(id, end);
+    if (end) this.ends.learn(id, end);
   }
 
   /** Asks for a write; one that was given up and may still arrive is followed. */

@@ -1,5 +1,6 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Clock } from "../../src/live/clock.js";
+import { monotonicNow } from "../../src/monotonic.js";
 import { memoryStore } from "../../src/index.js";
 import { Registry } from "../../src/live/registry.js";
 
@@ -10,9 +11,9 @@ const quiet = { change() {}, end: vi.fn(), error() {}, lost() {}, wantsChanges: 
 
 test("ticks at the earliest moment asked for, with one timer", () => {
   const ticks: number[] = [];
-  const start = Date.now();
+  const start = monotonicNow();
   const clock = new Clock((now) => {
-    ticks.push(now - start);
+    ticks.push(Math.round(now - start));
     return ticks.length === 1 ? now + 10_000 : Number.POSITIVE_INFINITY;
   });
   for (const wait of [60_000, 5000, 7000, Number.POSITIVE_INFINITY]) clock.wakeAt(start + wait);
@@ -25,10 +26,10 @@ test("ticks at the earliest moment asked for, with one timer", () => {
 test("a moment in the past is soon, one beyond the longest timer is no overflow", () => {
   const tick = vi.fn(() => Number.POSITIVE_INFINITY);
   const clock = new Clock(tick);
-  clock.wakeAt(Date.now() + 2 ** 40);
+  clock.wakeAt(monotonicNow() + 2 ** 40);
   vi.advanceTimersByTime(1000);
   expect(tick).not.toHaveBeenCalled();
-  clock.wakeAt(Date.now() - 1000);
+  clock.wakeAt(monotonicNow() - 1000);
   vi.advanceTimersByTime(1);
   expect(tick).toHaveBeenCalledOnce();
   clock.stop();
@@ -59,4 +60,60 @@ test("five thousand live sessions have one timer between them, and end at their 
   await registry.close();
   store.close();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+describe("the system's clock is set", () => {
+  test("the timer looks in between, and ticks where it was; a time service that corrects slowly is no step", async () => {
+    const steps: number[] = [];
+    const clock = new Clock((_, step) => {
+      steps.push(Math.round(step));
+      return Number.POSITIVE_INFINITY;
+    });
+    clock.wakeAt(monotonicNow() + 3_600_000);
+    for (let index = 0; index < 100; index++) {
+      vi.setSystemTime(Date.now() + 5);
+      vi.advanceTimersByTime(10_000);
+    }
+    expect(steps).toEqual([]);
+    vi.setSystemTime(Date.now() + 7_200_000);
+    vi.advanceTimersByTime(10_000);
+    expect(steps).toEqual([7_200_000]);
+    clock.wakeAt(monotonicNow() + 30_000);
+    vi.setSystemTime(Date.now() - 7_200_000);
+    vi.advanceTimersByTime(10_000);
+    expect(steps).toEqual([7_200_000, -7_200_000]);
+  });
+
+  async function idle(): Promise<{ ended: string[]; expires: number }> {
+    const store = memoryStore();
+    const registry = new Registry(store, { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+    onTestFinished(async () => {
+      await registry.close();
+      store.close();
+    });
+    const expires = Date.now() + 600_000;
+    const cookie = { originalMaxAge: 600_000, expires: new Date(expires).toISOString() };
+    store.set("id", { cookie } as never);
+    await vi.advanceTimersByTimeAsync(0);
+    const ended: string[] = [];
+    await registry.acquire("id", { end: ({ code }) => void ended.push(code) });
+    return { ended, expires };
+  }
+
+  test("forward: what has expired by it ends soon, though its timer is far away", async () => {
+    const { ended } = await idle();
+    vi.setSystemTime(Date.now() + 601_000);
+    await vi.advanceTimersByTimeAsync(10_200);
+    expect(ended).toEqual(["SESSION_EXPIRED"]);
+  });
+
+  test("back: an expiry comes when it is there, neither before nor never", async () => {
+    const { ended, expires } = await idle();
+    vi.setSystemTime(Date.now() - 300_000);
+    await vi.advanceTimersByTimeAsync(899_000);
+    expect(ended).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1200);
+    expect(ended).toEqual(["SESSION_EXPIRED"]);
+    expect(Date.now() - expires).toBeLessThan(300);
+  });
 });

@@ -251,3 +251,124 @@ describe("over any express-session store", () => {
     expect(ended).toEqual(["50 SESSION_DESTROYED"]);
   });
 });
+
+describe.each([-3_600_000, 20_000])("the system's clock is set by %d ms", (step) => {
+  test("the lease is as long as ever, for those who speak and for those who are silent", async () => {
+    const shared = share();
+    const ended: string[] = [];
+    await connect(shared, 2, ended);
+    const speaking = shared.registry.get("id 0");
+    vi.setSystemTime(Date.now() + step);
+    await vi.advanceTimersByTimeAsync(1000);
+    for (const index of [0, 1]) await shared.others.remove(`id ${index}`);
+    for (let since = 0; since < lease + 11_000; since += 1000) {
+      void speaking?.enter();
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(ended.toSorted()).toEqual(["0 SESSION_DESTROYED", "1 SESSION_DESTROYED"]);
+  });
+
+  test("a change that waits is saved soon, and handlers go on for maxStale, not longer", async () => {
+    const shared = share();
+    const ended: string[] = [];
+    await connect(shared, 2, ended);
+    shared.isDown = true;
+    const live = shared.registry.get("id 0");
+    (live?.data as { n?: number }).n = 1;
+    await expect(live?.save()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+    vi.setSystemTime(Date.now() + step);
+    await vi.advanceTimersByTimeAsync(6000);
+    shared.isDown = false;
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(live?.isSaved).toBe(true);
+    shared.isDown = true;
+    vi.setSystemTime(Date.now() - step);
+    await vi.advanceTimersByTimeAsync(299_000);
+    expect(ended).toEqual([]);
+    await vi.advanceTimersByTimeAsync(lease + 5000);
+    expect(ended.toSorted()).toEqual(["0 STORE_UNAVAILABLE", "1 STORE_UNAVAILABLE"]);
+  });
+
+  test("activity reaches the store as often as ever", async () => {
+    const shared = share();
+    const maxAge = 600_000;
+    const expires = (): string => new Date(Date.now() + maxAge).toISOString();
+    const text = JSON.stringify({ cookie: { originalMaxAge: maxAge, expires: expires() } });
+    await shared.others.create("id", text, Date.now() + maxAge);
+    const live = await shared.registry.acquire("id", { end() {} });
+    const touched = vi.spyOn(shared.others, "touch");
+    vi.setSystemTime(Date.now() + step);
+    for (let since = 0; since < 120_000; since += 1000) {
+      await live.enter();
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(touched.mock.calls.length).toBeGreaterThanOrEqual(1);
+    expect(touched.mock.calls.length).toBeLessThanOrEqual(3);
+  });
+});
+
+describe("a part of the storage that is away", () => {
+  const maxStale = 20_000;
+
+  /** A wrapped store of 60 sessions, which does not answer for some of them. */
+  async function open(isAway: (id: string) => boolean) {
+    const line = new LineStore();
+    line.latency = 1;
+    const get = line.inner.get.bind(line.inner);
+    let isBroken = false;
+    line.inner.get = (id, callback) =>
+      isBroken && isAway(id) ? void setTimeout(callback, 50, new Error("this part is away")) : get(id, callback);
+    const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
+    const registry = new Registry(liveStore(line), { lease: 1000, maxStale, maxUnsaved: 10_000 }, quiet);
+    onTestFinished(() => registry.close());
+    const ended = new Map<string, string>();
+    for (let index = 0; index < 60; index++) {
+      line.inner.set(`id ${index}`, { cookie: JSON.parse(cookie), n: index } as never);
+      const acquiring = registry.acquire(`id ${index}`, { end: ({ code }) => void ended.set(`id ${index}`, code) });
+      await vi.advanceTimersByTimeAsync(5);
+      await acquiring;
+    }
+    isBroken = true;
+    return { line, registry, ended };
+  }
+
+  test.each([
+    ["one session", (id: string) => id === "id 7", 1],
+    ["half of the sessions", (id: string) => Number(id.slice(3)) < 30, 30],
+  ])("%s: closed when maxStale is over, and nobody else", async (_, isAway, count) => {
+    const { registry, ended } = await open(isAway);
+    const away = registry.get("id 7");
+    let handled = 0;
+    for (let since = 0; since < maxStale + 5000; since += 100) {
+      const at = since;
+      void Promise.resolve(away?.enter()).then((isHandled) => isHandled && (handled = at));
+      const others = registry.get("id 50")?.enter();
+      await vi.advanceTimersByTimeAsync(100);
+      expect(await others).toBe(true);
+      if (since < maxStale - 1000) expect(ended.size).toBe(0);
+    }
+    expect(handled).toBeGreaterThan(maxStale - 1000);
+    expect([...ended.keys()].every(isAway)).toBe(true);
+    expect(ended.size).toBe(count);
+    expect(new Set(ended.values())).toEqual(new Set(["STORE_UNAVAILABLE"]));
+    // The others are looked at as ever.
+    expect(registry.size).toBe(60 - count);
+    await vi.advanceTimersByTimeAsync(10 * maxStale);
+    expect(ended.size).toBe(count);
+  });
+
+  test("a session that is answered for again begins anew", async () => {
+    let isAway = true;
+    const { registry, ended } = await open((id) => isAway && id === "id 7");
+    for (let round = 0; round < 4; round++) {
+      isAway = true;
+      await vi.advanceTimersByTimeAsync(maxStale * 0.8);
+      isAway = false;
+      await vi.advanceTimersByTimeAsync(3000);
+    }
+    expect([...ended]).toEqual([]);
+    const entering = registry.get("id 7")?.enter();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await entering).toBe(true);
+  });
+});

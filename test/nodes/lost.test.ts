@@ -56,6 +56,27 @@ describe.each(privateStorages)("on $name", { timeout: 60_000 }, ({ open }) => {
     expect((await b.state()).lost).toHaveLength(1);
   });
 
+  test("an older snapshot does not bring back what ended a moment ago", async () => {
+    const ada = await a.login({ user: "logs out before the snapshot is there", step: 1 });
+    const socket = await b.visit(ada).connect();
+    const goBack = await storage.server.remember();
+    await settled();
+    await socket.emitWithAck("get");
+    const end = closed(socket);
+    expect((await ada.post("/logout")).ok).toBe(true);
+    expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+    await goBack();
+    await settled();
+    for (const node of [b, a]) {
+      expect(await node.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+      expect(await node.visit(ada).get("/session")).toEqual({});
+    }
+    // A node that was not there has nothing to remember: the storage has not, either.
+    const [late] = await openNodes(1, { store: { ...storage.own(), timeout: 3000 }, sessions: { lease } });
+    onTestFinished(() => closeNodes([late]));
+    expect(await late.visit(ada).get("/session")).toEqual({});
+  });
+
   test("without the session: it is over, its sockets are told so, and each node says why", async () => {
     // A table, if there are any, is there before.
     await a.login({ user: "before" });

@@ -2,6 +2,7 @@
 // touch(), and of sockets what all versions of Socket.IO since 1.0 share.
 import type { EventEmitter } from "node:events";
 import createDebug from "debug";
+import { monotonicNow } from "../../monotonic.js";
 import type { Session } from "./sessions.js";
 
 const debug = createDebug("socket-session:compat");
@@ -42,11 +43,11 @@ export function saveChanges(socket: WatchedSocket): void {
     clearTimeout(timer);
     if (!session) return;
     save(session);
-    const age = Date.now() - usedAt;
+    const age = monotonicNow() - usedAt;
     if (age < watch) timer = setTimeout(look, Math.max(5, age / 4)).unref();
   };
   const use = (): void => {
-    usedAt = Date.now();
+    usedAt = monotonicNow();
     if (isDue) return;
     isDue = true;
     process.nextTick(look);

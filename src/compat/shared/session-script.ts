@@ -97,9 +97,10 @@ const script = `(function (ticket, renewAfter) {
   var waiting = [];
   var timer;
 
-  // A machine that slept has missed its renewals.
+  // A machine that slept has missed its renewals; one whose clock was set back cannot tell.
   function isFresh() {
-    return !source || new Date().getTime() - since < renewAfter;
+    var age = new Date().getTime() - since;
+    return !source || (age >= 0 && age < renewAfter);
   }
 
   // Loads this script once more, past all caches; goes on with the ticket there is when that fails.

@@ -46,7 +46,7 @@ export class Tickets {
     const { id, seal } = await this.#cut(request);
     const now = Date.now();
     return {
-      ticket: id === undefined ? undefined : seal.seal(id, now + lifetime),
+      ticket: id === undefined ? undefined : seal.seal(id, lifetime),
       tag: seal.hash(`${Math.floor(now / renewAfter)} ${id ?? ""}`),
     };
   }

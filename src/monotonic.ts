@@ -1,0 +1,12 @@
+// Time for durations: it only goes forward, whatever happens to the system's clock. Date.now() is for moments that are
+// stored or told to others, as expiries are.
+
+const origin = Math.round(Date.now() - performance.now());
+
+/**
+ * Now, in ms. As `Date.now()` was when the process began, and from then on by the monotonic clock: the clock of the
+ * system may be set meanwhile. Compare it with nothing but its own answers in the same process.
+ */
+export function monotonicNow(): number {
+  return origin + performance.now();
+}
