@@ -1,8 +1,9 @@
 // The client outside of a browser: how it comes back, and what it then sends.
 import type { Socket } from "socket.io-client";
-import { expect, it, onTestFinished, vi } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { type ClientSession, withSession } from "../../src/client/index.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
+import { jump } from "../support/clocks.js";
 import { type Browser, connected, next } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
 
@@ -33,10 +34,9 @@ it("does not count how long a store is away after a rotation", async () => {
   const refusals: unknown[] = [];
   socket.on("connect_error", (error: Error & { data?: { code: string } }) => {
     refusals.push(error.data?.code);
-    vi.setSystemTime(Date.now() + 31_000);
+    jump(31_000);
   });
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
-  onTestFinished(() => void vi.useRealTimers());
+  jump(0);
   await rotate(ada, socket);
   await expect.poll(() => refusals.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
   expect([session.ended, new Set(refusals)]).toEqual([undefined, new Set(["STORE_UNAVAILABLE"])]);

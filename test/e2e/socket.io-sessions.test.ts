@@ -7,9 +7,10 @@ import express from "express";
 import session from "express-session";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { Server, type ServerOptions, type Socket } from "socket.io";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import sio from "../../src/compat/socket.io-sessions.js";
 import { launchChromium } from "../support/chromium.js";
+import { jump } from "../support/clocks.js";
 import { closeServers } from "../support/closing.js";
 
 /** The document's page, word for word. */
@@ -140,8 +141,7 @@ describe("the script", () => {
     const before = app.scripts.length;
     // The clocks went on, the timers did not.
     await page.evaluate("(() => { const now = Date.now(); Date.prototype.getTime = () => now + 8 * 3_600_000; })()");
-    onTestFinished(() => void vi.useRealTimers());
-    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 8 * 3_600_000 });
+    jump(8 * 3_600_000);
     for (const socket of app.io.sockets.sockets.values()) socket.conn.close();
     await reaches(app, 2);
     expect(app.scripts.length).toBe(before + 1);

@@ -1,9 +1,10 @@
 // Connections that come and go in unusual ways: what they leave behind, and what their handlers still may do.
 import { EventEmitter, once } from "node:events";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import WebSocket from "ws";
 import { liveStore } from "../../src/index.js";
 import { startApp } from "../support/app.js";
+import { jump } from "../support/clocks.js";
 import { type Browser, closed } from "../support/browser.js";
 import { inTime } from "../support/pace.js";
 import { LineStore } from "../support/stores.js";
@@ -118,8 +119,7 @@ test("an event after the session's time reaches no handler, even before the cloc
   });
   const socket = await (await app.login()).connect();
   const end = closed(socket);
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 11_000 });
-  onTestFinished(() => void vi.useRealTimers());
+  jump(11_000);
   socket.emit("here");
   expect((await end).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
   expect(calls).toBe(0);

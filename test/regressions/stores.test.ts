@@ -8,6 +8,7 @@ import { type ActiveSession } from "../../src/live/live-session.js";
 import { LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/memory.js";
 import { startApp } from "../support/app.js";
+import { jump } from "../support/clocks.js";
 import { LineStore } from "../support/stores.js";
 
 type Loose = session.Session & SessionData & Record<string, any>;
@@ -41,12 +42,6 @@ function unhandledRejections(): unknown[] {
   process.on("unhandledRejection", onRejection);
   onTestFinished(() => void process.off("unhandledRejection", onRejection));
   return seen;
-}
-
-/** What the clock shows is later from now on; timers run as before. */
-function jump(ms: number): void {
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + ms });
-  onTestFinished(() => void vi.useRealTimers());
 }
 
 /** Holds back a write, which arrives when it is released. */
