@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EndCode, SessionError } from "../errors.js";
+import { monotonicNow } from "../monotonic.js";
 import type { Commands } from "./commands.js";
 import { type Draft, Drafts } from "./drafts.js";
 import type { Driver } from "./driver.js";
@@ -228,13 +229,13 @@ export class StoredSessions {
       const writer = source ?? origin ?? nobody;
       const lost = { write, expected, next, expires, writer, sent, isWanted: true };
       if (source) {
-        this.#unanswered.keep(id, lost, Date.now());
+        this.#unanswered.keep(id, lost, monotonicNow());
         throw error;
       }
       // Who waits for the answer would be told that it failed, and make it once more in another way.
       const isStored = await this.#insist(id, lost);
       if (isStored !== undefined) return isStored;
-      if (origin) this.#unanswered.keep(id, { ...lost, isWanted: false }, Date.now());
+      if (origin) this.#unanswered.keep(id, { ...lost, isWanted: false }, monotonicNow());
       throw error;
     }
   }

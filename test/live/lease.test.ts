@@ -274,7 +274,7 @@ describe.each([-3_600_000, 20_000])("the system's clock is set by %d ms", (step)
     await connect(shared, 2, ended);
     shared.isDown = true;
     const live = shared.registry.get("id 0");
-    (live as ActiveSession).data["n" as never] = 1 as never;
+    (live as NonNullable<typeof live>).data["n" as never] = 1 as never;
     await expect(live?.save()).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     vi.setSystemTime(Date.now() + step);
     await vi.advanceTimersByTimeAsync(6000);

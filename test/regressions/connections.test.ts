@@ -139,12 +139,12 @@ test("the last event before a silence is told to the store, although touches are
     const ada = await app.login();
     const socket = await ada.connect();
     const before = await expiresOf(ada.sessionId);
-    await expect.poll(() => Date.now() + 20_000).toBeGreaterThan(before + 50);
+    await expect.poll(() => Date.now() + 20_000).toBeGreaterThan(before + 300);
     const heard = (await socket.emitWithAck("here")) as number;
     expect(await expiresOf(ada.sessionId)).toBe(before);
     return { id: ada.sessionId, at: heard };
   });
-  await expect.poll(() => expiresOf(id)).toBeGreaterThanOrEqual(at + 20_000 - 20);
+  await expect.poll(() => expiresOf(id)).toBeGreaterThanOrEqual(at + 20_000 - 150);
 });
 
 test("an absolute lifetime ends a silent socket, too", async () => {
