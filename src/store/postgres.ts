@@ -6,6 +6,7 @@ import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
 import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
 import { PostgresTable } from "./postgres-table.js";
+import { isOfNewLength } from "./record.js";
 
 export type { PostgresClient, PostgresPool } from "./postgres-notices.js";
 
@@ -125,7 +126,7 @@ class PostgresDriver implements Driver {
   ): Promise<boolean> {
     const rows = await this.#query(
       `WITH written AS (
-        UPDATE $table SET sess = $2, expire = coalesce(to_timestamp($3), expire)
+        UPDATE $table SET sess = $2, expire = ${later("$3", "$10")}
         WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1
       ), noted AS (
         INSERT INTO $table (sid, sess, expire) SELECT $7::varchar, $8, to_timestamp($9) FROM written WHERE $7::varchar IS NOT NULL
@@ -141,6 +142,7 @@ class PostgresDriver implements Driver {
         write === undefined ? null : this.#writeRowOf(id),
         write === undefined ? null : ownRow({ write }),
         seconds(Date.now() + writeMemory),
+        isOfNewLength(text, expected),
       ],
     );
     return rows.length === 1;
@@ -162,9 +164,9 @@ class PostgresDriver implements Driver {
 
   async touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
     const rows = await this.#query(
-      `UPDATE $table SET sess = $2, expire = to_timestamp($3)
+      `UPDATE $table SET sess = $2, expire = ${later("$3", "$6")}
       WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1`,
-      [id, text, this.#expiry(expires), expected, seconds(Date.now())],
+      [id, text, this.#expiry(expires), expected, seconds(Date.now()), isOfNewLength(text, expected)],
     );
     return rows.length === 1;
   }
@@ -276,6 +278,11 @@ class PostgresDriver implements Driver {
         });
     }, pause).unref();
   }
+}
+
+/** The new expiry: the later one, as old services prolong a row without changing its text; or exactly the given one. */
+function later(expires: string, isExact: string): string {
+  return `CASE WHEN ${isExact}::boolean THEN coalesce(to_timestamp(${expires}), expire) ELSE greatest(expire, to_timestamp(${expires})) END`;
 }
 
 function endRow(code: EndCode, at: number): string {

@@ -171,21 +171,26 @@ export function mergeCookie(current: CookieRecord, base: CookieRecord, next: Coo
   const patch = diff(base, next);
   if (!patch) return current;
   const merged = apply({ ...current }, patch) as CookieRecord;
-  if (isSameMaxAge(base, next)) {
+  if (isSameMaxAge(base.originalMaxAge, next.originalMaxAge)) {
     merged.originalMaxAge = current.originalMaxAge;
-    merged.expires = isSameMaxAge(current, next) ? later(current.expires, next.expires) : current.expires;
+    const isOurs = isSameMaxAge(current.originalMaxAge, next.originalMaxAge);
+    merged.expires = isOurs ? later(current.expires, next.expires) : current.expires;
   }
   return merged;
 }
 
-/** express-session computes maxAge from two readings of the clock, so that a mere touch may lose a few ms. */
-function isSameMaxAge(a: CookieRecord, b: CookieRecord): boolean {
-  if (typeof a.originalMaxAge !== "number" || typeof b.originalMaxAge !== "number") {
-    return (
-      typeof a.originalMaxAge === typeof b.originalMaxAge || (a.originalMaxAge ?? null) === (b.originalMaxAge ?? null)
-    );
-  }
-  return Math.abs(a.originalMaxAge - b.originalMaxAge) < 50;
+/**
+ * Whether two sessions live as long without activity. express-session computes maxAge from two readings of the clock, so
+ * that a mere touch may lose a few ms.
+ */
+export function isSameMaxAge(a: unknown, b: unknown): boolean {
+  if (typeof a !== "number" || typeof b !== "number") return (a ?? null) === (b ?? null);
+  return Math.abs(a - b) < 50;
+}
+
+/** True where `text` lets a session live for another time without activity than `before`: it may end sooner, too. */
+export function isOfNewLength(text: string, before: string): boolean {
+  return !isSameMaxAge(timesOf(before).maxAge, timesOf(text).maxAge);
 }
 
 /** Moves the expiry to a full maxAge from `now`, never backwards. */

@@ -5,6 +5,7 @@ import { type EndCode, SessionError } from "../errors.js";
 import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
+import { isOfNewLength } from "./record.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./redis-channels.js";
 import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
 
@@ -69,20 +70,23 @@ const scripts = {
     redis.call("DEL", KEYS[2])
     return 1`),
   /**
-   * ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message; with KEYS[3], the
+   * ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message, "1" where it may
+   * live shorter than it does: old services prolong it without changing its text; with KEYS[3], the
    * last write of this node to this session, its number, and ms to remember it. Sent again it answers as before; one
    * that comes after a newer one of its node comes too late.
    */
   replace: new Script(`
     if redis.call("GET", KEYS[1]) ~= ARGV[1] then
-      return KEYS[3] and redis.call("GET", KEYS[3]) == ARGV[6] and 1 or 0
+      return KEYS[3] and redis.call("GET", KEYS[3]) == ARGV[7] and 1 or 0
     end
-    local last = KEYS[3] and redis.call("SET", KEYS[3], ARGV[6], "PX", ARGV[7], "GET")
-    if last and tonumber(last) >= tonumber(ARGV[6]) then
-      redis.call("SET", KEYS[3], last, "PX", ARGV[7])
-      return last == ARGV[6] and 1 or 0
+    local last = KEYS[3] and redis.call("SET", KEYS[3], ARGV[7], "PX", ARGV[8], "GET")
+    if last and tonumber(last) >= tonumber(ARGV[7]) then
+      redis.call("SET", KEYS[3], last, "PX", ARGV[8])
+      return last == ARGV[7] and 1 or 0
     end
-    if ARGV[3] == "" then redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
+    local left = redis.call("PTTL", KEYS[1])
+    if ARGV[3] == "" or (ARGV[6] ~= "1" and left > tonumber(ARGV[3])) then
+      redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
     else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
     if ARGV[4] ~= "" then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
     return 1`),
@@ -223,8 +227,9 @@ class RedisDriver implements Driver {
   ): Promise<boolean> {
     const life = expires === undefined ? "" : this.#lifetime(expires);
     const notice = kind ? [this.#publish, this.#writer.message(kind)] : ["", ""];
+    const isExact = isOfNewLength(text, expected) ? "1" : "";
     const [keys, numbers] = write === undefined ? [[], []] : [[this.#writeKeyOf(id)], [`${write}`, `${writeMemory}`]];
-    return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, ...numbers], keys)) === 1;
+    return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, isExact, ...numbers], keys)) === 1;
   }
 
   get #publish(): string {

@@ -80,3 +80,79 @@ export class LineStore extends session.Store {
     this.inner.clear(done);
   }
 }
+
+/**
+ * As connect-session-sequelize and connect-loki: a touch moves a column beside the data, and what is over is handed out
+ * until a sweep deletes it.
+ */
+export class SweptStore extends session.Store {
+  readonly rows = new Map<string, { data: string; expires: Date }>();
+
+  override get(id: string, done: (error: unknown, data?: SessionData | null) => void): void {
+    const row = this.rows.get(id);
+    setImmediate(done, null, row ? JSON.parse(row.data) : null);
+  }
+
+  override set(id: string, data: SessionData, done: Done = () => {}): void {
+    this.rows.set(id, { data: JSON.stringify(data), expires: data.cookie.expires as Date });
+    setImmediate(done);
+  }
+
+  override touch(id: string, data: SessionData, done: Done = () => {}): void {
+    const row = this.rows.get(id);
+    if (row) row.expires = data.cookie.expires as Date;
+    setImmediate(done);
+  }
+
+  override destroy(id: string, done: Done = () => {}): void {
+    this.rows.delete(id);
+    setImmediate(done);
+  }
+}
+
+/** As connect-mongo with `touchAfter`: what it returns has a field of its own, which its touch needs as it was. */
+export class AttachingStore extends session.Store {
+  readonly documents = new Map<string, { session: string; lastModified: Date; expires: Date }>();
+  readonly touchedWith: unknown[] = [];
+
+  override get(id: string, done: (error: unknown, data?: SessionData | null) => void): void {
+    const found = this.documents.get(id);
+    const { lastModified, expires } = found ?? {};
+    setImmediate(
+      done,
+      null,
+      found && Number(expires) > Date.now() ? { ...JSON.parse(found.session), lastModified } : null,
+    );
+  }
+
+  override set(id: string, { lastModified: _, ...data }: SessionData & { lastModified?: Date }, done?: Done): void {
+    const expires = data.cookie.expires as Date;
+    this.documents.set(id, { session: JSON.stringify(data), lastModified: new Date(), expires });
+    if (done) setImmediate(done);
+  }
+
+  override touch(id: string, data: SessionData & { lastModified?: Date }, done?: Done): void {
+    if (data.lastModified) this.touchedWith.push(data.lastModified);
+    // Throws for a text in its place.
+    data.lastModified?.getTime();
+    const found = this.documents.get(id);
+    if (found) Object.assign(found, { lastModified: new Date(), expires: data.cookie.expires });
+    if (done) setImmediate(done);
+  }
+
+  override destroy(id: string, done: Done = () => {}): void {
+    this.documents.delete(id);
+    setImmediate(done);
+  }
+}
+
+/** As connect-typeorm: any failed query is told as "disconnect", and "connect" only when it is set up. */
+export class QueryStore extends session.MemoryStore {
+  isBroken = false;
+
+  override get = (id: string, done: (error: unknown, data?: SessionData | null) => void): void => {
+    if (!this.isBroken) return session.MemoryStore.prototype.get.call(this, id, done);
+    done(new Error("lost"));
+    this.emit("disconnect");
+  };
+}
