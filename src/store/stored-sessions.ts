@@ -111,9 +111,36 @@ export class StoredSessions {
     // What an older snapshot has brought back makes room.
     if (this.ends.of(id)) await this.current(id);
     if (this.users) await this.users.note(id, draft);
-    if (!(await this.#write(id, draft.text, () => this.#driver.create(id, draft.text, draft.expires)))) return false;
+    if (!(await this.#create(id, draft))) return false;
     this.ends.forget(id);
     return true;
+  }
+
+  async #create(id: string, { text, expires }: Draft): Promise<boolean> {
+    const before = this.ends.of(id);
+    let mayBeDone = false;
+    const create = (): Promise<boolean> =>
+      this.#write(id, text, () => {
+        const running = this.#driver.create(id, text, expires);
+        mayBeDone = this.#driver.isAtomic;
+        running.catch((error: unknown) => {
+          if (this.#driver.isRefusal?.(error)) mayBeDone = false;
+        });
+        return running;
+      });
+    try {
+      return await create();
+    } catch (error) {
+      if (!mayBeDone) throw error;
+      const isCreated = await this.#insist(async () => {
+        // It was not there: so it is this one, whoever may have changed it since, or ended it.
+        if ((await this.#read(id)) !== undefined) return true;
+        await this.#learnEnd(id);
+        return !before && this.ends.of(id) ? false : create();
+      });
+      if (isCreated === undefined) throw error;
+      return isCreated;
+    }
   }
 
   /**
@@ -175,7 +202,12 @@ export class StoredSessions {
   }
 
   async #remove(id: string, code: EndCode, text: string | undefined): Promise<void> {
-    await this.#write(id, undefined, () => this.#driver.remove(id, code));
+    try {
+      await this.#write(id, undefined, () => this.#driver.remove(id, code));
+    } catch (error) {
+      this.#doubt(id);
+      throw error;
+    }
     // Not before: a session that could not be removed must still be found by its user.
     if (text !== undefined) this.users?.forget(id, text);
     this.hasEnded(id, code);
@@ -233,21 +265,27 @@ export class StoredSessions {
         throw error;
       }
       // Who waits for the answer would be told that it failed, and make it once more in another way.
-      const isStored = await this.#insist(id, lost);
+      const isStored = await this.#insist(() => this.#again(id, lost));
       if (isStored !== undefined) return isStored;
       if (origin) this.#unanswered.keep(id, { ...lost, isWanted: false }, monotonicNow());
+      this.#doubt(id);
       throw error;
     }
   }
 
-  /** Asks for a write again until it is answered, for as long as a command may take; undefined where it never was. */
-  async #insist(id: string, lost: Unanswered): Promise<boolean | undefined> {
-    const until = performance.now() + this.#commands.timeout;
+  /** Nobody tells this node of its own writes: where it does not know of one, it has to look. */
+  #doubt(id: string): void {
+    this.#listeners.notify({ kind: "stale", id });
+  }
+
+  /** Asks again until there is an answer, for as long as a command may take; undefined where there never was one. */
+  async #insist(ask: () => Promise<boolean>): Promise<boolean | undefined> {
+    const until = monotonicNow() + this.#commands.timeout;
     for (;;) {
       try {
-        return await this.#again(id, lost);
+        return await ask();
       } catch {
-        if (performance.now() >= until) return undefined;
+        if (monotonicNow() >= until) return undefined;
         await delay(pause);
       }
     }

@@ -24,12 +24,17 @@ interface Nodes {
 interface Storage {
   /** A write, as it stands in the protocol. */
   readonly write: RegExp;
+  readonly creation: RegExp;
+  readonly end: RegExp;
   nodes(timeout: number): Promise<Nodes>;
   close(): Promise<void>;
 }
 
 /** A change of a session: the message for the other nodes goes with it. */
 const replaced = /evalsha[^]* changed\r/i;
+
+const created = /evalsha\r\n\$40\r\n\w{40}\r\n\$1\r\n2\r\n/i;
+const ended = /evalsha[^]* destroyed\r/i;
 
 const storages: readonly { name: string; open(): Promise<Storage> }[] = [
   {
@@ -38,6 +43,8 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
       const { url, close } = await useRedis();
       return {
         write: replaced,
+        creation: created,
+        end: ended,
         nodes: async (timeout) => {
           const line = await LossyLine.to(Number(new URL(url).port));
           const client = createClient({ url: `redis://127.0.0.1:${line.port}` }).on("error", () => undefined);
@@ -57,6 +64,8 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
       const { ports, close } = await startRedisCluster();
       return {
         write: replaced,
+        creation: created,
+        end: ended,
         nodes: async (timeout) => {
           const lines = await Promise.all(ports.map((port) => LossyLine.to(port)));
           const nodeAddressMap = Object.fromEntries(
@@ -84,6 +93,8 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
       const { url, close } = await usePostgres();
       return {
         write: /UPDATE "session_/,
+        creation: /INSERT INTO "session_/,
+        end: /DELETE FROM "session_/,
         nodes: async (timeout) => {
           const { port } = new URL(url);
           const line = await LossyLine.to(Number(port));
@@ -130,14 +141,16 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
       a,
       b,
       id,
+      lines,
       live,
       /** Node A writes, and the answer is lost; `meanwhile` happens before node A can ask. */
       async lose<T>(
         kind: "answer" | "command",
         write: () => Promise<T>,
         meanwhile: () => Promise<unknown>,
+        what = storage.write,
       ): Promise<T> {
-        const lost = Promise.race(lines.map((line) => line.lose(storage.write, kind)));
+        const lost = Promise.race(lines.map((line) => line.lose(what, kind)));
         const writing = write();
         writing.catch(() => undefined);
         await lost;
@@ -258,6 +271,45 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     data["own"] = "kept";
     await expect.poll(() => set(a, id, data).catch((error: unknown) => error), { timeout: 20_000 }).toBeUndefined();
     expect(await stored()).toMatchObject({ admin: false, own: "kept" });
+  });
+
+  test.each(["answer", "command"] as const)("a new session: created once (lost: the %s)", async (kind) => {
+    const { a, b, lose } = await start();
+    const id = `id${Math.random()}`;
+    const data = { cookie: { originalMaxAge: null, expires: null }, count: 1 } as unknown as SessionData;
+    await lose(
+      kind,
+      () => set(a, id, data),
+      async () => undefined,
+      storage.creation,
+    );
+    expect(await get(b, id)).toMatchObject({ count: 1 });
+  });
+
+  test("a new session that was ended before its creator knew of it: it stays ended", async () => {
+    const { a, b, lose } = await start();
+    const id = `id${Math.random()}`;
+    const data = { cookie: { originalMaxAge: null, expires: null }, count: 1 } as unknown as SessionData;
+    await lose(
+      "answer",
+      () => set(a, id, data),
+      () => b.end(id, "SESSION_DESTROYED"),
+      storage.creation,
+    );
+    expect(await get(b, id)).toBeFalsy();
+  });
+
+  test("an end: the sockets of this node are closed when the storage is back, not at the end of the lease", async () => {
+    const { a, id, lines, live, lose } = await start(500);
+    const session = await live();
+    for (const line of lines) line.breaksOne = true;
+    await lose(
+      "answer",
+      () => a.end(id, "SESSION_DESTROYED").catch(() => undefined),
+      async () => undefined,
+      storage.end,
+    );
+    await expect.poll(() => session.ended, { timeout: 10_000 }).toBe("SESSION_DESTROYED");
   });
 });
 

@@ -13,6 +13,8 @@ export type Loss = "answer" | "command";
 export class LossyLine {
   /** Refuses new connections. */
   isShut = false;
+  /** True where the other connections, that which hears notices among them, stay. */
+  breaksOne = false;
   #loss: { readonly what: RegExp; readonly kind: Loss; readonly done: () => void } | undefined;
   #late: (() => void) | undefined;
   readonly #server: Server;
@@ -36,7 +38,7 @@ export class LossyLine {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Loses the next command with this in it; all connections break, and none is let through. Resolves when it is so. */
+  /** Loses the next command with this in it; connections break, and none is let through. Resolves when it is so. */
   lose(what: RegExp, kind: Loss): Promise<void> {
     return new Promise((done) => (this.#loss = { what, kind, done }));
   }
@@ -81,7 +83,8 @@ export class LossyLine {
         }
         const broken = (): void => {
           this.isShut = true;
-          this.#cut();
+          if (this.breaksOne) end();
+          else this.#cut();
           loss.done();
         };
         if (loss.kind === "command") return broken();
