@@ -246,7 +246,13 @@ export class LiveStore extends session.Store {
   override clear(callback: Callback | undefined): void;
   override clear(callback?: Callback): Answer<void> {
     const clearing = this.#sessions.queue.runAlone(async () => {
-      await this.#commands.ask("", () => this.#driver.clear());
+      try {
+        await this.#commands.ask("", () => this.#driver.clear());
+      } catch (error) {
+        // It may have been carried out: this node does not hear its own notices.
+        this.#listeners.notify({ kind: "stale", id: undefined });
+        throw error;
+      }
       this.#listeners.notify({ kind: "cleared" });
     });
     return settle(clearing, callback);
