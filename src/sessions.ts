@@ -12,6 +12,7 @@ import type { AllowedOrigins } from "./handshake/origin.js";
 import { ProxyTrust } from "./handshake/proxy.js";
 import { Tickets, withoutSecret } from "./handshake/ticket.js";
 import { createEmpty, createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
+import { cookieNameOf, httpNames, type Secrets, secretsOf } from "./http/session-options.js";
 import { createRoutes } from "./http/routes.js";
 import { AnonymousSession } from "./live/anonymous.js";
 import { changeSafely } from "./live/draft-object.js";
@@ -29,6 +30,16 @@ import { liveStore } from "./store/foreign.js";
 import { type LiveStore } from "./store/live-store.js";
 import { memoryStore } from "./store/memory.js";
 import { timesOf } from "./store/record.js";
+import {
+  checkBooleans,
+  checkFunctions,
+  checkNames,
+  checkPositive,
+  invalid,
+  kindOf,
+  type NamesOf,
+  shown,
+} from "./options.js";
 import { warnOnce } from "./warnings.js";
 
 const debug = createDebug("socket-session:sessions");
@@ -85,6 +96,8 @@ export interface LiveOptions<View = unknown> {
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
 export interface CreateOptions<View = unknown> extends Omit<SessionOptions, "store">, LiveOptions<View> {
+  /** The older word for `name`, as express-session takes it. */
+  key?: string | undefined;
   /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default: `memoryStore()`. */
   store?: Store | undefined;
   middleware?: undefined;
@@ -215,41 +228,38 @@ export class Sessions<View = unknown> {
       view,
       routes = {},
     } = options;
-    positive({ lease, maxStale, maxUnsaved });
-    if (absoluteTimeout !== undefined) positive({ absoluteTimeout });
+    checkCreateNames(options);
+    checkPositive({ lease, maxStale, maxUnsaved });
+    if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
+    checkNames(routes, routesNames, "routes");
     const { ticketLifetime = 30_000 } = routes;
-    positive({ "routes.ticketLifetime": ticketLifetime });
-    if (view !== undefined && typeof view !== "function") {
-      throw new SessionError("OPTION_INVALID", { detail: "view is a function." });
-    }
+    checkPositive({ "routes.ticketLifetime": ticketLifetime });
+    checkFunctions({ view, user, middleware: options.middleware });
     this.view = view;
     const origins = originsOf(routes.origins, "routes.origins");
     const hosts = ownHosts(options.hosts);
     const secrets = options.middleware && options.secret === undefined ? undefined : secretsOf(options.secret);
     if (options.middleware) {
-      const known = inspectMiddleware(options.middleware as Middleware);
-      this.middleware = options.middleware as Middleware;
+      checkBooleans({ proxy: options.proxy });
       // Requests do not pass through here, so that Express's setting cannot be learned.
       this.#trust = new ProxyTrust(options.proxy ?? false, hosts);
+      const known = inspectMiddleware(options.middleware as Middleware, this.#trust);
+      this.middleware = options.middleware as Middleware;
       this.store = known.store;
       this.#findId = known.findId;
       this.#cookiePath = undefined;
       this.#ownsStore = false;
     } else {
-      const { store, lease: _l, maxStale: _m, maxUnsaved: _u, absoluteTimeout: _a, ...rest } = options;
-      const { middleware: _mw, view: _v, routes: _r, user: _user, hosts: _h, ...sessionOptions } = rest;
-      this.#trust = new ProxyTrust(options.proxy, hosts);
+      const { store, cookie } = options;
+      this.#trust = new ProxyTrust(options.proxy ?? undefined, hosts);
       this.store = store ? liveStore(store) : memoryStore();
       this.#ownsStore = this.store !== store;
-      this.middleware = createMiddleware({ ...sessionOptions, store: this.store }, this.#trust);
-      this.#findId = fromCookie(sessionOptions.name ?? "connect.sid", secrets as Secrets);
-      this.#cookiePath = typeof sessionOptions.cookie === "object" ? sessionOptions.cookie.path : undefined;
+      this.middleware = createMiddleware(options, this.store, this.#trust);
+      this.#findId = fromCookie(cookieNameOf(options), secrets as Secrets);
+      this.#cookiePath = typeof cookie === "object" ? cookie?.path : undefined;
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
-    if (user !== undefined) {
-      if (typeof user !== "function") throw new SessionError("OPTION_INVALID", { detail: "user is a function." });
-      this.store.userOf = user;
-    }
+    if (user !== undefined) this.store.userOf = user;
     this.#tickets = secrets && new Tickets(secrets, "ticket", this.store, ticketLifetime);
     this.#collectTickets = secrets && new Tickets(secrets, "collect", this.store, collectTimeout);
     const views = new Views(view, (error) => this.#fail(error));
@@ -299,14 +309,14 @@ export class Sessions<View = unknown> {
    * ```
    */
   attach(server: object, options: AttachOptions = {}): this {
+    checkNames(options, attachNames, "attach()");
     const { missing = "reject", requireOrigin = false, sessionId, tickets = false } = options;
     if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
-      throw new SessionError("OPTION_INVALID", { detail: 'missing is "reject", "anonymous" or "create".' });
+      throw invalid(`missing is "reject", "anonymous" or "create", not ${shown(missing)}.`);
     }
     const origins = originsOf(options.origins, "origins");
-    if (sessionId !== undefined && typeof sessionId !== "function") {
-      throw new SessionError("OPTION_INVALID", { detail: "sessionId is a function." });
-    }
+    checkFunctions({ sessionId });
+    checkBooleans({ requireOrigin, tickets });
     if (tickets) this.#checkTickets(server, missing);
     const attachTo = this.#adapterFor(server);
     const findId = sessionId ? fromReader(sessionId, this.#findId) : this.#findId;
@@ -315,13 +325,14 @@ export class Sessions<View = unknown> {
         registry: this.#registry,
         trust: this.#trust,
         exists: async (id) => this.#registry.get(id) !== undefined || this.store.has(id),
-        issue: (request) => issueSession(this.middleware, this.store, request, this.#trust.isSecure(request)),
+        issue: (request) => issueSession(this.middleware, this.store, request, this.#trust),
         refused: (refusal) => this.#emit("refused", refusal),
         failed: (error) => this.#fail(error),
       },
       { missing, origins, requireOrigin, findId, tickets: tickets ? this.#tickets : undefined },
     );
     attachTo({
+      owner: this,
       admission,
       anonymous: this.#anonymous.data,
       showsAll: this.view !== undefined,
@@ -432,6 +443,7 @@ export class Sessions<View = unknown> {
    * ```
    */
   async destroyUser(user: string | number, options: { except?: Target | undefined } = {}): Promise<number> {
+    checkNames(options, { except: true }, "destroyUser()");
     const spared = options.except === undefined ? undefined : this.#requireId(options.except);
     const stored = (await this.store.sessionsOf(userName(user))).filter(({ id }) => id !== spared);
     await Promise.all(stored.map(({ id }) => this.store.end(id, "SESSION_DESTROYED")));
@@ -509,12 +521,7 @@ export class Sessions<View = unknown> {
 
   #regenerate(mover: Mover, request: IncomingMessage | null | undefined): Promise<void> {
     const parts = { registry: this.#registry, store: this.store, tickets: this.#collectTickets };
-    return regenerate(parts, mover, () =>
-      createEmpty(this.middleware, this.store, request, {
-        path: this.#cookiePath ?? "/",
-        isSecure: request ? this.#trust.isSecure(request) : false,
-      }),
-    );
+    return regenerate(parts, mover, () => createEmpty(this.store, request, this.#trust));
   }
 
   #checkPath(path: string | null | undefined): void {
@@ -630,28 +637,39 @@ function heldSession(target: Target): SessionData | undefined {
     : undefined;
 }
 
-type Secrets = readonly (string | Buffer)[];
+const liveNames: NamesOf<LiveOptions> = {
+  lease: true,
+  maxStale: true,
+  absoluteTimeout: true,
+  maxUnsaved: true,
+  user: true,
+  view: true,
+  routes: true,
+  hosts: true,
+};
+const routesNames: NamesOf<RoutesOptions> = { origins: true, ticketLifetime: true };
+const attachNames: NamesOf<AttachOptions> = {
+  missing: true,
+  origins: true,
+  requireOrigin: true,
+  sessionId: true,
+  tickets: true,
+};
 
-function secretsOf(secret: SessionOptions["secret"] | undefined): Secrets {
-  const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
-  const isUsable = (one: unknown): boolean => (typeof one === "string" ? one !== "" : Buffer.isBuffer(one));
-  if (secrets.length === 0 || !secrets.every(isUsable)) {
-    throw new SessionError("OPTION_INVALID", {
-      detail: "secret is a string, or a list of strings of which the first signs.",
-    });
-  }
-  return secrets as Secrets;
+function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): void {
+  const ownNames = { ...liveNames, middleware: true, proxy: true, secret: true } as const;
+  const allNames = { ...ownNames, ...httpNames, store: true } as const;
+  checkNames(options, allNames, "createSessions()");
+  if (!options.middleware) return;
+  const elsewhere = Object.keys(options).find((name) => !Object.hasOwn(ownNames, name));
+  if (elsewhere !== undefined)
+    throw invalid(`Beside a middleware ${elsewhere} is an option of session(), which made it.`);
 }
 
 function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
-  if (Array.isArray(origins) || typeof origins === "function") return origins;
-  throw new SessionError("OPTION_INVALID", { detail: `${name} is a list or a function.` });
-}
-
-function positive(numbers: Record<string, unknown>): void {
-  for (const [name, value] of Object.entries(numbers)) {
-    if (typeof value !== "number" || !(value > 0)) {
-      throw new SessionError("OPTION_INVALID", { detail: `${name} is a number above 0.` });
-    }
-  }
+  if (typeof origins === "function") return origins;
+  if (!Array.isArray(origins)) throw invalid(`${name} is a list or a function, not ${shown(origins)}.`);
+  const wrong = origins.findIndex((one: unknown) => typeof one !== "string" && !(one instanceof RegExp));
+  if (wrong !== -1) throw invalid(`${name} has strings and regular expressions, not ${kindOf(origins[wrong])}.`);
+  return origins as AllowedOrigins;
 }

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import session from "express-session";
 import { SessionError } from "../errors.js";
 import { fromCookie } from "../handshake/credentials.js";
-import { isEncrypted } from "../handshake/proxy.js";
+import { ProxyTrust } from "../handshake/proxy.js";
 import { issueSession, type Middleware } from "../http/middleware.js";
 import { safely } from "../safely.js";
 import { canWait } from "../servers/engine-handshakes.js";
@@ -114,6 +114,7 @@ function finder({ cookieParser, store, key = "connect.sid", secret }: EioSession
   if (!secrets[0] || secrets.some((one) => typeof one !== "string")) invalid("secret is the session middleware's.");
   const live = mergingStore(store);
   if (!live) throw new SessionError("STORE_UNSUPPORTED", { detail: "It lacks get(), set() or destroy()." });
+  const noProxy = new ProxyTrust(false);
   const findId = fromCookie(key, secrets);
   // Makes ids and cookies. The store is its own and stays empty: express-session puts its generator on it.
   const unused = new LiveStore(new MemoryDriver());
@@ -124,7 +125,7 @@ function finder({ cookieParser, store, key = "connect.sid", secret }: EioSession
     const id = findId(request);
     const known = "id" in id && (await promisify(loadSession)(live, id.id));
     if (known) return { session: known };
-    const issued = await issueSession(issuer as Middleware, live, request, isEncrypted(request));
+    const issued = await issueSession(issuer as Middleware, live, request, noProxy);
     const made = issued && (await promisify(loadSession)(live, issued.id));
     if (!made) throw new SessionError("STORE_UNAVAILABLE", { detail: "It does not keep what it is given." });
     return { session: made, setCookie: issued.setCookie };

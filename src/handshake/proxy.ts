@@ -5,7 +5,7 @@ import type { OwnHosts } from "./hosts.js";
 
 /** The part of an Express application that says whom it trusts. */
 export interface TrustingApp {
-  get(setting: "trust proxy fn"): unknown;
+  get(setting: "trust proxy fn" | "query parser fn"): unknown;
 }
 
 /** Tells whether a request's X-Forwarded headers count. */
@@ -28,11 +28,21 @@ export class ProxyTrust {
     this.#app ??= app;
   }
 
+  /** The application that was learned. */
+  get app(): TrustingApp | undefined {
+    return this.#app;
+  }
+
+  /** Whether Express trusts an address that is so many hops away; where it is not known, `proxy` counts. */
+  trustsHop(address: string | undefined, hop: number): boolean {
+    const trust = this.#app?.get("trust proxy fn");
+    if (typeof trust !== "function") return this.#proxy === true;
+    return (trust as (address: string | undefined, hop: number) => boolean)(address, hop);
+  }
+
   trusts(request: IncomingMessage): boolean {
     if (this.#proxy !== undefined) return this.#proxy;
-    const trust = this.#app?.get("trust proxy fn");
-    if (typeof trust !== "function") return false;
-    return (trust as (address: string | undefined, hop: number) => boolean)(request.socket?.remoteAddress, 0);
+    return this.trustsHop(request.socket?.remoteAddress, 0);
   }
 
   /** True where the origin is the server's own and no proxy has a say: by far the most requests. */

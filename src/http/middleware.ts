@@ -1,12 +1,16 @@
 // express-session as the HTTP half: makes the middleware, reads ids through an existing one, and lets it issue a new
 // session for a handshake, so that cookies are made by the same code everywhere.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import session, { type SessionData, type SessionOptions } from "express-session";
+import session, { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
 import { cookieValue, type FindId } from "../handshake/credentials.js";
-import { forwardedScheme, isEncrypted, type ProxyTrust, type TrustingApp } from "../handshake/proxy.js";
+import type { ProxyTrust, TrustingApp } from "../handshake/proxy.js";
+import { invalid } from "../options.js";
 import { LiveStore } from "../store/live-store.js";
 import { warnOnce } from "../warnings.js";
+import { takeEndCallback } from "./end-callback.js";
+import { handshakeRequest } from "./handshake-request.js";
+import { checkCookieValues, type HttpOptions, sessionOptionsOf, warnIfUnseen } from "./session-options.js";
 
 /** A Connect-style middleware: Express 4 and 5, Connect, and what understands them. */
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
@@ -19,19 +23,25 @@ interface SessionRequest {
   secure?: boolean;
 }
 
-/** express-session with this library's defaults, and an eye on misconfiguration. */
-export function createMiddleware(options: SessionOptions & { store: LiveStore }, trust: ProxyTrust): Middleware {
-  const inner = session({ resave: false, saveUninitialized: false, ...options }) as unknown as Middleware;
-  const { cookie } = options;
-  const isSecureCookie = typeof cookie === "object" && cookie.secure === true;
+/**
+ * express-session with this library's defaults, and an eye on misconfiguration.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function createMiddleware(options: HttpOptions, store: LiveStore, trust: ProxyTrust): Middleware {
+  const checked = sessionOptionsOf(options, trust) as HttpOptions & { secret: string };
+  const inner = session({ resave: false, saveUninitialized: false, ...checked, store }) as unknown as Middleware;
+  const isSecureCookie = typeof checked.cookie === "object" && checked.cookie.secure === true;
   const middleware: Middleware = (request, response, next) => {
     const { app, sessionStore } = request as SessionRequest;
     trust.learn(app);
-    if (sessionStore !== undefined && sessionStore !== options.store) warnOnce("STORES_DIFFER");
-    if (isSecureCookie && forwardedScheme(request) === "https" && !trust.isSecure(request)) {
-      warnOnce("SECURE_COOKIE_UNSEEN");
-    }
-    inner(request, response, next);
+    if (sessionStore !== undefined && sessionStore !== store) warnOnce("STORES_DIFFER");
+    if (isSecureCookie) warnIfUnseen(request, trust);
+    const { end } = response;
+    inner(request, response, (error) => {
+      if (response.end !== end) takeEndCallback(response, end);
+      next(error);
+    });
   };
   // Express tells an application that is mounted in another where it is: so its "trust proxy" is known before the
   // first request, when sockets come back after a restart.
@@ -53,32 +63,39 @@ export async function issueSession(
   middleware: Middleware,
   store: LiveStore,
   request: IncomingMessage,
-  isSecure: boolean,
+  trust: ProxyTrust,
 ): Promise<Issued | undefined> {
-  const made = generate(middleware, request, isSecure);
+  const made = generate(middleware, request, trust);
   if (!made || made.setCookie === undefined) return undefined;
   await store.create(made.id, made.session);
   return { id: made.id, setCookie: made.setCookie };
 }
 
 /**
- * Stores a new, empty session, whose cookie the browser gets later, and answers with its id. As the middleware makes it
- * for a request with a cookie in reach: the path of the request that is there, a handshake's, does not count.
+ * Stores a new, empty session, whose cookie the browser gets later, and answers with its id. Made as express-session
+ * makes it, but whatever the cookie's path: that of a handshake does not count.
  */
 export async function createEmpty(
-  middleware: Middleware,
   store: LiveStore,
   request: IncomingMessage | null | undefined,
-  { path, isSecure }: { readonly path: string; readonly isSecure: boolean },
+  trust: ProxyTrust,
 ): Promise<string> {
-  const asked = Object.assign(Object.create(request ?? blank) as IncomingMessage, { url: path, originalUrl: path });
-  const made = generate(middleware, asked, isSecure);
-  if (!made) throw new SessionError("STORE_UNAVAILABLE");
-  await store.create(made.id, made.session);
-  return made.id;
+  const asked = request ?? blank(false);
+  const made = handshakeRequest(asked, trust, asked.headers) as Required<SessionRequest>;
+  (store as unknown as { generate(request: SessionRequest): void }).generate(made);
+  await store.create(made.sessionID, made.session);
+  return made.sessionID;
 }
 
-const blank = { headers: {}, url: "/", method: "GET", socket: { encrypted: true } };
+/** Of somebody who has no cookie. */
+function blank(encrypted: boolean): IncomingMessage {
+  return {
+    headers: { host: "localhost" },
+    url: "/",
+    method: "GET",
+    socket: { encrypted },
+  } as unknown as IncomingMessage;
+}
 
 /** What can be learned from an existing express-session middleware. */
 export interface KnownMiddleware {
@@ -86,20 +103,38 @@ export interface KnownMiddleware {
   readonly findId: FindId;
 }
 
-/** Looks into an express-session middleware that was made elsewhere; its store must be a live store. */
-export function inspectMiddleware(middleware: Middleware): KnownMiddleware {
-  const made = generate(middleware, blank as unknown as IncomingMessage, true);
+/**
+ * Looks into an express-session middleware that was made elsewhere; its store must be a live store. Its options are not
+ * visible, but what they do to a request is.
+ *
+ * @throws SessionError `OPTION_INVALID`, `STORE_NOT_LIVE`
+ */
+export function inspectMiddleware(middleware: Middleware, trust: ProxyTrust): KnownMiddleware {
+  let made: Made | undefined;
+  try {
+    made = generate(middleware, blank(true), trust);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw invalid(`middleware failed for a request without a cookie, in its options cookie or genid: ${why}`, error);
+  }
+  if (made) {
+    if (typeof made.id !== "string" || made.id === "") throw invalid("The middleware's genid() returns no string.");
+    const { originalMaxAge, ...values } = made.cookie;
+    // As Date.now() may have gone on by now.
+    checkCookieValues({ ...values, maxAge: originalMaxAge === -1 ? 0 : originalMaxAge }, "The middleware's cookie");
+  }
   if (!made || made.setCookie === undefined) {
-    const detail = 'middleware is not express-session\'s, or its cookie path is not "/".';
-    throw new SessionError("OPTION_INVALID", { detail });
+    const detail =
+      'middleware is not express-session\'s, its cookie path is not "/", or its name is none that a cookie can have.';
+    throw invalid(detail);
   }
   const { store } = made;
   if (!(store instanceof LiveStore)) {
     const name = (store as object | undefined)?.constructor.name ?? "unknown";
     throw new SessionError("STORE_NOT_LIVE", { detail: `It is a ${name}.` });
   }
-  const name = decodeURIComponent(made.setCookie.slice(0, made.setCookie.indexOf("=")));
-  return { store, findId: (handshake) => findThrough(middleware, store, handshake, name) };
+  const name = made.setCookie.slice(0, made.setCookie.indexOf("="));
+  return { store, findId: (handshake) => findThrough(middleware, store, handshake, name, trust) };
 }
 
 /** The id that the middleware itself finds in a request, with its own secrets: it would ask the store for it. */
@@ -108,6 +143,7 @@ function findThrough(
   store: LiveStore,
   request: IncomingMessage,
   name: string,
+  trust: ProxyTrust,
 ): ReturnType<FindId> {
   let id: string | undefined;
   // Within one synchronous call: nobody else can come in between.
@@ -115,7 +151,7 @@ function findThrough(
     id = asked;
   }) as LiveStore["get"];
   try {
-    const { probe } = run(middleware, request, true, request.headers);
+    const { probe } = run(middleware, request, trust, request.headers);
     // It lets requests by without a session while its store says that it is disconnected.
     if (id === undefined && probe.session === undefined) return { code: "STORE_UNAVAILABLE" };
   } finally {
@@ -128,36 +164,29 @@ function findThrough(
 interface Made {
   readonly id: string;
   readonly session: session.Session & SessionData;
+  /** Its cookie, as it was made. */
+  readonly cookie: Record<string, unknown>;
   readonly store: unknown;
   readonly setCookie: string | undefined;
 }
 
-function generate(middleware: Middleware, request: IncomingMessage, isSecure: boolean): Made | undefined {
+function generate(middleware: Middleware, request: IncomingMessage, trust: ProxyTrust): Made | undefined {
   const { cookie: _, ...headers } = request.headers;
-  const { probe, response } = run(middleware, request, isSecure, headers);
+  const { probe, response } = run(middleware, request, trust, headers);
   const { session: made, sessionID: id, sessionStore: store } = probe;
   if (!made || id === undefined) return undefined;
+  const cookie = (made.cookie as unknown as { data: Record<string, unknown> }).data;
   // express-session sets the cookie of a session that was changed: it is, for as long as it looks.
   const fields = made as unknown as { changed?: boolean };
   fields.changed = true;
   (response as unknown as ServerResponse).writeHead(200);
   delete fields.changed;
   const header = response.headers["set-cookie"];
-  return { id, session: made, store, setCookie: Array.isArray(header) ? (header[0] as string) : undefined };
+  return { id, session: made, cookie, store, setCookie: Array.isArray(header) ? (header[0] as string) : undefined };
 }
 
-function run(middleware: Middleware, request: IncomingMessage, isSecure: boolean, headers: object) {
-  // A request of its own: the handshake's stays as it is.
-  const probe = Object.create(request, {
-    headers: { value: headers },
-    // What a cookie parser has found in the request: express-session would look for the old id there, too.
-    ...("cookie" in headers ? {} : { cookies: { value: {} }, signedCookies: { value: {} } }),
-    secure: { value: isSecure },
-    session: { value: undefined, writable: true },
-    sessionID: { value: undefined, writable: true },
-    sessionStore: { value: undefined, writable: true },
-    connection: { value: { encrypted: isEncrypted(request) } },
-  }) as SessionRequest;
+function run(middleware: Middleware, request: IncomingMessage, trust: ProxyTrust, headers: object) {
+  const probe = handshakeRequest(request, trust, headers) as SessionRequest;
   const response = {
     statusCode: 200,
     headers: {} as Record<string, unknown>,

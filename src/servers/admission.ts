@@ -86,8 +86,8 @@ export class Admission {
       const issued = await this.#host.issue(request);
       if (issued) this.#issued.set(request, issued);
     } catch (error) {
-      // The handshake goes on and is refused with the reason where the client can read it.
-      this.#unissued.add(request);
+      // The handshake goes on and is refused with the reason where the client can read it. A wrong option is no outage.
+      if ((error as Partial<SessionError> | null)?.code !== "OPTION_INVALID") this.#unissued.add(request);
       this.#host.failed(error);
     }
   }

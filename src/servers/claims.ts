@@ -1,17 +1,37 @@
 // Which servers have sessions already: a second attach() would be one too many, whoever calls it. Knows no server.
-import { SessionError } from "../errors.js";
+import { invalid } from "../options.js";
 
 const owners = new WeakMap<object, object>();
+/** The paths of an HTTP server, with whose sessions their sockets have. */
+const paths = new WeakMap<object, Map<string, object>>();
 
 /**
- * Notes whose sessions a server's sockets have: its own, or, for an engine, those of the Socket.IO server above it.
+ * Notes whose sessions a server's sockets have: those of one `createSessions()`, or, for an engine, those of the
+ * Socket.IO server above it. What owns itself may be claimed once.
  *
  * @throws SessionError `OPTION_INVALID`
  */
 export function claim(server: object, owner: object): void {
   const other = owners.get(server);
-  if (other && (other !== owner || server === owner)) {
-    throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
-  }
+  if (other && (other !== owner || server === owner)) throw taken("this server");
   owners.set(server, owner);
+}
+
+/**
+ * As {@link claim}, for a path of the HTTP server below, where it is known.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function claimPath(http: object | null | undefined, path: string | null | undefined, owner: object): void {
+  if (!http) return;
+  const own = paths.get(http) ?? new Map<string, object>();
+  paths.set(http, own);
+  const key = path?.replace(/\/$/, "") ?? "";
+  const other = own.get(key);
+  if (other && other !== owner) throw taken(`${path ?? "all paths"} of this HTTP server`);
+  own.set(key, owner);
+}
+
+function taken(what: string): Error {
+  return invalid(`Sessions are attached to ${what} already. Attach one createSessions() to it, once.`);
 }

@@ -10,6 +10,8 @@ import { type Admission, isCurable } from "./admission.js";
 
 /** What one `attach()` call works with. */
 export interface ServerParts {
+  /** The sessions that attach: a server has those of one alone. */
+  readonly owner: object;
   readonly admission: Admission;
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;

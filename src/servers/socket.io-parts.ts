@@ -77,6 +77,7 @@ export interface Engine extends AnsweringEngine {
 export interface Server {
   readonly _nsps: Map<string, Namespace>;
   readonly engine?: Engine;
+  readonly httpServer?: object;
   bind(engine: Engine): unknown;
   path(): string;
   on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;

@@ -2,7 +2,7 @@
 // recovery. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
 import { type ErrorCode, help, type SessionCode, SessionError, verdict } from "../errors.js";
 import type { Admission } from "./admission.js";
-import { claim } from "./claims.js";
+import { claim, claimPath } from "./claims.js";
 import { canWait, decideHandshakes } from "./engine-handshakes.js";
 import { answerWithCookies } from "./headers.js";
 import { sendUntracked } from "./socket.io-adapter.js";
@@ -32,6 +32,9 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   if (attached.has(target)) {
     throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
   }
+  if (server.engine) checkWaits(server.engine, parts.admission);
+  claimPath(server.httpServer, server.path(), parts.owner);
+  claim(server, parts.owner);
   if (server.engine) claim(server.engine, server);
   sendUntracked(server);
   const connections = new Connections(parts, isWhole);
@@ -51,7 +54,9 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   // The server may be bound to a port later, or to another one.
   const bind = server.bind;
   server.bind = (engine) => {
+    claimPath(server.httpServer, server.path(), parts.owner);
     claim(engine, server);
+    checkWaits(engine, parts.admission);
     listen(engine, connections, parts.admission);
     return bind.call(server, engine);
   };
@@ -62,17 +67,18 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   // CONNECT packet is on its way.
   engine.prependListener("connection", (conn) => void connections.of(conn));
   if (!admission.issues) return;
-  if (!canWait(engine)) {
-    const detail =
-      'On uWebSockets.js a handshake cannot wait for a session to be made: missing: "create" is not for it.';
-    throw new SessionError("SERVER_UNSUPPORTED", { detail });
-  }
   // Not with engine.use(): WebTransport stays possible.
   decideHandshakes(engine.opts, async (request) => {
     await admission.prepare(request, engine.opts.cors);
     return undefined;
   });
   answerWithCookies(engine, (request) => admission.setCookie(request));
+}
+
+function checkWaits(engine: Engine, admission: Admission): void {
+  if (!admission.issues || canWait(engine)) return;
+  const detail = 'On uWebSockets.js a handshake cannot wait for a session to be made: missing: "create" is not for it.';
+  throw new SessionError("SERVER_UNSUPPORTED", { detail });
 }
 
 /** The connections that guard a namespace: those of the latest attach() that named it. */

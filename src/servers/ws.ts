@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, type Verdict } from "../errors.js";
 import { safely } from "../safely.js";
-import { claim } from "./claims.js";
+import { claim, claimPath } from "./claims.js";
 import type { ServerParts } from "./connection.js";
 import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
 import { closeCodeOf, statusOf } from "../statuses.js";
@@ -23,7 +23,11 @@ interface Asked {
 
 /** A `ws` server, as far as it is used here. */
 export interface WebSocketServer {
-  readonly options: { verifyClient?: ((info: Asked, answer: Answer) => unknown) | null; readonly path?: string | null };
+  readonly options: {
+    verifyClient?: ((info: Asked, answer: Answer) => unknown) | null;
+    readonly path?: string | null;
+    readonly server?: object | null;
+  };
   handleUpgrade(request: IncomingMessage, socket: unknown, head: unknown, callback: Callback): void;
   shouldHandle(request: IncomingMessage): boolean;
   on(event: "headers", listener: (headers: string[], request: IncomingMessage) => void): unknown;
@@ -42,6 +46,7 @@ export function isWebSocketServer(value: unknown): value is WebSocketServer {
 /** Attaches to a server in any mode: `port`, `server` or `noServer`. */
 export function attachWebSocketServer(server: WebSocketServer, parts: ServerParts): void {
   claim(server, server);
+  claimPath(server.options.server, server.options.path, parts.owner);
   const { admission } = parts;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();

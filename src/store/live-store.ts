@@ -2,6 +2,7 @@
 // listens. Works over a driver; knows nothing of sockets.
 import session, { type SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
+import { checkNames, checkPositive, type NamesOf } from "../options.js";
 import { Census } from "./census.js";
 import { Commands } from "./commands.js";
 import type { Driver, End } from "./driver.js";
@@ -17,6 +18,8 @@ export interface LiveStoreOptions {
   /** How long the storage may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
   timeout?: number;
 }
+
+const optionNames: NamesOf<LiveStoreOptions> = { timeout: true };
 
 /** In place of no end (ms), where a moment is needed. */
 const forGood = 100 * 365 * 86_400_000;
@@ -52,8 +55,9 @@ export class LiveStore extends session.Store {
 
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
     super();
+    checkNames(options, optionNames, "liveStore()");
     const { timeout = 5000 } = options;
-    if (!(timeout > 0)) throw new SessionError("OPTION_INVALID", { detail: "timeout is a number of ms above 0." });
+    checkPositive({ timeout });
     this.#driver = driver;
     this.#commands = new Commands(driver.isShared, timeout);
     this.#listeners = new Listeners(driver.notices, {

@@ -1,4 +1,5 @@
 // The embedded driver: sessions in this process's memory, as texts, so that nobody can change them by reference.
+import { checkNames } from "../options.js";
 import { warnOnce } from "../warnings.js";
 import type { Driver, Notes } from "./driver.js";
 import { LiveStore } from "./live-store.js";
@@ -14,7 +15,8 @@ const sweepInterval = 60_000;
  * const sessions = createSessions({ secret, store: memoryStore() });
  * ```
  */
-export function memoryStore(): LiveStore {
+export function memoryStore(options?: Record<string, never>): LiveStore {
+  checkNames(options, {}, "memoryStore()");
   if (process.env["NODE_ENV"] === "production") warnOnce("MEMORY_STORE_IN_PRODUCTION");
   return new LiveStore(new MemoryDriver());
 }

@@ -1,6 +1,7 @@
 // The driver for PostgreSQL: each session is one row, written by statements that compare, set and tell the other nodes
 // in one transaction. The table is that of connect-pg-simple. The pool is injected; nothing of pg is imported.
 import { type EndCode, SessionError } from "../errors.js";
+import { checkBooleans, checkNames, checkPositive, type NamesOf } from "../options.js";
 import { type Driver, type End, endMemory, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
@@ -44,6 +45,7 @@ export interface PostgresStoreOptions {
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): LiveStore {
+  checkNames(options, optionNames, "postgresStore()");
   const { pool, table = "session", schema, createTable = false, timeout = 5000 } = options;
   const { ttl = 86_400, sweepInterval = 900_000 } = options;
   checkPool(pool);
@@ -53,11 +55,22 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
   for (const [key, name] of Object.entries({ table, schema })) {
     if (name !== undefined && (typeof name !== "string" || name === "")) refuse(`${key} is a name.`);
   }
-  if (!(ttl > 0)) refuse("ttl is a number of seconds above 0.");
+  checkPositive({ ttl, timeout });
+  checkBooleans({ createTable });
   if (sweepInterval !== false && !(sweepInterval > 0)) refuse("sweepInterval is a number of ms above 0, or false.");
   const place = new PostgresTable(pool, schema, table, createTable, timeout);
   return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout });
 }
+
+const optionNames: NamesOf<PostgresStoreOptions> = {
+  pool: true,
+  table: true,
+  schema: true,
+  createTable: true,
+  ttl: true,
+  sweepInterval: true,
+  timeout: true,
+};
 
 /** Ids of rows that are no sessions. Nobody can have such an id: cookies are signed, and the
  * `sessionId` option takes none. */

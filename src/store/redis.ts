@@ -2,6 +2,7 @@
 // nodes in one step. Data is that of connect-redis. The node-redis client is injected; nothing of it is imported.
 import { createHash } from "node:crypto";
 import { type EndCode, SessionError } from "../errors.js";
+import { checkNames, checkPositive, type NamesOf } from "../options.js";
 import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
@@ -43,14 +44,17 @@ export interface RedisStoreOptions {
  * ```
  */
 export function redisStore(options: RedisStoreOptions): LiveStore {
+  checkNames(options, optionNames, "redisStore()");
   const { client, prefix = "sess:", ttl = 86_400, timeout = 5000 } = options;
   checkClient(client);
   if (typeof prefix !== "string") throw new SessionError("OPTION_INVALID", { detail: "prefix is a string." });
-  if (!(ttl > 0)) throw new SessionError("OPTION_INVALID", { detail: "ttl is a number of seconds above 0." });
+  checkPositive({ ttl, timeout });
   // Outside of the prefix: who lists the sessions does not find them.
   const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
   return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout });
 }
+
+const optionNames: NamesOf<RedisStoreOptions> = { client: true, prefix: true, ttl: true, timeout: true };
 
 class Script {
   readonly text: string;

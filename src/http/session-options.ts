@@ -1,0 +1,208 @@
+// express-session's options, as far as they are read here again: their values are checked when they are given, and what
+// its functions return when they return it. express-session itself finds most of it at a request, or never.
+import type { IncomingMessage } from "node:http";
+import { serialize } from "cookie";
+import type { SessionOptions } from "express-session";
+import { forwardedScheme, type ProxyTrust } from "../handshake/proxy.js";
+import { checkBooleans, checkFunctions, checkNames, invalid, kindOf, type NamesOf, shown } from "../options.js";
+import { warnOnce } from "../warnings.js";
+import { isHandshake } from "./handshake-request.js";
+
+/** What express-session takes, but for the store. */
+export interface HttpOptions extends Omit<SessionOptions, "store" | "secret"> {
+  secret?: SessionOptions["secret"] | undefined;
+  /** The older word for `name`. */
+  key?: string | undefined;
+}
+
+/** Their names. */
+export const httpNames: NamesOf<HttpOptions> = {
+  secret: true,
+  genid: true,
+  name: true,
+  key: true,
+  cookie: true,
+  rolling: true,
+  resave: true,
+  proxy: true,
+  saveUninitialized: true,
+  unset: true,
+};
+
+/** What secrets are signed with; the first signs. */
+export type Secrets = readonly (string | Buffer)[];
+
+/** @throws SessionError `OPTION_INVALID` */
+export function secretsOf(secret: unknown): Secrets {
+  const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
+  const isUsable = (one: unknown): boolean => (typeof one === "string" ? one !== "" : Buffer.isBuffer(one));
+  const wrong = secrets.findIndex((one) => !isUsable(one));
+  if (wrong !== -1 || secrets.length === 0) {
+    const kind = wrong === -1 ? "an empty array" : kindOf(secrets[wrong]);
+    throw invalid(`secret is a string, or a list of strings of which the first signs, not ${kind}.`);
+  }
+  return secrets as Secrets;
+}
+
+/** The cookie's name, as express-session finds it. */
+export function cookieNameOf({ name, key }: HttpOptions): string {
+  return name || key || "connect.sid";
+}
+
+/**
+ * The options for express-session: checked, without those that are not given, its functions with an eye on what they
+ * return.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function sessionOptionsOf(options: HttpOptions, trust: ProxyTrust): HttpOptions {
+  const given = Object.fromEntries(
+    Object.keys(httpNames).flatMap((name) => {
+      const value = options[name as keyof HttpOptions];
+      // null counts as not given, as in express-session.
+      return value === undefined || value === null ? [] : [[name, value]];
+    }),
+  ) as HttpOptions;
+  const { name, key, cookie, genid, unset, proxy, resave, rolling, saveUninitialized } = given;
+  secretsOf(given.secret);
+  checkCookieName({ name, key });
+  checkFunctions({ genid });
+  checkBooleans({ proxy, resave, rolling, saveUninitialized });
+  if (unset !== undefined && unset !== "destroy" && unset !== "keep") {
+    throw invalid(`unset is "destroy" or "keep", not ${shown(unset)}.`);
+  }
+  if (cookie !== undefined && typeof cookie !== "function") checkCookie(cookie, "cookie");
+  return {
+    ...given,
+    ...(genid && { genid: (request) => checkId(called("genid", genid, request)) }),
+    ...(typeof cookie === "function" && {
+      cookie: (request) => resolve(called("cookie", cookie, request), request, trust),
+    }),
+  };
+}
+
+type Given = Record<string, unknown>;
+
+/** What express-session takes in `cookie`. */
+const cookieValues: Readonly<Record<string, { readonly isGood: (value: unknown) => boolean; readonly what: string }>> =
+  {
+    path: { isGood: (value) => fits({ path: value }), what: 'a path such as "/"' },
+    domain: { isGood: (value) => fits({ domain: value }), what: "a domain" },
+    maxAge: { isGood: isDuration, what: "a number of ms, not below 0" },
+    originalMaxAge: { isGood: isDuration, what: "a number of ms, not below 0" },
+    expires: { isGood: isDate, what: "a Date" },
+    httpOnly: { isGood: isBoolean, what: "true or false" },
+    secure: { isGood: (value) => isBoolean(value) || value === "auto", what: 'true, false or "auto"' },
+    partitioned: { isGood: isBoolean, what: "true or false" },
+    sameSite: {
+      isGood: (value) => isBoolean(value) || isOneOf(value, ["lax", "strict", "none", "auto"]),
+      what: 'true, false, "lax", "strict", "none" or "auto"',
+    },
+    priority: { isGood: (value) => isOneOf(value, ["low", "medium", "high"]), what: '"low", "medium" or "high"' },
+  };
+
+/** Its names; types have two more, which do nothing. */
+const cookieNames: Readonly<Record<string, true>> = Object.fromEntries(
+  [...Object.keys(cookieValues), "signed", "encode"].map((name) => [name, true]),
+);
+
+/**
+ * Refuses what express-session or a browser cannot use.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function checkCookie(cookie: unknown, where: string): void {
+  if (Array.isArray(cookie)) throw invalid(`${where} is an object or a function, not an array.`);
+  checkNames(cookie, cookieNames, where);
+  checkCookieValues(cookie as Given, where);
+}
+
+/** As {@link checkCookie}, whatever else is there. */
+export function checkCookieValues(cookie: Given, where: string): void {
+  for (const [name, { isGood, what }] of Object.entries(cookieValues)) {
+    const value = cookie[name];
+    if (value === undefined || value === null || isGood(value)) continue;
+    throw invalid(`${where}.${name} is ${what}, not ${shown(value)}.`);
+  }
+}
+
+function checkCookieName(names: Given): void {
+  for (const [option, name] of Object.entries(names)) {
+    if (name === undefined) continue;
+    if (typeof name !== "string") throw invalid(`${option} is the cookie's name, not ${kindOf(name)}.`);
+    // express-session looks it up in an object, which has some names already.
+    if (name !== "" && (!/^[\w!#$%&'*+\-.^`|~]+$/.test(name) || name in {})) {
+      throw invalid(`${option} is a name that a cookie can have, not ${JSON.stringify(name)}.`);
+    }
+  }
+}
+
+/** Calls the application's function. What it needs of its HTTP requests, a handshake may not have. */
+function called<Request extends object, Result>(
+  option: string,
+  call: (request: Request) => Result,
+  request: Request,
+): Result {
+  try {
+    return call(request);
+  } catch (error) {
+    if (!isHandshake(request)) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw invalid(`${option}() failed for a handshake, which passes no middleware of the application: ${why}`, error);
+  }
+}
+
+function checkId(id: unknown): string {
+  if (typeof id === "string" && id !== "") return id;
+  throw invalid(`genid() returns a string, not ${kindOf(id)}.`);
+}
+
+/** express-session knows "auto" in an object alone. */
+function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust): object {
+  if (typeof cookie !== "object" || cookie === null || cookie instanceof Promise) {
+    throw invalid(`cookie() returns an object, not ${kindOf(cookie)}.`);
+  }
+  checkCookie(cookie, "cookie()");
+  const { secure, sameSite } = cookie as Given;
+  if (secure === true) warnIfUnseen(request, trust);
+  if (secure !== "auto" && sameSite !== "auto") return cookie;
+  const isSecure = trust.isSecure(request);
+  return {
+    ...cookie,
+    ...(secure === "auto" && { secure: isSecure }),
+    ...(sameSite === "auto" && { sameSite: isSecure ? "none" : "lax" }),
+  };
+}
+
+/** A secure cookie is not sent over plain HTTP, and a proxy that says "https" counts only where it is trusted. */
+export function warnIfUnseen(request: IncomingMessage, trust: ProxyTrust): void {
+  if (forwardedScheme(request) === "https" && !trust.isSecure(request)) warnOnce("SECURE_COOKIE_UNSEEN");
+}
+
+function isDuration(value: unknown): boolean {
+  // express-session takes a Date as well.
+  if (typeof value !== "number") return isDate(value);
+  return value >= 0 && !Number.isNaN(new Date(Date.now() + value).valueOf());
+}
+
+function isDate(value: unknown): boolean {
+  return value instanceof Date && !Number.isNaN(value.valueOf());
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === "boolean";
+}
+
+function isOneOf(value: unknown, words: readonly string[]): boolean {
+  return typeof value === "string" && words.includes(value.toLowerCase());
+}
+
+function fits(attribute: Given): boolean {
+  if (typeof Object.values(attribute)[0] !== "string") return false;
+  try {
+    serialize("name", "value", attribute);
+    return true;
+  } catch {
+    return false;
+  }
+}
