@@ -38,7 +38,7 @@ export interface Driver {
   create(id: string, text: string, expires: number): Promise<boolean>;
   /**
    * With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. A given one never
-   * moves it back, unless `text` has another maxAge than `expected`. `write` numbers the writes of this node, upwards: see
+   * moves it back, unless `text` has another maxAge than `expected`, or an earlier expiry. `write` numbers the writes of this node, upwards: see
    * {@link Driver.hasWritten}.
    */
   replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean>;

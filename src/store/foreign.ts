@@ -7,7 +7,7 @@ import type { Driver, Listed, Listing } from "./driver.js";
 import { LiveStore, type LiveStoreOptions } from "./live-store.js";
 import { Lives } from "./lives.js";
 import { isPlainObject } from "./merge.js";
-import { inflate, isOfNewLength, parse, timesOf } from "./record.js";
+import { inflate, mayEndSooner, parse, timesOf } from "./record.js";
 import { StoreTraits } from "./store-traits.js";
 
 /**
@@ -89,12 +89,12 @@ class ForeignDriver implements Driver {
   }
 
   async replace(id: string, text: string, _expires: number | undefined, expected: string): Promise<boolean> {
-    return this.#write(id, text, expected !== "" && isOfNewLength(text, expected));
+    return this.#write(id, text, expected !== "" && mayEndSooner(text, expected));
   }
 
   async touch(id: string, text: string, _expires: number, expected: string): Promise<boolean> {
     // Many stores' touch would leave a new maxAge out.
-    if (isOfNewLength(text, expected)) return this.#write(id, text, true);
+    if (mayEndSooner(text, expected)) return this.#write(id, text, true);
     if (typeof this.#store.touch !== "function") return this.#write(id, text, false);
     await this.#traits.known();
     const { returnsExpired, touchMovesData } = this.#traits;

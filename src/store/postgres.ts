@@ -7,7 +7,7 @@ import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
 import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
 import { PostgresTable } from "./postgres-table.js";
-import { isOfNewLength } from "./record.js";
+import { mayEndSooner } from "./record.js";
 
 export type { PostgresClient, PostgresPool } from "./postgres-notices.js";
 
@@ -155,7 +155,7 @@ class PostgresDriver implements Driver {
         write === undefined ? null : this.#writeRowOf(id),
         write === undefined ? null : ownRow({ write }),
         seconds(Date.now() + writeMemory),
-        isOfNewLength(text, expected),
+        mayEndSooner(text, expected),
       ],
     );
     return rows.length === 1;
@@ -179,7 +179,7 @@ class PostgresDriver implements Driver {
     const rows = await this.#query(
       `UPDATE $table SET sess = $2, expire = ${later("$3", "$6")}
       WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1`,
-      [id, text, this.#expiry(expires), expected, seconds(Date.now()), isOfNewLength(text, expected)],
+      [id, text, this.#expiry(expires), expected, seconds(Date.now()), mayEndSooner(text, expected)],
     );
     return rows.length === 1;
   }

@@ -188,9 +188,13 @@ export function isSameMaxAge(a: unknown, b: unknown): boolean {
   return Math.abs(a - b) < 50;
 }
 
-/** True where `text` lets a session live for another time without activity than `before`: it may end sooner, too. */
-export function isOfNewLength(text: string, before: string): boolean {
-  return !isSameMaxAge(timesOf(before).maxAge, timesOf(text).maxAge);
+/**
+ * True where the writer of `text` may mean that a session ends sooner than the storage has it: with another maxAge than
+ * `before`, or an earlier expiry, which no merge makes.
+ */
+export function mayEndSooner(text: string, before: string): boolean {
+  const [next, known] = [timesOf(text), timesOf(before)];
+  return !isSameMaxAge(known.maxAge, next.maxAge) || next.expires < known.expires;
 }
 
 /** Moves the expiry to a full maxAge from `now`, never backwards. */

@@ -6,7 +6,7 @@ import { checkNames, checkPositive, type NamesOf } from "../options.js";
 import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
-import { isOfNewLength } from "./record.js";
+import { mayEndSooner } from "./record.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./redis-channels.js";
 import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
 
@@ -231,7 +231,7 @@ class RedisDriver implements Driver {
   ): Promise<boolean> {
     const life = expires === undefined ? "" : this.#lifetime(expires);
     const notice = kind ? [this.#publish, this.#writer.message(kind)] : ["", ""];
-    const isExact = isOfNewLength(text, expected) ? "1" : "";
+    const isExact = mayEndSooner(text, expected) ? "1" : "";
     const [keys, numbers] = write === undefined ? [[], []] : [[this.#writeKeyOf(id)], [`${write}`, `${writeMemory}`]];
     return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, isExact, ...numbers], keys)) === 1;
   }

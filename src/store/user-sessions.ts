@@ -2,7 +2,7 @@
 import type { SessionData } from "express-session";
 import type { Draft } from "./drafts.js";
 import { endMemory, type Notes } from "./driver.js";
-import { inflate, readable, strip } from "./record.js";
+import { inflate, readable, strip, timesOf } from "./record.js";
 import { type UserEntry, UserIndex } from "./users.js";
 
 /** Says whose session this is; undefined, null and "" for nobody's. */
@@ -33,7 +33,9 @@ export class UserSessions {
     // One that was not theirs is noted anew: it may have been theirs once, and whoever saw that it was not any more is
     // about to drop the old entry.
     const isNew = before === undefined || this.#userIn(before) !== user;
-    await this.#index.add(user, id, expires, isNew);
+    // Old services may have prolonged it beside its text, but for no longer.
+    const until = Math.max(expires, Date.now() + (timesOf(text).maxAge ?? 0));
+    await this.#index.add(user, id, until, isNew);
   }
 
   /** A session is removed. Best effort: what stays in the index is dropped when it is next read. */

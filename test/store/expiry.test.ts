@@ -217,6 +217,37 @@ describe.each(all)("%s", (name, make) => {
     expect((await load(store, id))?.cookie.originalMaxAge).toBe(10_000);
   });
 
+  test("an earlier expiry that was made by hand counts", async () => {
+    const id = await create(store);
+    await visit(store, id);
+    const expires = new Date(Date.now() + 20_000);
+    await answer((done) =>
+      store.touch(id, { cookie: { originalMaxAge: maxAge, expires } } as never, done as () => void),
+    );
+    expect(await beside.left(id)).toBeLessThan(20_000 + slack);
+    const earlier = new Date(Date.now() + 5000);
+    const other = await create(store);
+    await answer((done) => store.set(other, { cookie: { originalMaxAge: maxAge, expires: earlier } } as never, done));
+    expect(await beside.left(other)).toBeLessThan(5000 + slack);
+  });
+
+  if (!isWrapped) {
+    test("a user's sessions are found though an old service kept one alive beside its text", async () => {
+      store.userOf = (data) => data.user;
+      const id = await create(store);
+      for (let index = 0; index < 3; index++) {
+        jump(40_000);
+        await visitOld(beside, id);
+      }
+      await store.update(id, (data) => void (data.count = 1));
+      jump(10_000);
+      // Writes the note anew, without what is over.
+      const second = await create(store);
+      const found = await store.sessionsOf("ada");
+      expect(found.map((one) => one.id).toSorted()).toEqual([id, second].toSorted());
+    });
+  }
+
   test("writes that are no activity do not prolong the session", async () => {
     const id = await create(store);
     await visit(store, id);
