@@ -1,50 +1,90 @@
-// What the store had of a session a moment ago: tells data that is older than what was known from data that is newer.
-// Knows only texts; when there is reason to ask is not decided here.
+// What the fields of a session were a moment ago: tells data that is older than what was known from data that is newer.
+// Keeps hashes only; when there is reason to ask is not decided here.
+import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { isPlainObject, type Json, type JsonObject } from "../store/merge.js";
-import { parse, strip } from "../store/record.js";
+import { parse, strip, timesOf } from "../store/record.js";
 
-/** For how long a text is remembered (ms): storage that comes back has lost its last seconds, or all. */
+/** For how long it is remembered (ms): storage that comes back has lost its last seconds, or all. */
 const memory = 60_000;
-const mostTexts = 16;
+/** How many values are remembered, of 8 bytes each. */
+const mostValues = 128;
+/** Objects are compared by field to this depth; what is below counts as one value. */
+const deepest = 8;
+
+/** A field that differs between two states. */
+type Differs = (path: string, one: Json | undefined, other: Json | undefined) => boolean;
 
 export class Earlier {
-  #texts: string[] = [];
+  /** Hashes of a field with a value that it had. */
+  readonly #values: number[] = [];
+  /** Hashes of fields that go back and forth by themselves: an earlier value of theirs says nothing. */
+  readonly #fickle: number[] = [];
   /** When none of it is needed any more, a moment of `monotonicNow()`. */
   until = 0;
 
-  /** The store has other data from now on. */
-  add(text: string, now: number): void {
-    this.#texts.push(text);
-    if (this.#texts.length > mostTexts) this.#texts.shift();
+  /** The store has `after` from now on, in place of `before`. */
+  add(before: string, after: string, now: number): void {
     this.until = now + memory;
+    someDifference(fieldsOf(before), fieldsOf(after), (path, was, is) => {
+      if (this.#values.includes(hashOf(path, is))) keep(this.#fickle, hashOf(path));
+      keep(this.#values, hashOf(path, was));
+      return false;
+    });
   }
 
   /**
    * True where `found` has something else than `expected`, and has it as it was before: a change that had been stored
-   * is undone. Whoever makes it undone by a write of the same value looks the same.
+   * is undone. Whoever makes it undone by a write of the same value looks the same, where no expiry moved with it.
    */
   isBackIn(found: string, expected: string): boolean {
-    const before = this.#texts.map(fieldsOf);
-    return isUndone(fieldsOf(found), fieldsOf(expected), before);
+    // Whoever wrote it has prolonged it, too.
+    if (isLater(timesOf(found).expires, timesOf(expected).expires)) return false;
+    return someDifference(
+      fieldsOf(found),
+      fieldsOf(expected),
+      (path, there) => this.#values.includes(hashOf(path, there)) && !this.#fickle.includes(hashOf(path)),
+    );
   }
 }
 
-/** Whether a field differs from what is expected, and is as it was in one of the states before. */
-function isUndone(found: JsonObject, expected: JsonObject, before: readonly JsonObject[]): boolean {
-  for (const key of new Set([...Object.keys(found), ...Object.keys(expected)])) {
-    const [there, wanted] = [field(found, key), field(expected, key)];
-    if (isDeepStrictEqual(there, wanted)) continue;
-    const earlier = before.map((one) => field(one, key));
-    if (isPlainObject(there) && isPlainObject(wanted)) {
-      if (isUndone(there, wanted, earlier.filter(isPlainObject))) return true;
-    } else if (earlier.some((value) => isDeepStrictEqual(value, there))) return true;
+function isLater(one: number, other: number): boolean {
+  return one > other && Number.isFinite(one);
+}
+
+function keep(list: number[], value: number): void {
+  if (list.includes(value)) return;
+  list.push(value);
+  if (list.length > mostValues) list.shift();
+}
+
+/** Whether `differs` says so of any field, at any depth; it is asked of all until then. */
+function someDifference(one: JsonObject, other: JsonObject, differs: Differs, path = "", depth = 0): boolean {
+  for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) {
+    const [here, there] = [field(one, key), field(other, key)];
+    if (here === there) continue;
+    const below = `${path} ${JSON.stringify(key)}`;
+    if (isPlainObject(here) && isPlainObject(there) && depth < deepest) {
+      if (someDifference(here, there, differs, below, depth + 1)) return true;
+    } else if (!isDeepStrictEqual(here, there) && differs(below, here, there)) return true;
   }
   return false;
 }
 
 function field(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** A field, or a field with a value, in 48 bits. */
+function hashOf(path: string, ...value: [] | [Json | undefined]): number {
+  const text = value.length === 0 ? path : `${path}=${JSON.stringify(value[0], sortedKeys)}`;
+  return Number.parseInt(hash("sha1", text, "hex").slice(0, 12), 16);
+}
+
+/** A storage may keep the keys of objects in an order of its own. */
+function sortedKeys(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 /** Without the cookie: its expiry moves with each request. */

@@ -102,7 +102,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   #doubts = 0;
   #doubtsSettled = 0;
   #checking: Check | undefined;
-  /** What a shared store had before, where it had something else a moment ago. */
+  /** What fields a shared store had before, where it had something else a moment ago. */
   #earlier: Earlier | undefined;
   /** Not to be checked again before this moment; undefined where the last check went well. */
   #checkAgainAt: number | undefined;
@@ -185,7 +185,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     if (this.#isAfterTrouble && this.#earlier?.isBackIn(text, expected)) {
       this.#earlier = undefined;
       this.context.lost(this, "changes");
-    } else (this.#earlier ??= new Earlier()).add(before, monotonicNow());
+    } else (this.#earlier ??= new Earlier()).add(before, text, monotonicNow());
   }
 
   /** True where the storage may have lost what it had since it was last looked at. */

@@ -101,7 +101,11 @@ async function recover(visitors: readonly Visitor[], places: readonly Place[], u
     const isReady = deaf + pending === 0;
     const failed = isReady ? await Promise.all(visitors.map((visitor) => visitor.readAll())) : [];
     const unread = failed.reduce((sum, one) => sum + one, 0);
-    if (isReady && unread === 0) return [];
+    if (isReady && unread === 0) {
+      // The storage keeps all that it has acknowledged.
+      const lost = states.flatMap((state) => state?.lost ?? []);
+      return lost.length === 0 ? [] : [`${lost.length} losses were told, and nothing was lost: ${lost.join(", ")}`];
+    }
     if (performance.now() > until) {
       return [`the fleet is not well: ${pending} changes wait, ${deaf} nodes hear no notices, ${unread} reads failed`];
     }

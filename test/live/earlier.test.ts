@@ -4,15 +4,15 @@ import { Earlier } from "../../src/live/earlier.js";
 const text = (fields: object, expires: string | null = null): string =>
   JSON.stringify({ cookie: { originalMaxAge: null, expires }, ...fields });
 
-function remembering(...before: object[]): Earlier {
+/** Remembers states that the store had, one after the other, up to the last. */
+function remembering(...states: object[]): Earlier {
   const earlier = new Earlier();
-  for (const fields of before) earlier.add(text(fields), 0);
+  for (const [index, fields] of states.slice(1).entries()) earlier.add(text(states[index] as object), text(fields), 0);
   return earlier;
 }
 
 test.each([
   ["a field is as it was", { a: 1 }, { a: 2 }, { a: 1 }],
-  ["as it was two changes ago", { a: 1 }, { a: 3 }, { a: 1 }],
   ["a field is gone that had been set", {}, { a: 1 }, {}],
   ["a field is there that had been removed", { a: 1 }, {}, { a: 1 }],
   ["at depth", { a: { b: { c: 1, d: 1 } } }, { a: { b: { c: 2, d: 1 } } }, { a: { b: { c: 1, d: 1 } } }],
@@ -21,7 +21,7 @@ test.each([
   ["beside a newer change", { a: 1, b: 1 }, { a: 2, b: 1 }, { a: 1, b: 5 }],
   ["a strange name", { constructor: 1 }, { constructor: 2 }, { constructor: 1 }],
 ])("older: %s", (_, before, expected, found) => {
-  expect(remembering(before, { a: 2, b: 1 }).isBackIn(text(found), text(expected))).toBe(true);
+  expect(remembering(before, expected).isBackIn(text(found), text(expected))).toBe(true);
 });
 
 test.each([
@@ -32,20 +32,43 @@ test.each([
   ["a field removed that was always there", { a: 1, b: 1 }, { a: 2, b: 1 }, { a: 2 }],
   ["what was expected is what was before", { a: 1 }, { a: 1 }, { a: 1 }],
 ])("newer: %s", (_, before, expected, found) => {
-  expect(remembering(before).isBackIn(text(found), text(expected))).toBe(false);
+  expect(remembering(before, expected).isBackIn(text(found), text(expected))).toBe(false);
 });
 
 test("an expiry that went back is no loss", () => {
   const [early, late] = ["2030-01-01T00:00:00.000Z", "2031-01-01T00:00:00.000Z"];
   const earlier = new Earlier();
-  earlier.add(text({ a: 1 }, early), 0);
+  earlier.add(text({ a: 1 }, early), text({ a: 1 }, late), 0);
   expect(earlier.isBackIn(text({ a: 1 }, early), text({ a: 1 }, late))).toBe(false);
 });
 
-test("a bounded number of texts is remembered, for a minute after the last", () => {
-  const earlier = remembering(...Array.from({ length: 100 }, (_, a) => ({ a })));
-  expect(earlier.isBackIn(text({ a: 99 }), text({ a: 100 }))).toBe(true);
-  expect(earlier.isBackIn(text({ a: 0 }), text({ a: 100 }))).toBe(false);
-  earlier.add(text({ a: 100 }), 1000);
+test("older: a field is as it was two changes ago", () => {
+  expect(remembering({ a: 1 }, { a: 2 }, { a: 3 }).isBackIn(text({ a: 1 }), text({ a: 3 }))).toBe(true);
+});
+
+test("an earlier value that came with a later expiry was written since", () => {
+  const [early, late] = ["2030-01-01T00:00:00.000Z", "2031-01-01T00:00:00.000Z"];
+  const earlier = new Earlier();
+  earlier.add(text({ a: 1 }, early), text({ a: 2 }, early), 0);
+  expect(earlier.isBackIn(text({ a: 1 }, late), text({ a: 2 }, early))).toBe(false);
+  expect(earlier.isBackIn(text({ a: 1 }, early), text({ a: 2 }, early))).toBe(true);
+});
+
+test("a field that goes back and forth by itself says nothing, another one beside it does", () => {
+  const earlier = remembering({ n: 1 }, { flash: "hello", n: 1 }, { n: 1 }, { flash: "hello", n: 2 });
+  expect(earlier.isBackIn(text({ n: 2 }), text({ flash: "hello", n: 2 }))).toBe(false);
+  expect(earlier.isBackIn(text({ n: 1 }), text({ flash: "hello", n: 2 }))).toBe(true);
+});
+
+test("the order of keys says nothing", () => {
+  const earlier = remembering({ a: [{ x: 1, y: 2 }] }, { a: [{ x: 2, y: 2 }] });
+  expect(earlier.isBackIn(text({ a: [{ y: 2, x: 1 }] }), text({ a: [{ x: 2, y: 2 }] }))).toBe(true);
+});
+
+test("a bounded number of values is remembered, for a minute after the last", () => {
+  const earlier = remembering(...Array.from({ length: 301 }, (_, a) => ({ a })));
+  expect(earlier.isBackIn(text({ a: 299 }), text({ a: 300 }))).toBe(true);
+  expect(earlier.isBackIn(text({ a: 0 }), text({ a: 300 }))).toBe(false);
+  earlier.add(text({ a: 300 }), text({ a: 301 }), 1000);
   expect(earlier.until).toBe(61_000);
 });
