@@ -27,10 +27,15 @@ export class Earlier {
   add(before: string, after: string, now: number): void {
     this.until = now + memory;
     someDifference(fieldsOf(before), fieldsOf(after), (path, was, is) => {
-      if (this.#values.includes(hashOf(path, is))) keep(this.#fickle, hashOf(path));
+      if (this.#has(path, is)) keep(this.#fickle, hashOf(path));
       keep(this.#values, hashOf(path, was));
       return false;
     });
+  }
+
+  #has(path: string, value: Json | undefined): boolean {
+    const hashed = hashOf(path, value);
+    return this.#values.some((one) => one === hashed);
   }
 
   /**
@@ -43,7 +48,7 @@ export class Earlier {
     return someDifference(
       fieldsOf(found),
       fieldsOf(expected),
-      (path, there) => this.#values.includes(hashOf(path, there)) && !this.#fickle.includes(hashOf(path)),
+      (path, there) => this.#has(path, there) && !this.#fickle.includes(hashOf(path)),
     );
   }
 }
@@ -53,7 +58,7 @@ function isLater(one: number, other: number): boolean {
 }
 
 function keep(list: number[], value: number): void {
-  if (list.includes(value)) return;
+  if (Number.isNaN(value) || list.includes(value)) return;
   list.push(value);
   if (list.length > mostValues) list.shift();
 }
@@ -66,19 +71,32 @@ function someDifference(one: JsonObject, other: JsonObject, differs: Differs, pa
     const below = `${path} ${JSON.stringify(key)}`;
     if (isPlainObject(here) && isPlainObject(there) && depth < deepest) {
       if (someDifference(here, there, differs, below, depth + 1)) return true;
-    } else if (!isDeepStrictEqual(here, there) && differs(below, here, there)) return true;
+    } else if (!isEqual(here, there) && differs(below, here, there)) return true;
   }
   return false;
+}
+
+function isEqual(one: unknown, other: unknown): boolean {
+  try {
+    return isDeepStrictEqual(one, other);
+  } catch {
+    // Nested too deeply.
+    return false;
+  }
 }
 
 function field(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** A field, or a field with a value, in 48 bits. */
+/** A field, or a field with a value, in 48 bits; NaN for what is nested too deeply, which is like nothing. */
 function hashOf(path: string, ...value: [] | [Json | undefined]): number {
-  const text = value.length === 0 ? path : `${path}=${JSON.stringify(value[0], sortedKeys)}`;
-  return Number.parseInt(hash("sha1", text, "hex").slice(0, 12), 16);
+  try {
+    const text = value.length === 0 ? path : `${path}=${JSON.stringify(value[0], sortedKeys)}`;
+    return Number.parseInt(hash("sha1", text, "hex").slice(0, 12), 16);
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** A storage may keep the keys of objects in an order of its own. */

@@ -72,3 +72,14 @@ test("a bounded number of values is remembered, for a minute after the last", ()
   earlier.add(text({ a: 300 }), text({ a: 301 }), 1000);
   expect(earlier.until).toBe(61_000);
 });
+
+test("what is nested too deeply to be compared does no harm, and hides nothing beside it", () => {
+  const deep = JSON.parse(`${"[".repeat(5000)}${"]".repeat(5000)}`) as unknown;
+  const texts = [1, 2].map((a) => `{"cookie":{},"a":${a},"deep":${a === 1 ? "1" : JSON.stringify(deep)}}`);
+  const [before, after] = texts as [string, string];
+  const earlier = new Earlier();
+  earlier.add(before, after, 0);
+  earlier.add(after, before, 0);
+  earlier.add(before, after, 0);
+  expect(earlier.isBackIn(before, after)).toBe(false);
+});
