@@ -74,12 +74,10 @@ test("a bounded number of values is remembered, for a minute after the last", ()
 });
 
 test("what is nested too deeply to be compared does no harm, and hides nothing beside it", () => {
-  const deep = JSON.parse(`${"[".repeat(5000)}${"]".repeat(5000)}`) as unknown;
-  const texts = [1, 2].map((a) => `{"cookie":{},"a":${a},"deep":${a === 1 ? "1" : JSON.stringify(deep)}}`);
-  const [before, after] = texts as [string, string];
+  const deep = `${"[".repeat(5000)}${"]".repeat(5000)}`;
+  const [before, after] = [`{"cookie":{},"deep":1,"a":1}`, `{"cookie":{},"deep":${deep},"a":2}`];
   const earlier = new Earlier();
   earlier.add(before, after, 0);
-  earlier.add(after, before, 0);
-  earlier.add(before, after, 0);
-  expect(earlier.isBackIn(before, after)).toBe(false);
+  expect(earlier.isBackIn(`{"cookie":{},"deep":2,"a":2}`, after)).toBe(false);
+  expect(earlier.isBackIn(`{"cookie":{},"deep":2,"a":1}`, after)).toBe(true);
 });
