@@ -131,8 +131,9 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   },
   STORE_NOT_READY: {
     what: "The store cannot be used as it is set up.",
-    cause: "Its client is not connected, or its table is not there or has other columns.",
-    fix: "Connect the client before the first request; create the table, or pass createTable: true.",
+    cause:
+      "Its client is not connected, its table is not there or has other columns, its user lacks a right, or the server is a replica or one of a cluster.",
+    fix: "Connect the client before the first request; create the table, or pass createTable: true; grant the rights that docs/deploy.md names; pass a client of the right kind.",
     retry: false,
   },
   SERVER_UNSUPPORTED: {
@@ -198,19 +199,28 @@ export class SessionError extends Error {
   override readonly name = "SessionError";
   /** What went wrong; see the codes table in the README. */
   readonly code: ErrorCode;
-  /** True where coming back later, or with a new cookie, can help. */
+  /** True where coming back later, or with a new cookie, can help; false where somebody has to mend the store's set-up. */
   readonly retry: boolean;
 
   constructor(code: ErrorCode, options: { detail?: string; cause?: unknown } = {}) {
     const text = help[code];
     const detail = options.detail ? ` ${options.detail}` : "";
+    const refusal = code === "STORE_UNAVAILABLE" ? notReady(options.cause) : undefined;
     super(
-      `${text.what}${detail} Likely cause: ${text.cause} Fix: ${text.fix}`,
+      refusal?.message ?? `${text.what}${detail} Likely cause: ${text.cause} Fix: ${text.fix}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;
-    this.retry = text.retry;
+    this.retry = text.retry && !refusal;
   }
+}
+
+/**
+ * What somebody has to mend, where that is why the store is not available: told as what it is, and waiting does not
+ * help. Clients are told that they may come back: they cannot know, and it may be mended by then.
+ */
+function notReady(cause: unknown): SessionError | undefined {
+  return cause instanceof SessionError && cause.code === "STORE_NOT_READY" ? cause : undefined;
 }
 
 /** What a client is told: the code, and whether coming back can help. Never an id. */

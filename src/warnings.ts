@@ -20,6 +20,8 @@ export const texts = {
     "The session cookie's path does not cover the path of the server that was attached: browsers do not send it there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
   RECORD_INVALID:
     "A record in the store is no session: it lets nobody in. Fix: let nothing else write below the store's prefix, or into its table; destroy such sessions.",
+  NOTICES_REFUSED:
+    "The storage does not let this node hear what others change: each event reads the store first, and a logout elsewhere counts after a lease. Fix: see what it says.",
   ORIGIN_REFUSED: "A handshake from another origin was refused.",
 } as const;
 

@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import createDebug from "debug";
 import { SessionError } from "../errors.js";
 import { monotonicNow } from "../monotonic.js";
+import { Refusal } from "./refusal.js";
 
 const debug = createDebug("socket-session:commands");
 
@@ -19,15 +20,17 @@ export class Commands {
   /** How long a command may take, in ms. */
   readonly timeout: number;
   readonly #isShared: boolean;
+  readonly #trouble: () => unknown;
   /** Commands that were given up since the last answer, and are still under way. */
   #unanswered = 0;
   /** How often there was an answer after commands that were given up. */
   #answers = 0;
   #troubledUntil = 0;
 
-  /** `timeout` in ms; only a storage that others use, too, is a storage that may not answer. */
-  constructor(isShared: boolean, timeout: number) {
+  /** `timeout` in ms; `trouble` is the driver's. Only a storage that others use, too, is a storage that may not answer. */
+  constructor(isShared: boolean, timeout: number, trouble: () => unknown = () => undefined) {
     this.#isShared = isShared;
+    this.#trouble = trouble;
     this.timeout = timeout;
   }
 
@@ -57,22 +60,30 @@ export class Commands {
         }, this.timeout);
       });
       const answer = await Promise.race([running, late]);
-      if (this.downSince !== undefined) this.#isBack(this.downSince);
-      // One session that is never answered for must not take the storage from the others.
-      if (this.#unanswered > 0) this.#answers++;
-      this.#unanswered = 0;
+      this.#answered();
       return answer;
     } catch (cause) {
       if (cause instanceof SessionError && isNoOutage.has(cause.code)) throw cause;
+      if (cause instanceof Refusal) {
+        // An answer, of one session perhaps: the storage is there for the others.
+        this.#answered();
+        throw new SessionError("STORE_UNAVAILABLE", { cause });
+      }
       const error = redact(cause, id);
       if (this.downSince === undefined) debug("the storage does not answer: %s", error);
       this.downSince ??= monotonicNow();
-      // What the application has to mend is told as such.
-      const detail = cause instanceof SessionError ? `${cause.code}: ${cause.message}` : "";
-      throw new SessionError("STORE_UNAVAILABLE", { detail, cause: error });
+      const trouble = this.#trouble();
+      throw new SessionError("STORE_UNAVAILABLE", { cause: trouble instanceof Refusal ? trouble : error });
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #answered(): void {
+    if (this.downSince !== undefined) this.#isBack(this.downSince);
+    // One session that is never answered for must not take the storage from the others.
+    if (this.#unanswered > 0) this.#answers++;
+    this.#unanswered = 0;
   }
 
   #isBack(since: number): void {

@@ -49,6 +49,8 @@ export interface Driver {
   hasWritten?(id: string, write: number): Promise<boolean>;
   /** True where an error is the storage's own answer: the command was not carried out. */
   isRefusal?(error: unknown): boolean;
+  /** Why the storage's client has no connection, where it says so and lets commands wait: their cause when they fail. */
+  readonly trouble?: unknown;
   /** As `replace`, where `text` differs from `expected` in the expiry alone: storage may keep that beside the data. */
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
   /** Removes a session; the storage remembers `code` for {@link endMemory}, where it can. */

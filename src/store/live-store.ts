@@ -59,7 +59,7 @@ export class LiveStore extends session.Store {
     const { timeout = 5000 } = options;
     checkPositive({ timeout });
     this.#driver = driver;
-    this.#commands = new Commands(driver.isShared, timeout);
+    this.#commands = new Commands(driver.isShared, timeout, () => driver.trouble);
     this.#listeners = new Listeners(driver.notices, {
       heard: (id, kind) => {
         if (kind === "changed") this.#listeners.notify({ kind: "stale", id });

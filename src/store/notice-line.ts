@@ -3,7 +3,9 @@
 import { hash, randomBytes } from "node:crypto";
 import createDebug from "debug";
 import type { EndCode } from "../errors.js";
+import { warnOnce } from "../warnings.js";
 import type { NoticeKind, NoticeListener, Notices } from "./driver.js";
+import { Refusal } from "./refusal.js";
 
 const debug = createDebug("socket-session:notices");
 
@@ -211,6 +213,7 @@ export class NoticeLine implements Notices {
       for (const name of subscribed) if (!this.#watched.has(name)) this.#change(opened, name);
     } catch (error) {
       debug("cannot hear notices: %s", error);
+      if (error instanceof Refusal) warnOnce("NOTICES_REFUSED", "", error.message);
       opening.then((late) => late.close()).catch(() => undefined);
       this.#failures++;
       this.#connectLater();

@@ -6,6 +6,8 @@ import type { PostgresTable } from "./postgres-table.js";
 /** What is used of a `Pool` of the package `pg`. */
 export interface PostgresPool {
   readonly totalCount: number;
+  /** How many connections wait for a statement. */
+  readonly idleCount?: number;
   readonly options?: { readonly max?: number | undefined };
   query(query: PostgresQuery): Promise<{ readonly rows: unknown[] }>;
   connect(): Promise<PostgresClient>;
@@ -54,7 +56,7 @@ export async function openPostgresNotices(
     await client.query(`LISTEN "${channel}"`);
   } catch (error) {
     release();
-    throw error;
+    throw table.explained(error);
   }
   return {
     // All sessions of the table are heard of; the line knows which are watched.

@@ -1,21 +1,34 @@
 // The table of sessions: its name, how it is made, and what it means when a statement does not find it as it should be.
-import { SessionError } from "../errors.js";
 import type { PostgresClient, PostgresPool } from "./postgres-notices.js";
+import { Refusal } from "./refusal.js";
 
 /** Any number, the same on all nodes: who creates the table holds this lock. */
 const lock = 7_351_946_228;
 
-/** Codes of PostgreSQL for what the application has to mend, not the operator. */
-const setupErrors = new Map([
-  ["42P01", "The table does not exist."],
-  ["3F000", "The schema does not exist."],
-  ["42703", "The table has other columns than sid, sess and expire."],
-  ["42P10", "The table has no primary key on sid."],
-  ["42804", "The table's columns have other types than varchar, json and timestamp(6)."],
-  ["42883", "The table's columns have other types than varchar, json and timestamp(6)."],
-  ["42846", "The table's columns have other types than varchar, json and timestamp(6)."],
-  ["22P02", "The table's columns have other types than varchar, json and timestamp(6)."],
-  ["42501", "The database user may not use the table."],
+const otherTypes = "The table's columns have other types than varchar, json and timestamp(6).";
+const noLogin = "The user or the password is not the server's: new Pool({ connectionString }).";
+const readOnly = "25006";
+
+/** Codes of PostgreSQL for what the application has to mend, with true where making the table helps. */
+const setupErrors = new Map<string, readonly [why: string, isTable: boolean]>([
+  ["42P01", ["The table does not exist.", true]],
+  ["3F000", ["The schema does not exist.", true]],
+  ["42703", ["The table has other columns than sid, sess and expire.", true]],
+  ["23502", ["The table has other columns than sid, sess and expire.", true]],
+  ["42809", ["It is not a table.", true]],
+  ["42P10", ["The table has no primary key on sid.", true]],
+  ["42804", [otherTypes, true]],
+  ["42883", [otherTypes, true]],
+  ["42846", [otherTypes, true]],
+  ["22P02", [otherTypes, true]],
+  ["42501", ["The database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE on it.", false]],
+  ["28P01", [noLogin, false]],
+  ["28000", [noLogin, false]],
+  ["3D000", ["The database does not exist: name another in the pool's connectionString, or create it.", false]],
+  [
+    readOnly,
+    ["The server or the user is read only, a standby perhaps: give the pool the address of the primary.", false],
+  ],
 ]);
 
 /** By what a node knows the table that it hears of. */
@@ -49,10 +62,17 @@ export class PostgresTable {
    */
   async query<Row>(text: string, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
     if (this.#creates) await this.#create();
-    try {
-      return (await this.#pool.query({ text: this.#filled(text), values, query_timeout: timeout })).rows as Row[];
-    } catch (error) {
-      throw this.explained(error);
+    const query = { text: this.#filled(text), values, query_timeout: timeout };
+    for (;;) {
+      // Without one the pool opens a connection, or waits for one.
+      const isKept = (this.#pool.idleCount ?? 0) > 0;
+      try {
+        return (await this.#pool.query(query)).rows as Row[];
+      } catch (error) {
+        // After a failover a pool may still have connections to what has become a standby, and its error is the end of
+        // each: the next may lead to the primary. Nothing was changed.
+        if (!isKept || codeOf(error) !== readOnly) throw this.explained(error);
+      }
     }
   }
 
@@ -87,11 +107,10 @@ export class PostgresTable {
 
   /** What the application has to mend as `STORE_NOT_READY`, any other error as it is. */
   explained(error: unknown): unknown {
-    const why = setupErrors.get(String((error as { code?: unknown } | undefined)?.code));
+    const [why, isTable] = setupErrors.get(codeOf(error)) ?? [];
     if (why === undefined) return error;
-    const fix = `${this.name} is made by createTable: true, or by: ${this.#statements().join(" ")}`;
-    // Without the error itself, which may hold an id.
-    return new SessionError("STORE_NOT_READY", { detail: `${why} ${fix}` });
+    const fix = isTable ? ` ${this.name} is made by createTable: true, or by: ${this.#statements().join(" ")}` : "";
+    return new Refusal(`${why}${fix} PostgreSQL says: ${(error as Error).message}.`);
   }
 
   async #create(): Promise<void> {
@@ -123,6 +142,10 @@ export class PostgresTable {
       `CREATE INDEX IF NOT EXISTS ${this.#index} ON ${this.name} (expire);`,
     ];
   }
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null | undefined)?.code);
 }
 
 function quoted(name: string): string {

@@ -2,6 +2,7 @@
 // subscribes; when to open again is the notice line's to decide.
 import type { NoticeConnection, NoticeEvents } from "./notice-line.js";
 import { slotOf } from "./redis-channels.js";
+import { redisRefusal } from "./redis-refusals.js";
 
 /** Opens what a node hears on. A subscriber that is lost does not come back by itself: all is opened anew. */
 export async function openRedisNotices(
@@ -15,7 +16,7 @@ async function openSingle(client: RedisClient, events: NoticeEvents): Promise<No
   const subscriber = await connect(client, events);
   const listener: Listener = (message, channel) => events.message(channel, message);
   return {
-    subscribe: (names) => subscriber.subscribe([...names], listener),
+    subscribe: (names) => subscriber.subscribe([...names], listener).catch(refuse),
     unsubscribe: (name) => subscriber.unsubscribe([name], listener),
     ping: () => subscriber.ping(),
     close: () => subscriber.destroy(),
@@ -64,8 +65,9 @@ class ClusterNotices implements NoticeConnection {
       await (await this.#subscriberOf(name)).sSubscribe([name], this.#listener);
     } catch (error) {
       // The slot has moved, or its master is gone: a command makes the cluster client look for the new one.
-      await (this.#cluster.withCommandOptions({ typeMapping: {} }) as RedisClusterClient).get(name);
-      throw error;
+      const cluster = this.#cluster.withCommandOptions({ typeMapping: {} }) as RedisClusterClient;
+      await cluster.get(name).catch((failure: unknown) => refuse(failure, true));
+      return refuse(error, true);
     }
   }
 
@@ -92,16 +94,25 @@ async function connect(client: RedisClient, events: NoticeEvents): Promise<Subsc
   for (const event of ["error", "end", "sharded-channel-moved"]) {
     subscriber.on(event, (reason) => events.lost(reason ?? event));
   }
-  await subscriber.connect();
+  await subscriber.connect().catch(refuse);
   return subscriber;
+}
+
+/** Tells what the server refuses as such. */
+function refuse(error: unknown, isCluster = false): never {
+  throw redisRefusal(error, isCluster);
 }
 
 function ignore(): void {}
 
 /** What is used of a client that `createClient()` of the package `redis` gave. */
 export interface RedisClient extends RedisCommands {
-  readonly options?: { readonly database?: number | undefined; readonly socket?: object | undefined } | undefined;
+  readonly options?:
+    | { readonly database?: number | undefined; readonly socket?: { readonly reconnectStrategy?: unknown } | undefined }
+    | undefined;
   mGet(keys: string[]): Promise<(string | null)[]>;
+  sendCommand(words: string[]): Promise<unknown>;
+  once(event: "ready", listener: () => void): unknown;
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
   subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>;
   duplicate(overrides?: never): unknown;
@@ -121,6 +132,7 @@ interface RedisCommands {
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
   withCommandOptions(options: { timeout?: number; typeMapping: object }): unknown;
   listenerCount(event: "error"): number;
+  on(event: "error" | "ready", listener: (error?: unknown) => void): unknown;
 }
 
 interface RedisNode {

@@ -5,10 +5,13 @@ import { type EndCode, SessionError } from "../errors.js";
 import { checkNames, checkPositive, type NamesOf } from "../options.js";
 import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
-import { endText, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
+import { endText, type NoticeEvents, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
 import { mayEndSooner } from "./record.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./redis-channels.js";
+import { RedisConnection } from "./redis-connection.js";
 import { openRedisNotices, type RedisClient, type RedisClusterClient } from "./redis-notices.js";
+import { isReadOnly, redisRefusal } from "./redis-refusals.js";
+import { Refusal } from "./refusal.js";
 
 export type { RedisClient, RedisClusterClient } from "./redis-notices.js";
 
@@ -117,6 +120,9 @@ class RedisDriver implements Driver {
   readonly #prefix: string;
   readonly ttl: number;
   readonly #writer = new NoticeWriter();
+  readonly #connection: RedisConnection;
+  /** The notice line's connection, told where it is to be opened anew. */
+  #line: NoticeEvents | undefined;
 
   constructor(
     client: RedisClient | RedisClusterClient,
@@ -129,12 +135,13 @@ class RedisDriver implements Driver {
     // A command that could not be sent in time is not sent later: nobody waits for it any more. With types of its own it
     // is answered in text whatever types the client maps to, and past its `clientSideCache`, which is behind.
     this.#client = client.withCommandOptions({ timeout, typeMapping: {} }) as RedisClient | RedisClusterClient;
+    this.#connection = RedisConnection.of(client);
     this.#isCluster = isCluster(client);
     this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;
     this.ttl = ttl;
     this.notices = new NoticeLine(
-      (events) => openRedisNotices(client, events),
+      (events) => openRedisNotices(client, (this.#line = events)),
       this.#writer,
       (id) => this.#channelOf(id),
     );
@@ -151,10 +158,10 @@ class RedisDriver implements Driver {
   }
 
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
-    const client = this.#connected();
     // On a cluster each key is asked for by a command of its own; those of one turn go out together.
-    if (isCluster(client)) return Promise.all(ids.map((id) => this.read(id)));
-    const texts = await client.mGet(ids.map((id) => this.#prefix + id));
+    if (this.#isCluster) return Promise.all(ids.map((id) => this.read(id)));
+    const keys = ids.map((id) => this.#prefix + id);
+    const texts = await this.#ask((client) => (client as RedisClient).mGet(keys));
     return texts.map((text) => text ?? undefined);
   }
 
@@ -172,7 +179,11 @@ class RedisDriver implements Driver {
 
   /** Errors of the server begin with a word in capitals; those of the client tell that no answer came. */
   isRefusal(error: unknown): boolean {
-    return error instanceof Error && /^[A-Z]{2,} /.test(error.message);
+    return error instanceof Refusal || (error instanceof Error && /^[A-Z]{2,} /.test(error.message));
+  }
+
+  get trouble(): unknown {
+    return redisRefusal(this.#connection.trouble, this.#isCluster);
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
@@ -256,20 +267,41 @@ class RedisDriver implements Driver {
   }
 
   async #get(key: string): Promise<string | undefined> {
-    const client = this.#connected();
-    try {
-      // A cluster client may ask replicas, which may be behind, but not with a script.
-      const text = isCluster(client) ? await evaluate(client, scripts.read, [key], []) : await client.get(key);
-      return (text ?? undefined) as string | undefined;
-    } catch (error) {
-      // Of another program: that is no reason to take Redis for one that does not answer.
-      if (isOfAnotherKind(error)) return "";
-      throw error;
-    }
+    const text = await this.#ask(async (client) => {
+      try {
+        // A cluster client may ask replicas, which may be behind, but not with a script.
+        return await (isCluster(client) ? evaluate(client, scripts.read, [key], []) : client.get(key));
+      } catch (error) {
+        // Of another program: that is no reason to take Redis for one that does not answer.
+        if (isOfAnotherKind(error)) return "";
+        throw error;
+      }
+    });
+    return (text ?? undefined) as string | undefined;
   }
 
   #run(script: Script, id: string, values: string[], keys: string[] = []): Promise<unknown> {
-    return evaluate(this.#connected(), script, [this.#prefix + id, this.#channelOf(id), ...keys], values);
+    const all = [this.#prefix + id, this.#channelOf(id), ...keys];
+    return this.#ask((client) => evaluate(client, script, all, values));
+  }
+
+  /** Sends a command; once more where the client was still connected to a server that is a replica now. */
+  async #ask<T>(command: (client: RedisClient | RedisClusterClient) => Promise<T>): Promise<T> {
+    const client = this.#connected();
+    try {
+      const answer = await command(client);
+      this.#connection.trouble = undefined;
+      return answer;
+    } catch (error) {
+      if (!isReadOnly(error) || !(await this.#connection.renew())) return this.#refuse(error);
+      // It may listen to the same server, and what that has is not what the new one has.
+      this.#line?.lost("the server has become a replica");
+    }
+    return command(client).catch((error: unknown) => this.#refuse(error));
+  }
+
+  #refuse(error: unknown): never {
+    throw redisRefusal(error, this.#isCluster);
   }
 
   #connected(): RedisClient | RedisClusterClient {

@@ -9,19 +9,21 @@ export class Wire {
   /** How many pieces with notices did not arrive. */
   dropped = 0;
   #state: State = "works";
+  #to: number;
   readonly #server: Server;
   readonly #listening = new Set<Socket>();
   readonly #all = new Set<Socket>();
 
-  private constructor(server: Server) {
+  private constructor(server: Server, to: number) {
     this.#server = server;
+    this.#to = to;
   }
 
   /** Opens a line to a port of this machine. */
   static async to(port: number): Promise<Wire> {
     const server = createServer();
-    const wire = new Wire(server);
-    server.on("connection", (near) => wire.#join(near, connect(port, "127.0.0.1")));
+    const wire = new Wire(server, port);
+    server.on("connection", (near) => wire.#join(near, connect(wire.#to, "127.0.0.1")));
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     return wire;
@@ -29,6 +31,11 @@ export class Wire {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** New connections lead to another port from now on; those that are open stay, as after a failover. */
+  leadTo(port: number): void {
+    this.#to = port;
   }
 
   set state(state: State) {
