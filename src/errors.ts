@@ -151,13 +151,13 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   DATA_INVALID: {
     what: "The session was given a value that it cannot keep.",
     cause:
-      "A cycle, a BigInt, an object whose toJSON throws, or a field with the name of a method. Clients may send such values.",
+      "A cycle, a BigInt, an object whose toJSON throws, more than 1,000 levels of nesting, more bytes than maxSessionSize, or a field with the name of a method. Clients may send such values.",
     fix: "Store plain JSON values under names of your own, and check what clients send. Remove the value: the other changes wait until then.",
     retry: false,
   },
   RECORD_INVALID: {
     what: "A record in the store is no session.",
-    cause: "Another program wrote it, or it was cut off.",
+    cause: "Another program wrote it, it was cut off, or a field is nested deeper than 1,000 levels.",
     fix: "Let nothing else write below the store's prefix or into its table, and destroy such sessions. They let nobody in.",
     retry: false,
   },

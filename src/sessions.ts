@@ -60,6 +60,11 @@ export interface LiveOptions<View = unknown> {
   maxStale?: number | undefined;
   /** How long a session may live since it was created, whatever its activity, in ms. Default: no limit. */
   absoluteTimeout?: number | undefined;
+  /**
+   * How many bytes (UTF-8) a session may take as it is stored; a save above it is `DATA_INVALID`. Default 1 MiB
+   * (1,048,576), or what the store was made with; Infinity: no limit.
+   */
+  maxSessionSize?: number | undefined;
   /** How many sessions without connections may wait to be saved in an outage; then the oldest is given up. Default 10,000. */
   maxUnsaved?: number | undefined;
   /**
@@ -224,6 +229,7 @@ export class Sessions<View = unknown> {
       maxStale = 300_000,
       maxUnsaved = 10_000,
       absoluteTimeout,
+      maxSessionSize,
       user,
       view,
       routes = {},
@@ -231,6 +237,7 @@ export class Sessions<View = unknown> {
     checkCreateNames(options);
     checkPositive({ lease, maxStale, maxUnsaved });
     if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
+    if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
     checkNames(routes, routesNames, "routes");
     const { ticketLifetime = 30_000 } = routes;
     checkPositive({ "routes.ticketLifetime": ticketLifetime });
@@ -259,6 +266,7 @@ export class Sessions<View = unknown> {
       this.#cookiePath = typeof cookie === "object" ? cookie?.path : undefined;
     }
     if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
+    if (maxSessionSize !== undefined) this.store.maxSessionSize = maxSessionSize;
     if (user !== undefined) this.store.userOf = user;
     this.#tickets = secrets && new Tickets(secrets, "ticket", this.store, ticketLifetime);
     this.#collectTickets = secrets && new Tickets(secrets, "collect", this.store, collectTimeout);
@@ -642,6 +650,7 @@ const liveNames: NamesOf<LiveOptions> = {
   maxStale: true,
   absoluteTimeout: true,
   maxUnsaved: true,
+  maxSessionSize: true,
   user: true,
   view: true,
   routes: true,

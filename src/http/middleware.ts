@@ -11,6 +11,7 @@ import { warnOnce } from "../warnings.js";
 import { takeEndCallback } from "./end-callback.js";
 import { handshakeRequest } from "./handshake-request.js";
 import { checkCookieValues, type HttpOptions, sessionOptionsOf, warnIfUnseen } from "./session-options.js";
+import { answerAnyway } from "./unwritable.js";
 
 /** A Connect-style middleware: Express 4 and 5, Connect, and what understands them. */
 export type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void;
@@ -38,10 +39,14 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
     if (sessionStore !== undefined && sessionStore !== store) warnOnce("STORES_DIFFER");
     if (isSecureCookie) warnIfUnseen(request, trust);
     const { end } = response;
-    inner(request, response, (error) => {
-      if (response.end !== end) takeEndCallback(response, end);
+    const goOn = (error?: unknown): void => {
+      if (response.end !== end) {
+        answerAnyway(request, response, end, next);
+        takeEndCallback(response, end);
+      }
       next(error);
-    });
+    };
+    inner(request, response, goOn);
   };
   // Express tells an application that is mounted in another where it is: so its "trust proxy" is known before the
   // first request, when sockets come back after a restart.

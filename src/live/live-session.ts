@@ -243,7 +243,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     const deadline = this.#deadline(now);
     const isOver = now >= deadline;
     this.#noteActivity(now, !isOver);
-    if (this.isEscaped) setImmediate(lookAgain, this);
+    this.lookSoon();
     // While other nodes are not heard, only a look that begins now tells what they did.
     if (!this.context.store.isHearing) this.#doubts++;
     if (!isOver && this.#isFresh(now)) return true;
@@ -500,10 +500,6 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     for (const connection of connections) safely(() => connection?.end(said));
     this.context.settled(this);
   }
-}
-
-function lookAgain(live: ActiveSession): void {
-  live.look();
 }
 
 /** The fields without the cookie, as text: what counts as a change of data. */

@@ -195,7 +195,7 @@ export class Registry implements Subscriber {
 
   flush(id: string): Promise<void> | undefined {
     const live = this.#sessions.get(id);
-    return live && !live.loading && !live.ended && !live.isSaved ? live.save() : undefined;
+    return live && !live.loading && !live.ended && !live.isAtRest ? live.save() : undefined;
   }
 
   watches(id: string): boolean {

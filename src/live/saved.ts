@@ -39,9 +39,11 @@ interface Save {
 /** An object of the data that the application holds untracked. */
 interface Escaped {
   /** When it was put in. */
-  readonly at: number;
+  at: number;
   /** When to look for changes made behind the proxy. */
   lookAt: number;
+  /** True where that is done after this turn of the event loop anyway. */
+  isDue: boolean;
 }
 
 /** Changes that could not be saved. */
@@ -50,6 +52,9 @@ interface Failed {
   /** When to try again; never where trying again cannot help. */
   readonly retryAt: number;
 }
+
+/** Of what can be saved only when something else is changed. */
+const hopeless: Failed = { times: 1, retryAt: never };
 
 /** Session data that saves itself. */
 export abstract class Saved extends Tracked {
@@ -108,8 +113,8 @@ export abstract class Saved extends Tracked {
     this.forget();
   }
 
-  /** True where nothing is left that could still be saved. What JSON cannot hold is not waited for. */
-  protected get isAtRest(): boolean {
+  /** True where nothing is left that could still be saved. What cannot be stored is not waited for. */
+  get isAtRest(): boolean {
     return this.isSaved || this.#failed?.retryAt === never;
   }
 
@@ -221,13 +226,22 @@ export abstract class Saved extends Tracked {
    */
   protected escaped(): void {
     const at = monotonicNow();
-    this.#escaped = { at, lookAt: at + firstLook };
+    this.#escaped ??= { at, lookAt: 0, isDue: false };
+    this.#escaped.at = at;
+    this.#escaped.lookAt = at + firstLook;
     this.context.wakeAt(this.#escaped.lookAt);
   }
 
-  /** True where changes may have been made behind the proxy. */
-  protected get isEscaped(): boolean {
-    return this.#escaped !== undefined;
+  /** Looks after this turn of the event loop, once for all its events. */
+  protected lookSoon(): void {
+    if (!this.#escaped || this.#escaped.isDue) return;
+    this.#escaped.isDue = true;
+    setImmediate(lookNow, this);
+  }
+
+  lookNow(): void {
+    if (this.#escaped) this.#escaped.isDue = false;
+    this.look();
   }
 
   /** Looks for changes that were made behind the proxy. */
@@ -268,7 +282,7 @@ export abstract class Saved extends Tracked {
       text = stringify(this.root);
     } catch (error) {
       // To try again is no use before something is changed; nor to keep the session for it.
-      this.#failed = { times: 1, retryAt: never };
+      this.#failed = hopeless;
       this.context.failed(error);
       return Promise.reject(error);
     }
@@ -289,8 +303,11 @@ export abstract class Saved extends Tracked {
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
       if (this.endsBy(error) || this.#isAbandoned) throw error;
+      const isHopeless = (error as SessionError).code === "DATA_INVALID";
+      if (!isHopeless) this.#retryLater();
+      // What was changed meanwhile may have mended it: it is tried with that.
+      else if (!this.#isDirty) this.#failed = hopeless;
       this.#isDirty = true;
-      this.#retryLater();
       this.context.failed(error);
       throw error;
     } finally {
@@ -347,6 +364,10 @@ export abstract class Saved extends Tracked {
 
 function saveScheduled(live: Saved): void {
   live.saveScheduled();
+}
+
+function lookNow(live: Saved): void {
+  live.lookNow();
 }
 
 export function ignore(): void {}

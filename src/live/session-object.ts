@@ -5,7 +5,7 @@ import type session from "express-session";
 import { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
 import { isPlainObject } from "../store/merge.js";
-import { quotedField } from "../store/record.js";
+import { quotedField } from "../store/limits.js";
 import { type Tracked, trackerOf } from "./tracked.js";
 
 /** Called when an operation is done, with its error if there was one. */

@@ -130,21 +130,38 @@ export abstract class Tracked implements ProxyHandler<object> {
 
   /**
    * What is put in, without proxies: tracked objects of this session as themselves, those of another as a copy (two
-   * sessions share nothing). What cannot be changed is copied, too: changes from elsewhere come into it.
+   * sessions share nothing). What cannot be changed is copied, too: changes from elsewhere come into it. Not by
+   * recursion: a client may have nested it deeper than the stack, which is told where it is saved.
    */
-  #adopt(value: unknown, seen = new Set<unknown>()): unknown {
-    if (typeof value !== "object" || value === null || seen.has(value)) return value;
-    const tracker = trackerOf(value);
-    if (tracker) return tracker === this ? rawOf(value) : (JSON.parse(JSON.stringify(value)) as unknown);
-    if (!Array.isArray(value) && !isPlainObject(value)) return value;
-    const own = Object.isExtensible(value) ? value : Array.isArray(value) ? [...(value as unknown[])] : { ...value };
-    seen.add(value).add(own);
-    const fields = own as Record<string, unknown>;
-    for (const key of Object.keys(fields)) {
-      const adopted = this.#adopt(fields[key], seen);
-      if (adopted !== fields[key]) fields[key] = adopted;
+  #adopt(value: unknown): unknown {
+    if (typeof value !== "object" || value === null) return value;
+    const adopted = new Map<object, unknown>();
+    const waiting: object[] = [];
+    const adopt = (one: unknown): unknown => {
+      if (typeof one !== "object" || one === null) return one;
+      if (adopted.has(one)) return adopted.get(one);
+      const own = this.#own(one);
+      adopted.set(one, own).set(own, own);
+      if (own === one || trackerOf(one) !== this) waiting.push(own);
+      return own;
+    };
+    const first = adopt(value);
+    for (let one = waiting.pop(); one; one = waiting.pop()) {
+      if (Array.isArray(one)) adoptElements(one as unknown[], adopt);
+      else if (isPlainObject(one)) adoptElements(one, adopt);
     }
-    return own;
+    return first;
+  }
+
+  /** What stands for an object in this session, not looking into it. */
+  #own(value: object): object {
+    const tracker = trackerOf(value);
+    if (tracker === this) return rawOf(value) as object;
+    if (!Array.isArray(value) && !isPlainObject(value)) return tracker ? (jsonOf(value) as object) : value;
+    if (!tracker && Object.isExtensible(value)) return value;
+    const copy: object = Array.isArray(value) ? [...(value as unknown[])] : { ...value };
+    if (tracker) adoptElements(copy as Record<string, unknown>, (one) => (isUntracked(one) ? jsonOf(one) : one));
+    return copy;
   }
 
   /** Whether a name is none for data: that of a method or of what all objects have at the root, `__proto__` anywhere. */
@@ -155,6 +172,34 @@ export abstract class Tracked implements ProxyHandler<object> {
 
   #look(target: object): void {
     if (target === this.root) this.fill();
+  }
+}
+
+/** Puts what `adopt` makes of them in the place of all elements or fields. */
+function adoptElements(container: unknown[] | Record<string, unknown>, adopt: (value: unknown) => unknown): void {
+  const put = (key: number | string): void => {
+    const fields = container as Record<number | string, unknown>;
+    const value = fields[key];
+    if (typeof value !== "object" || value === null) return;
+    const adopted = adopt(value);
+    if (adopted !== value) fields[key] = adopted;
+  };
+  if (Array.isArray(container)) for (let index = 0; index < container.length; index++) put(index);
+  else for (const key of Object.keys(container)) put(key);
+}
+
+/** A class instance that is given as it is. */
+function isUntracked(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !trackerOf(value);
+}
+
+/** A class instance as it is stored. */
+function jsonOf(instance: unknown): unknown {
+  try {
+    return JSON.parse(JSON.stringify(instance)) as unknown;
+  } catch {
+    // Told where it is saved.
+    return instance;
   }
 }
 

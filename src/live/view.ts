@@ -1,7 +1,7 @@
 // What a page may see of its session: what the application's view function makes of the stored data, as JSON. Knows
 // neither connections nor HTTP.
 import { type SessionData } from "express-session";
-import { inflate, parse, strip } from "../store/record.js";
+import { inflate, parse, stringify, strip } from "../store/record.js";
 
 /** Says what the page may see: gets a copy of the stored session, returns what JSON can hold. */
 export type ViewFunction<View = unknown> = (session: Partial<SessionData>) => View;
@@ -34,7 +34,8 @@ export class Views {
     if (!this.#view) return "null";
     try {
       // As text, at once: what is sent later is what was seen now, and binary data is no attachment.
-      return JSON.stringify(this.#view(inflate(strip(parse(text))))) ?? "null";
+      const view = stringify({ view: this.#view(inflate(strip(parse(text)))) });
+      return view === "{}" ? "null" : view.slice(`{"view":`.length, -1);
     } catch (error) {
       this.#failed(error);
       return undefined;

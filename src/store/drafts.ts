@@ -1,5 +1,6 @@
 // What is to be stored: a writer's changes on top of what is there, with the stamp of an absolute lifetime. Knows only
 // texts; when and where they are written is not decided here.
+import { checkSize, defaultMaxSize } from "./limits.js";
 import {
   expiryOf,
   isMarked,
@@ -25,21 +26,32 @@ export interface Draft {
 export class Drafts {
   /** How long a session may live since it was created, in ms. */
   absoluteTimeout: number | undefined;
+  /** How many bytes a text may have that is saved. */
+  maxSize = defaultMaxSize;
 
+  /** What is saved; `DATA_INVALID` where it is too large. */
   of(record: SessionRecord): Draft {
+    const draft = this.ofAnySize(record);
+    checkSize(draft.text, this.maxSize);
+    return draft;
+  }
+
+  /** For what adds no data: activity, and a ticket that is taken, must count in a session that is too large, too. */
+  ofAnySize(record: SessionRecord): Draft {
     if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
     return { text: stringify(record), expires: expiryOf(record) };
   }
 
   /** `text`, with what a writer changed who read `base` and wants `next`. */
-  merged(text: string, base: string, next: string): Draft {
+  merged(text: string, base: string, next: string, isTouch = false): Draft {
     // Nobody else wrote: what the writer has is what is stored.
     if (text === base && this.absoluteTimeout === undefined && !isMarked(text) && !isMarked(next)) {
+      if (!isTouch) checkSize(next, this.maxSize);
       return { text: next, expires: timesOf(next).expires };
     }
     const current = parse(text);
     mergeInto(current, parse(base), parse(next));
-    return this.of(current);
+    return isTouch ? this.ofAnySize(current) : this.of(current);
   }
 
   /**
@@ -58,17 +70,17 @@ export class Drafts {
 
   /** `text`, with the cookie of `next`: as what changed since `base`, or as it is. */
   touched(text: string, next: string, base: string | undefined): Draft {
-    if (base !== undefined) return this.merged(text, base, next);
+    if (base !== undefined) return this.merged(text, base, next, true);
     const record = parse(text);
     record.cookie = parse(next).cookie;
-    return this.of(record);
+    return this.ofAnySize(record);
   }
 
   /** `text`, with its expiry a full maxAge after `at`. */
   prolonged(text: string, at: number): Draft {
     const record = parse(text);
     prolong(record, at);
-    return this.of(record);
+    return this.ofAnySize(record);
   }
 
   /** True where a session has reached its absolute lifetime. */

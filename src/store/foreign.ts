@@ -7,6 +7,7 @@ import type { Driver, Listed, Listing } from "./driver.js";
 import { LiveStore, type LiveStoreOptions } from "./live-store.js";
 import { Lives } from "./lives.js";
 import { isPlainObject } from "./merge.js";
+import { isTooDeep } from "./limits.js";
 import { inflate, mayEndSooner, parse, timesOf } from "./record.js";
 import { StoreTraits } from "./store-traits.js";
 
@@ -81,7 +82,8 @@ class ForeignDriver implements Driver {
     if (!data) return undefined;
     // What makes no sense is for the reader to tell.
     if (typeof data !== "object" || Array.isArray(data)) return JSON.stringify(data);
-    return this.#current(id, JSON.stringify(await this.#withoutOriginals(id, data)));
+    const text = textOf(await this.#withoutOriginals(id, data));
+    return text === "" ? "" : this.#current(id, text);
   }
 
   async create(id: string, text: string): Promise<boolean> {
@@ -125,11 +127,11 @@ class ForeignDriver implements Driver {
       throw new SessionError("RECORD_INVALID", { cause: error });
     }
     if (typeof sessions !== "object" || sessions === null) return new Map();
-    const texts = (key: string): string => JSON.stringify((sessions as Record<string, unknown>)[key]);
+    const texts = (key: string): string => textOf((sessions as Record<string, unknown>)[key]);
     if (!Array.isArray(sessions)) return new Map(Object.keys(sessions).map((id) => [id, texts(id)]));
     return sessions.map((one: unknown) => {
       const { id, ...data } = (one ?? {}) as { id?: unknown };
-      return typeof id === "string" ? { id, text: JSON.stringify(data) } : { id: undefined, text: JSON.stringify(one) };
+      return typeof id === "string" ? { id, text: textOf(data) } : { id: undefined, text: textOf(one) };
     });
   }
 
@@ -141,7 +143,7 @@ class ForeignDriver implements Driver {
       sessions instanceof Map
         ? [...(sessions as ReadonlyMap<string, string>).keys()]
         : (sessions as readonly Listed[]).map(({ id }) => id);
-    if (known.every((id) => id !== undefined)) return known as string[];
+    if (known.every((id) => id !== undefined)) return known;
     throw this.#unsupported("ids");
   }
 
@@ -271,6 +273,16 @@ class ForeignDriver implements Driver {
 /** As connect-redis has it. */
 interface ListingStore {
   ids?(done: Done<string[]>): unknown;
+}
+
+/** What a store gave, as text; "" for what is no JSON, or is nested too deep. */
+function textOf(data: unknown): string {
+  try {
+    const text = JSON.stringify(data) ?? "";
+    return isTooDeep(text) ? "" : text;
+  } catch {
+    return "";
+  }
 }
 
 /** True where an error tells of one record, not of the storage: its text is no JSON, or it is of another kind. */

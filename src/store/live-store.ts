@@ -17,9 +17,11 @@ import { type StoredSession, type UserOf, UserSessions } from "./user-sessions.j
 export interface LiveStoreOptions {
   /** How long the storage may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
   timeout?: number;
+  /** How many bytes (UTF-8) a session may take as it is stored; a save above it is `DATA_INVALID`. Default 1 MiB. */
+  maxSessionSize?: number;
 }
 
-const optionNames: NamesOf<LiveStoreOptions> = { timeout: true };
+const optionNames: NamesOf<LiveStoreOptions> = { timeout: true, maxSessionSize: true };
 
 /** In place of no end (ms), where a moment is needed. */
 const forGood = 100 * 365 * 86_400_000;
@@ -56,7 +58,7 @@ export class LiveStore extends session.Store {
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
     super();
     checkNames(options, optionNames, "liveStore()");
-    const { timeout = 5000 } = options;
+    const { timeout = 5000, maxSessionSize } = options;
     checkPositive({ timeout });
     this.#driver = driver;
     this.#commands = new Commands(driver.isShared, timeout, () => driver.trouble);
@@ -70,6 +72,7 @@ export class LiveStore extends session.Store {
     this.#census = new Census(driver.tell?.bind(driver), this.#listeners);
     this.#sessions = new StoredSessions(driver, this.#commands, this.#listeners);
     this.#objects = new SessionObjects(this.#sessions);
+    if (maxSessionSize !== undefined) this.maxSessionSize = maxSessionSize;
     // express-session puts its generator here; what it generates is new, and only what is new may be created.
     let generate: ((request: GeneratingRequest) => void) | undefined;
     Object.defineProperty(this, "generate", {
@@ -91,6 +94,16 @@ export class LiveStore extends session.Store {
 
   set absoluteTimeout(ms: number | undefined) {
     this.#sessions.drafts.absoluteTimeout = ms;
+  }
+
+  /** How many bytes (UTF-8) a session may take as it is stored. Set by `createSessions` where it is given there. */
+  get maxSessionSize(): number {
+    return this.#sessions.drafts.maxSize;
+  }
+
+  set maxSessionSize(bytes: number) {
+    checkPositive({ maxSessionSize: bytes });
+    this.#sessions.drafts.maxSize = bytes;
   }
 
   /** Whose a session is: from now on the sessions of each user are known. Set by `createSessions`. */
@@ -362,7 +375,7 @@ export class LiveStore extends session.Store {
       this.#sessions.rewrite(id, (text) => {
         const record = parse(text);
         isTaken = takeTicket(record, nonce);
-        return isTaken ? this.#sessions.drafts.of(record) : { text, expires: timesOf(text).expires };
+        return isTaken ? this.#sessions.drafts.ofAnySize(record) : { text, expires: timesOf(text).expires };
       }),
     );
     return isTaken;

@@ -1,7 +1,7 @@
 // A session as it is stored: one JSON text with the fields, the cookie and our own marks: the moment of its creation,
 // for absolute lifetimes, and its open tickets. The only place that knows this form.
 import session, { type SessionData } from "express-session";
-import { SessionError } from "../errors.js";
+import { isTooDeep, unstorable } from "./limits.js";
 import { apply, diff, isPlainObject, type Json, type JsonObject } from "./merge.js";
 
 /** The stored cookie, as express-session's Cookie#toJSON writes it. */
@@ -32,27 +32,25 @@ export function parse(text: string): SessionRecord {
   return record as SessionRecord;
 }
 
-/** Parses a text that somebody else may have written; undefined where it is no session. */
+/** Parses a text that somebody else may have written; undefined where it is no session, or nobody could work with it. */
 export function readable(text: string): SessionRecord | undefined {
   try {
-    return parse(text);
+    return isTooDeep(text) ? undefined : parse(text);
   } catch {
     return undefined;
   }
 }
 
-/** Writes session data as the text that is stored; what JSON cannot hold is `DATA_INVALID`. */
+/** Writes session data as the text that is stored; what JSON cannot hold, or is nested too deep, is `DATA_INVALID`. */
 export function stringify(data: object): string {
+  let text: string;
   try {
-    return JSON.stringify(data);
+    text = JSON.stringify(data);
   } catch (cause) {
-    throw new SessionError("DATA_INVALID", { cause });
+    throw unstorable(data, cause);
   }
-}
-
-/** A field's name for an error's text: it may be a client's. */
-export function quotedField(name: string): string {
-  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+  if (isTooDeep(text)) throw unstorable(data);
+  return text;
 }
 
 /** What a stored session says of its time. */

@@ -184,7 +184,7 @@ export class StoredSessions {
    * has come: an earlier write of the same writer may have turned out to be stored.
    */
   merge(id: string, base: () => string, next: string, rewriting?: Rewriting): Promise<void> {
-    return this.rewrite(id, (text) => this.drafts.merged(text, base(), next), rewriting, next);
+    return this.rewrite(id, (text) => this.drafts.merged(text, base(), next, rewriting?.isTouch), rewriting, next);
   }
 
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
