@@ -93,7 +93,7 @@ describe("the system's clock is set", () => {
     });
     const expires = Date.now() + 600_000;
     const cookie = { originalMaxAge: 600_000, expires: new Date(expires).toISOString() };
-    store.set("id", { cookie } as never);
+    void store.set("id", { cookie } as never);
     await vi.advanceTimersByTimeAsync(0);
     const ended: string[] = [];
     await registry.acquire("id", { end: ({ code }) => void ended.push(code) });
