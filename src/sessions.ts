@@ -26,6 +26,7 @@ import { collectTimeout, type Mover, regenerate } from "./servers/regeneration.j
 import { attachEngineServer, isEngineServer } from "./servers/engine.io.js";
 import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
 import { attachWebSocketServer, isWebSocketServer } from "./servers/ws.js";
+import { inBatches } from "./store/batches.js";
 import { liveStore } from "./store/foreign.js";
 import { type LiveStore } from "./store/live-store.js";
 import { memoryStore } from "./store/memory.js";
@@ -43,6 +44,9 @@ import {
 import { warnOnce } from "./warnings.js";
 
 const debug = createDebug("socket-session:sessions");
+
+/** Of how many sessions of a user the connections are asked for side by side: each question is a subscription. */
+const askedTogether = 500;
 
 /** Options of {@link Sessions.routes}. */
 export interface RoutesOptions {
@@ -424,7 +428,7 @@ export class Sessions<View = unknown> {
    */
   async ofUser(user: string | number): Promise<UserSession[]> {
     const stored = await this.store.sessionsOf(userName(user));
-    const entries = stored.map(async ({ id, created, text }) => {
+    const entries = await inBatches(stored, askedTogether, async ({ id, created, text }) => {
       const { maxAge, expires } = timesOf(text);
       const connectionsPerNode = await this.store.connectionsOf(id);
       const entry: UserSession = {
@@ -437,7 +441,7 @@ export class Sessions<View = unknown> {
       idsOfEntries.set(entry, id);
       return entry;
     });
-    return (await Promise.all(entries)).toSorted((a, b) => a.created - b.created);
+    return entries.toSorted((a, b) => a.created - b.created);
   }
 
   /**
@@ -453,9 +457,7 @@ export class Sessions<View = unknown> {
   async destroyUser(user: string | number, options: { except?: Target | undefined } = {}): Promise<number> {
     checkNames(options, { except: true }, "destroyUser()");
     const spared = options.except === undefined ? undefined : this.#requireId(options.except);
-    const stored = (await this.store.sessionsOf(userName(user))).filter(({ id }) => id !== spared);
-    await Promise.all(stored.map(({ id }) => this.store.end(id, "SESSION_DESTROYED")));
-    return stored.length;
+    return this.store.endSessionsOf(userName(user), spared);
   }
 
   /**

@@ -4,6 +4,7 @@ import { type EndCode, SessionError } from "../errors.js";
 import { monotonicNow } from "../monotonic.js";
 import type { Notice, Subscriber } from "../store/listeners.js";
 import type { LiveStore } from "../store/live-store.js";
+import { AbsentIds } from "./absent.js";
 import { Clock } from "./clock.js";
 import { ActiveSession, type Connection, type Context, type LiveSession, type Lost } from "./live-session.js";
 import { Views } from "./view.js";
@@ -51,6 +52,7 @@ export class Registry implements Subscriber {
   readonly #leaving = new Set<ActiveSession>();
   /** Sessions without connections whose changes the store has not taken, the oldest first. */
   readonly #unsaved = new Set<ActiveSession>();
+  readonly #absent = new AbsentIds();
   readonly #clock = new Clock((now, step) => this.#tick(now, step));
   readonly #unsubscribe: () => void;
   #isClosed = false;
@@ -136,6 +138,12 @@ export class Registry implements Subscriber {
   async acquire(id: string, connection: Connection): Promise<ActiveSession> {
     if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
     let live = this.#sessions.get(id);
+    if (!live && this.#absent.has(id)) {
+      // A look first, without a subscription: most cookies that were dead a moment ago still are.
+      if (!(await this.#absent.look(id, (asked) => this.#store.has(asked)))) throw this.#unknown(id);
+      if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
+      live = this.#sessions.get(id);
+    }
     if (!live) {
       // In the map before the read starts: a notice that comes meanwhile finds it.
       // The id is a piece of the cookie header, which would stay in memory as long as the piece.
@@ -230,7 +238,10 @@ export class Registry implements Subscriber {
       const since = monotonicNow();
       const isKnown = await this.#store.read(live.id, (text) => {
         // An unknown one stays "loading" until nobody can find it any more.
-        if (text === undefined) return false;
+        if (text === undefined) {
+          this.#absent.add(live.id);
+          return false;
+        }
         live.loading = undefined;
         if (live.ended) return true;
         live.take(text);

@@ -408,7 +408,13 @@ export class LiveStore extends session.Store {
   async sessionsOf(user: string): Promise<StoredSession[]> {
     const { users } = this.#sessions;
     if (!users) throw new SessionError("OPTION_INVALID", { detail: "createSessions() was given no option user." });
-    return users.of(user, (id) => this.read(id, (text) => text));
+    return users.of(user, (ids) => this.#sessions.several(ids));
+  }
+
+  /** Ends all sessions of a user but the one that is spared; resolves with their number. */
+  async endSessionsOf(user: string, spared?: string): Promise<number> {
+    const sessions = (await this.sessionsOf(user)).filter(({ id }) => id !== spared);
+    return this.#sessions.endOfUser(user, sessions);
   }
 
   /** Number of connections of a session on each node that has any, this one first; see {@link Census}. */

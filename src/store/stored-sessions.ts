@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EndCode, SessionError } from "../errors.js";
 import { monotonicNow } from "../monotonic.js";
+import { inBatches } from "./batches.js";
 import type { Commands } from "./commands.js";
 import { type Draft, Drafts } from "./drafts.js";
 import type { Driver } from "./driver.js";
@@ -14,6 +15,7 @@ import { KeyedQueue } from "./queue.js";
 import { parse, readable, type SessionRecord, strip, timesOf } from "./record.js";
 import { type Unanswered, UnansweredWrites, type Writer } from "./unanswered.js";
 import type { UserSessions } from "./user-sessions.js";
+import type { UserEntry } from "./users.js";
 import { warnOnce } from "../warnings.js";
 
 const attempts = 100;
@@ -22,8 +24,12 @@ const patience = 3;
 const longestWait = 20;
 /** Between two questions for a write whose answer was lost (ms). */
 const pause = 100;
+/** How many sessions are read together, or ended side by side. */
+const batchSize = 200;
 /** Of how many unreadable records this process tells. */
 const mostUnreadable = 200;
+
+type ReadMany = NonNullable<Driver["readMany"]>;
 
 /** Who rewrites, and how. */
 export interface Rewriting {
@@ -193,6 +199,62 @@ export class StoredSessions {
       const text = this.users && (await this.stored(id).catch(() => undefined));
       await this.#remove(id, code, text);
     });
+  }
+
+  /**
+   * What is stored for many, without what is no session. Those on which there is work here are read in their turn,
+   * the others together.
+   */
+  async several(ids: readonly string[]): Promise<(string | undefined)[]> {
+    const texts = new Map<string, string | undefined>();
+    const alone: string[] = [];
+    const together: string[] = [];
+    for (const id of ids) {
+      const isBusy = this.queue.isBusy(id) || this.#unanswered.of(id) !== undefined || this.ends.of(id) !== undefined;
+      (this.#driver.readMany && !isBusy ? together : alone).push(id);
+    }
+    for (let index = 0; index < together.length; index += batchSize) {
+      const batch = together.slice(index, index + batchSize);
+      const read = await this.#commands.ask("", () => (this.#driver.readMany as ReadMany)(batch));
+      for (const [at, id] of batch.entries()) {
+        const text = read[at];
+        // It is to be ended, in its turn.
+        if (text !== undefined && this.drafts.isTooOld(text)) alone.push(id);
+        else texts.set(id, text);
+      }
+    }
+    await inBatches(alone, batchSize, async (id) => {
+      texts.set(id, await this.queue.run(id, () => this.current(id)));
+    });
+    return ids.map((id) => {
+      const text = texts.get(id);
+      return text !== undefined && this.readable(id, text) ? text : undefined;
+    });
+  }
+
+  /**
+   * Ends sessions of a user, and drops them from the user's note at once; resolves with their number. Where some cannot
+   * be ended the others are, but nobody goes on asking a storage that answers for none of them.
+   */
+  async endOfUser(user: string, entries: readonly UserEntry[]): Promise<number> {
+    const code = "SESSION_DESTROYED";
+    let failure: { readonly reason: unknown } | undefined;
+    const ended: UserEntry[] = [];
+    for (let index = 0; index < entries.length; index += batchSize) {
+      const batch = entries.slice(index, index + batchSize);
+      const results = await Promise.allSettled(
+        batch.map(({ id }) => this.queue.run(id, () => this.#remove(id, code, undefined))),
+      );
+      const before = ended.length;
+      for (const [at, result] of results.entries()) {
+        if (result.status === "fulfilled") ended.push(batch[at] as UserEntry);
+        else failure ??= result;
+      }
+      if (ended.length === before) break;
+    }
+    this.users?.forgetAll(user, ended);
+    if (failure) throw failure.reason;
+    return ended.length;
   }
 
   /** Ends a session if it is stored. Runs within the queue. */

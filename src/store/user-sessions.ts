@@ -48,13 +48,26 @@ export class UserSessions {
     }
   }
 
-  /** The sessions of a user that are stored now. */
-  async of(user: string, read: (id: string) => Promise<string | undefined>): Promise<StoredSession[]> {
+  /** Sessions of a user were removed. Best effort, as {@link UserSessions.forget}. */
+  forgetAll(user: string, entries: readonly UserEntry[]): void {
+    const now = Date.now();
+    this.#index
+      .remove(
+        user,
+        entries.map(({ id }) => ({ id, created: now })),
+      )
+      .catch(ignore);
+  }
+
+  /** The sessions of a user that are stored now; `read` gives the texts of many. */
+  async of(user: string, read: (ids: readonly string[]) => Promise<(string | undefined)[]>): Promise<StoredSession[]> {
     const found: StoredSession[] = [];
     const gone: UserEntry[] = [];
-    for (const entry of await this.#index.entries(user)) {
+    const entries = await this.#index.entries(user);
+    const texts = await read(entries.map(({ id }) => id));
+    for (const [index, entry] of entries.entries()) {
       const { id, created } = entry;
-      const text = await read(id);
+      const text = texts[index];
       if (text !== undefined && this.#userIn(text) === user) found.push({ id, created, text });
       // One that was noted a moment ago may be about to be stored.
       else if (created < Date.now() - endMemory) gone.push(entry);

@@ -104,6 +104,8 @@ test("a session that changes hands is the new user's alone, and still the old on
   store.userOf = (session) => session.user;
   void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
+  // It has said no: nobody has to find out whether it was done.
+  Object.assign(driver, { isRefusal: () => true });
   vi.spyOn(driver, "replace").mockRejectedValueOnce(new Error("disk full"));
   await expect(store.update("id", (data) => void (data.user = "bob"))).rejects.toThrow("disk full");
   expect(await store.sessionsOf("ada")).toHaveLength(1);
@@ -192,4 +194,68 @@ test("reading costs nothing more; what a service without the index made is noted
   expect(asked).toEqual({ read: 0, write: 0 });
   await store.update("id", (data) => void (data.count = 1));
   expect(await store.sessionsOf("ada")).toHaveLength(1);
+});
+
+test("ten thousand sessions of a user are read and ended in batches, their note is written a few times", async () => {
+  vi.useRealTimers();
+  const driver = new MemoryDriver();
+  const { asked, notes } = count(new MemoryDriver());
+  let [underWay, most, reads] = [0, 0, 0];
+  let isFollowed = false;
+  const follow = async <T>(work: Promise<T>): Promise<T> => {
+    if (!isFollowed) return work;
+    most = Math.max(most, ++underWay);
+    await new Promise(setImmediate);
+    underWay--;
+    return work;
+  };
+  const remove = driver.remove.bind(driver);
+  const read = driver.read.bind(driver);
+  Object.defineProperties(driver, {
+    notes: { value: notes },
+    remove: { value: (id: string) => follow(remove(id)) },
+    read: { value: (id: string) => follow(read(id)) },
+    readMany: { value: (ids: string[]) => (reads++, follow(Promise.all(ids.map(read)))) },
+  });
+  const store = new LiveStore(driver);
+  store.userOf = (session) => session.user;
+  const ids = Array.from({ length: 10_000 }, (_, number) => `id ${number}`);
+  await Promise.all(ids.map((id) => store.set(id, { cookie, user: "ada" } as never)));
+  isFollowed = true;
+  asked.write = 0;
+  expect((await store.sessionsOf("ada")).length).toBe(10_000);
+  expect(reads).toBe(50);
+  expect(await store.endSessionsOf("ada", "id 7")).toBe(9999);
+  expect(most).toBeLessThanOrEqual(200);
+  expect((await store.sessionsOf("ada")).length).toBe(1);
+  expect(asked.write).toBeLessThan(5);
+});
+
+test("where some of a user's sessions cannot be ended the others are, and it is told", async () => {
+  vi.useRealTimers();
+  const driver = new MemoryDriver();
+  const store = new LiveStore(driver);
+  store.userOf = (session) => session.user;
+  const ids = Array.from({ length: 500 }, (_, number) => `id ${number}`);
+  await Promise.all(ids.map((id) => store.set(id, { cookie, user: "ada" } as never)));
+  const remove = driver.remove.bind(driver);
+  const failing = vi.spyOn(driver, "remove");
+  failing.mockImplementation((id) => (id === "id 3" ? Promise.reject(new Error("disk full")) : remove(id)));
+  await expect(store.endSessionsOf("ada")).rejects.toThrow("disk full");
+  expect((await store.sessionsOf("ada")).map(({ id }) => id)).toEqual(["id 3"]);
+  // Nothing is answered: nobody goes on asking.
+  await Promise.all(ids.map((id) => store.set(`new ${id}`, { cookie, user: "ada" } as never)));
+  failing.mockReset().mockRejectedValue(new Error("down"));
+  await expect(store.endSessionsOf("ada")).rejects.toThrow("down");
+  expect(failing).toHaveBeenCalledTimes(200);
+});
+
+test("a session on which there is work here is read in its turn, for its user too", async () => {
+  vi.useRealTimers();
+  const store = new LiveStore(new MemoryDriver());
+  store.userOf = (session) => session.user;
+  await store.set("a", { cookie, user: "ada" } as never);
+  void store.update("a", (data) => void (data.user = "bob"));
+  expect(await store.sessionsOf("ada")).toEqual([]);
+  expect(await store.sessionsOf("bob")).toHaveLength(1);
 });
