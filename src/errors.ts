@@ -11,7 +11,8 @@ export type SessionCode =
   | "SESSION_ROTATED"
   | "STORE_UNAVAILABLE"
   | "ORIGIN_REFUSED"
-  | "TICKET_INVALID";
+  | "TICKET_INVALID"
+  | "LIMIT_REACHED";
 
 /** Codes for an end: a live session is over and never comes back. */
 export type EndCode = "SESSION_DESTROYED" | "SESSION_EXPIRED" | "SESSION_ROTATED";
@@ -104,6 +105,12 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
       "It was used before, is too old, was fetched by a page of another origin or for another session, or its session has ended.",
     fix: "Fetch a new ticket for each connection: POST to the session routes' /ticket, with the session's cookie.",
     retry: true,
+  },
+  LIMIT_REACHED: {
+    what: "Too many messages of the connection waited for its session.",
+    cause: "The client sends faster than its session can be read again: it floods, or the store is slow.",
+    fix: "Send less at once, or wait for acknowledgements; look at the store's latency; raise maxWaitingEvents or maxWaitingBytes of createSessions().",
+    retry: false,
   },
   OPTION_INVALID: {
     what: "An option is missing or has a wrong value.",

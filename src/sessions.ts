@@ -25,6 +25,7 @@ import { type ServerParts } from "./servers/connection.js";
 import { collectTimeout, type Mover, regenerate } from "./servers/regeneration.js";
 import { attachEngineServer, isEngineServer } from "./servers/engine.io.js";
 import { attachSocketIo, isNamespace, isServer, roomPrefix } from "./servers/socket.io.js";
+import type { WaitingLimits } from "./servers/waiting.js";
 import { attachWebSocketServer, isWebSocketServer } from "./servers/ws.js";
 import { inBatches } from "./store/batches.js";
 import { liveStore } from "./store/foreign.js";
@@ -71,6 +72,14 @@ export interface LiveOptions<View = unknown> {
   maxSessionSize?: number | undefined;
   /** How many sessions without connections may wait to be saved in an outage; then the oldest is given up. Default 10,000. */
   maxUnsaved?: number | undefined;
+  /**
+   * How many messages of one connection may wait while its session is read again, whatever the number of its
+   * namespaces. The client is asked to send no more once the first waits; one that sends more all the same is closed
+   * with `LIMIT_REACHED`. Default 10,000: more than one read from a WebSocket brings.
+   */
+  maxWaitingEvents?: number | undefined;
+  /** The same in bytes: with more than so many, nothing more is taken. Default 2 MiB. */
+  maxWaitingBytes?: number | undefined;
   /**
    * Whose session it is, by its data: lets {@link Sessions.ofUser} and {@link Sessions.destroyUser} find all sessions
    * of a user, on all nodes. Undefined, null or "" for nobody's. Called often, so it has to be quick.
@@ -226,12 +235,15 @@ export class Sessions<View = unknown> {
   readonly #ownsStore: boolean;
   readonly #anonymous = new AnonymousSession();
   readonly #emitter = new EventEmitter();
+  readonly #limits: WaitingLimits;
   /** @internal Use {@link createSessions}. */
   constructor(options: CreateOptions<View> | ExistingMiddlewareOptions<View>) {
     const {
       lease = 30_000,
       maxStale = 300_000,
       maxUnsaved = 10_000,
+      maxWaitingEvents = 10_000,
+      maxWaitingBytes = 2 << 20,
       absoluteTimeout,
       maxSessionSize,
       user,
@@ -239,7 +251,8 @@ export class Sessions<View = unknown> {
       routes = {},
     } = options;
     checkCreateNames(options);
-    checkPositive({ lease, maxStale, maxUnsaved });
+    checkPositive({ lease, maxStale, maxUnsaved, maxWaitingEvents, maxWaitingBytes });
+    this.#limits = { events: maxWaitingEvents, bytes: maxWaitingBytes };
     if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
     if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
     checkNames(routes, routesNames, "routes");
@@ -348,6 +361,7 @@ export class Sessions<View = unknown> {
       admission,
       anonymous: this.#anonymous.data,
       showsAll: this.view !== undefined,
+      limits: this.#limits,
       bound: (request: { sessionStore?: unknown }) => {
         const { sessionStore } = request;
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
@@ -653,6 +667,8 @@ const liveNames: NamesOf<LiveOptions> = {
   absoluteTimeout: true,
   maxUnsaved: true,
   maxSessionSize: true,
+  maxWaitingEvents: true,
+  maxWaitingBytes: true,
   user: true,
   view: true,
   routes: true,

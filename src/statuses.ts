@@ -12,6 +12,7 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
   STORE_UNAVAILABLE: 503,
   ORIGIN_REFUSED: 403,
   TICKET_INVALID: 401,
+  LIMIT_REACHED: 429,
 };
 
 /**
@@ -31,4 +32,5 @@ export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   STORE_UNAVAILABLE: 1013,
   ORIGIN_REFUSED: 1008,
   TICKET_INVALID: 4401,
+  LIMIT_REACHED: 1008,
 };

@@ -23,6 +23,8 @@ export const texts = {
   NOTICES_REFUSED:
     "The storage does not let this node hear what others change: each event reads the store first, and a logout elsewhere counts after a lease. Fix: see what it says.",
   ORIGIN_REFUSED: "A handshake from another origin was refused.",
+  LIMIT_REACHED:
+    "A connection was closed, as too many of its messages waited for its session: a client floods, or the store is slow. Fix: look at the store's latency; createSessions({ maxWaitingEvents, maxWaitingBytes }) raises the limit.",
 } as const;
 
 const printed = new Map<WarningCode, Set<string>>();

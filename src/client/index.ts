@@ -121,7 +121,8 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     forget();
     // Where the server did not do it: Socket.IO must not come back.
     if (!socket.connected) socket.disconnect();
-    tabs.tell({ end: code });
+    // The session itself goes on.
+    if (code !== "LIMIT_REACHED") tabs.tell({ end: code });
     emit("end", { code });
   }
 
@@ -222,7 +223,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
     },
     connect_error({ data }: { data?: Said }) {
       // Without one of our codes the network failed, or the application refused.
-      if (/^(SESSION|STORE|ORIGIN|TICKET)_/.test(data?.code as string)) dismissed(data as Said);
+      if (/^(SESSION|STORE|ORIGIN|TICKET|LIMIT)_/.test(data?.code as string)) dismissed(data as Said);
     },
     "session:end": dismissed,
     "session:view": take,

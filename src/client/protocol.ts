@@ -11,7 +11,8 @@ export type ClientCode =
   | "SESSION_ROTATED"
   | "STORE_UNAVAILABLE"
   | "ORIGIN_REFUSED"
-  | "TICKET_INVALID";
+  | "TICKET_INVALID"
+  | "LIMIT_REACHED";
 
 /** What the server says of an end or a refusal. */
 export interface Said {

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import createDebug from "debug";
 import type { Session as ExpressSession, SessionData, Store } from "express-session";
 import { SessionError, verdict } from "../errors.js";
+import { setHidden } from "../hidden.js";
 import { redact } from "../store/commands.js";
 import { LiveStore } from "../store/live-store.js";
 import { saveChanges, type WatchedSocket } from "./shared/auto-save.js";
@@ -120,9 +121,10 @@ function runMiddleware(middleware: SessionMiddleware, handshake: Handshake, done
     },
     set(target, key, value) {
       if (key === "sessionID") ids.push(value);
-      // It may hold all sessions, and handshakes are logged and sent to other nodes.
-      if (key === "sessionStore") return Reflect.defineProperty(target, key, { ...hidden, value });
-      return Reflect.set(target, key, value);
+      // Handshakes are logged and sent to other nodes. What looks for changes is told of a new session.
+      if (Object.getOwnPropertyDescriptor(target, key)?.set) return Reflect.set(target, key, value);
+      setHidden(target, key, value);
+      return true;
     },
     // destroy() deletes it; that it is watched must stay.
     deleteProperty: (target, key) => Reflect.set(target, key, undefined),
@@ -141,8 +143,6 @@ function runMiddleware(middleware: SessionMiddleware, handshake: Handshake, done
     done(isStoreDown ? new SessionError("STORE_UNAVAILABLE", { detail: "It says that it is disconnected." }) : error);
   });
 }
-
-const hidden = { enumerable: false, writable: true, configurable: true };
 
 function savingStore({ sessionStore: store }: Handshake): Store | undefined {
   return (store && mergingStore(store)) ?? store;

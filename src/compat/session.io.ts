@@ -2,6 +2,7 @@
 // Must not know which version of Socket.IO it stands on: it uses only what all of them share.
 import { IncomingMessage } from "node:http";
 import { SessionError } from "../errors.js";
+import { setHidden } from "../hidden.js";
 import { giveSession, watchHandshakes } from "./shared/built-handshakes.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./shared/cookies.js";
 import { once } from "./shared/once.js";
@@ -89,7 +90,7 @@ function authorize(options: Options, given: Given, done: Done): void {
     decide(
       options,
       handshake,
-      (session) => (handshake.session = session),
+      (session) => setHidden(handshake, "session", session),
       (reason, isAuthorized) => {
         if (isAuthorized) done();
         else done(reason instanceof Error ? reason : new Error(textOf(reason)));

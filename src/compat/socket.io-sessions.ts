@@ -7,7 +7,7 @@ import { SessionError } from "../errors.js";
 import { safely } from "../safely.js";
 import { KeyedQueue } from "../store/queue.js";
 import type { CookieParser, Handshake } from "./shared/cookies.js";
-import { holdEvents, mostWaiting } from "./shared/hold-events.js";
+import { holdEvents, waitingCount } from "./shared/hold-events.js";
 import { savable } from "./shared/plain-store.js";
 import { requireParts } from "./shared/required.js";
 import { acknowledgeMessages, holdMessages } from "./shared/session-messages.js";
@@ -100,14 +100,13 @@ function enable<Server extends SocketServer>(options: EnableOptions<Server>): Se
 
   /** Adds the listener for messages with a session. */
   const reload = (client: Client, id: string): void => {
-    let waiting = 0;
+    const waiting = waitingCount();
     client.on("message", (message: unknown) => {
-      if (waiting >= mostWaiting) return void client.disconnect(true);
-      waiting++;
+      if (!waiting.enter(message)) return void client.disconnect(true);
       // One after the other, over all connections of the session: so counters add up.
       void messages.run(id, async () => {
         const session = await load(store, id);
-        waiting--;
+        waiting.leave(message);
         if (session === null) return tell("sinvalid", client);
         safely(() => EventEmitter.prototype.emit.call(client, "smessage", message, session));
         await save(session);

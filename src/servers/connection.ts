@@ -1,12 +1,15 @@
 // One transport connection of any kind of server: its session, whether it is barred, and the gate for what its client
 // sends. Knows no server: how a message is delivered and how a connection is closed is its adapter's.
 import type { IncomingMessage } from "node:http";
-import type { ErrorCode, SessionError, Verdict } from "../errors.js";
+import { type ErrorCode, type SessionError, type Verdict, verdict } from "../errors.js";
+import { setHidden } from "../hidden.js";
 import { safely } from "../safely.js";
 import type { Cors } from "../handshake/cors.js";
+import { warnOnce } from "../warnings.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
 import { type Admission, isCurable } from "./admission.js";
+import { Waiting, type WaitingLimits } from "./waiting.js";
 
 /** What one `attach()` call works with. */
 export interface ServerParts {
@@ -17,6 +20,8 @@ export interface ServerParts {
   readonly anonymous: SocketSession;
   /** Whether every client is shown the session's view: there is one. Others ask for it. */
   readonly showsAll: boolean;
+  /** How much of one connection may wait for its session. */
+  readonly limits: WaitingLimits;
   /** Called with the handshake request when a socket gets its session. */
   bound(request: object): void;
 }
@@ -27,7 +32,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
   /** Why nobody may come in: the handshake was refused, or the session has ended. */
   barred: ErrorCode | undefined;
   /** Messages that wait for the session to be checked, in order. */
-  #waiting: { receiver: Receiver; message: unknown }[] | undefined;
+  #waiting: Waiting<Receiver> | undefined;
   /** The client's goodbye, behind the messages that wait. */
   #goodbye: (() => void) | undefined;
 
@@ -78,19 +83,19 @@ export abstract class SessionConnection<Receiver> implements Connection {
   /** Puts the session where handlers look for it. */
   bind(...holders: (object | null | undefined)[]): void {
     const { session } = this;
-    for (const holder of holders) if (holder) (holder as { session?: SocketSession }).session = session;
+    for (const holder of holders) if (holder) setHidden(holder, "session", session);
   }
 
   /** Holds all messages until it is decided who this is. */
   hold(decided: Promise<void>): void {
-    this.#waiting = [];
-    void decided.then(() => this.#flush(this.barred === undefined));
+    const waiting = (this.#waiting = new Waiting<Receiver>(this.parts.limits));
+    void decided.then(() => this.#flush(waiting, this.barred === undefined));
   }
 
   /** The connection is closed, or never came to be. */
   release(): void {
     this.live?.remove(this);
-    this.#waiting = undefined;
+    this.#drop();
   }
 
   /** Puts what closes a connection, or tells of its close, behind the messages that wait; false where none does. */
@@ -108,47 +113,74 @@ export abstract class SessionConnection<Receiver> implements Connection {
 
   /** Lets a message through to its handlers, or holds it until the session was checked. */
   enter(receiver: Receiver, message: unknown): void {
-    if (this.#waiting) {
-      this.#waiting.push({ receiver, message });
-      return;
-    }
+    if (this.#waiting) return this.#wait(this.#waiting, receiver, message);
     // Some transports still hand over what came before the other side has agreed to close.
     if (this.barred !== undefined) return;
     const { live } = this;
     const mayEnter = live ? live.enter() : true;
     if (mayEnter === true) this.deliver(receiver, message);
     else if (mayEnter !== false) {
-      this.#waiting = [{ receiver, message }];
-      this.pause();
+      const waiting = (this.#waiting = new Waiting<Receiver>(this.parts.limits));
+      this.#wait(waiting, receiver, message);
+      waiting.resume = this.pause();
       // With another session now, what waited is not lost to the old one's end.
-      void mayEnter.then((isChecked) => this.#flush(isChecked || this.live !== live));
+      void mayEnter.then((isChecked) => this.#flush(waiting, isChecked || this.live !== live));
     }
+  }
+
+  /** Puts what needs no check behind the messages that wait; false where none does. */
+  follow(receiver: Receiver, message: unknown): boolean {
+    if (!this.#waiting) return false;
+    this.#wait(this.#waiting, receiver, message);
+    return true;
   }
 
   // --- Connection ---
 
   end(said: Verdict): void {
     this.barred = said.code;
+    const { resume } = this.#waiting ?? {};
     this.#waiting = undefined;
     this.close(said);
+    // What still comes is read and dropped: else the client's answer to the close would not be seen.
+    resume?.();
     this.#leave();
   }
 
-  /** While messages wait, the client should send no more, where a server can ask for that. */
-  protected pause(): void {}
-  protected resume(): void {}
+  /** While messages wait, the client should send no more, where a server can ask for that: the call that ends it. */
+  protected pause(): (() => void) | undefined {
+    return undefined;
+  }
 
   protected abstract deliver(receiver: Receiver, message: unknown): void;
 
   /** Tells the client, then closes the connection. */
   protected abstract close(said: Verdict): void;
 
-  #flush(isChecked: boolean): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    this.resume();
-    if (isChecked) for (const { receiver, message } of waiting ?? []) safely(() => this.deliver(receiver, message));
+  #wait(waiting: Waiting<Receiver>, receiver: Receiver, message: unknown): void {
+    if (!waiting.add(receiver, message)) this.overflow();
+  }
+
+  /** More would wait of this connection than may. */
+  protected overflow(): void {
+    this.live?.remove(this);
+    warnOnce("LIMIT_REACHED");
+    this.end(verdict("LIMIT_REACHED"));
+  }
+
+  #flush(waiting: Waiting<Receiver>, isChecked: boolean): void {
+    // It has ended meanwhile.
+    if (this.#waiting !== waiting) return;
+    this.#drop();
+    if (isChecked) for (const { receiver, message } of waiting) safely(() => this.deliver(receiver, message));
     this.#leave();
+  }
+
+  /** From now on nothing waits, and the client may send again. */
+  #drop(): void {
+    const { resume } = this.#waiting ?? {};
+    this.#waiting = undefined;
+    resume?.();
   }
 
   #leave(): void {

@@ -3,10 +3,12 @@
 import type { IncomingMessage } from "node:http";
 import { type SessionCode, type Verdict, verdict } from "../errors.js";
 import type { Cors } from "../handshake/cors.js";
+import { setHidden } from "../hidden.js";
 import { safely } from "../safely.js";
 import { claim } from "./claims.js";
 import type { ServerParts } from "./connection.js";
 import { type AllowRequest, canWait, decideHandshakes } from "./engine-handshakes.js";
+import { type PausableSocket, pauseReading } from "./engine-pause.js";
 import { type AnsweringEngine, answerWithCookies, type Headers } from "./headers.js";
 import { type EmittingSocket, SocketConnection } from "./socket-connection.js";
 import { closeCodeOf, statusOf } from "../statuses.js";
@@ -136,6 +138,10 @@ class EngineConnection extends SocketConnection<EngineSocket> {
     return event === "message" || event === "data";
   }
 
+  protected override pause(): (() => void) | undefined {
+    return this.socket && pauseReading(this.socket as unknown as PausableSocket);
+  }
+
   /** The reason of an end is its code. */
   protected override closing(values: unknown[]): unknown[] {
     return this.barred === undefined ? values : [this.barred, ...values.slice(1)];
@@ -161,13 +167,13 @@ const onlyClose: readonly unknown[] = ["1", "6\u001e1", "1:1", "1:61:1"];
  */
 function tellAtClose(transport: Transport, { code, retry }: Verdict): void {
   if (transport.name === "websocket") {
-    transport.doClose = (done) => {
+    setHidden(transport, "doClose", (done?: () => void) => {
       transport.socket.close(closeCodeOf[code] ?? 1013, code);
       done?.();
-    };
+    });
   } else if (transport.name === "polling") {
     const { doWrite } = transport;
-    transport.doWrite = (data, options, done) => {
+    setHidden(transport, "doWrite", (data: unknown, options: unknown, done: () => void) => {
       const { req, res } = transport;
       if (!req || !res || !onlyClose.includes(data)) {
         return doWrite.call(transport, data, options, done);
@@ -175,6 +181,6 @@ function tellAtClose(transport: Transport, { code, retry }: Verdict): void {
       res.writeHead(statusOf[code] ?? 503, transport.headers(req, { "Content-Type": "application/json" }));
       res.end(JSON.stringify({ code, retry }));
       done();
-    };
+    });
   }
 }

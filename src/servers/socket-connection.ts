@@ -1,5 +1,6 @@
 // A connection that is one socket of the application's, of Engine.IO or of ws: what its client sends passes the gate
 // before the socket emits it. Knows no server.
+import { setHidden } from "../hidden.js";
 import { SessionConnection } from "./connection.js";
 
 export interface EmittingSocket {
@@ -35,7 +36,7 @@ export abstract class SocketConnection<Socket extends EmittingSocket> extends Se
     this.socket = socket;
     connections.set(socket, this);
     if (Object.hasOwn(socket, "emit")) ownEmits.set(socket, socket.emit);
-    socket.emit = gated;
+    setHidden(socket, "emit", gated);
     socket.on("close", released);
   }
 

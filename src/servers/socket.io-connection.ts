@@ -4,12 +4,15 @@ import type { ErrorCode, Verdict } from "../errors.js";
 import type { ActiveSession } from "../live/live-session.js";
 import type { SocketSession } from "../live/session-object.js";
 import type { Shown } from "../live/view.js";
+import { setHidden } from "../hidden.js";
 import { safely } from "../safely.js";
 import { isCurable } from "./admission.js";
 import { type ServerParts, SessionConnection } from "./connection.js";
-import { type EventPacket, helped, send } from "./socket.io-helper.js";
+import { pauseReading } from "./engine-pause.js";
+import { helped, send } from "./socket.io-helper.js";
 import { Login, type LoginConnection, type Regenerate } from "./socket.io-login.js";
-import type { Client, EngineSocket, Socket } from "./socket.io-parts.js";
+import { type Auth, type Client, type EngineSocket, type Packet, packetTypes, type Socket } from "./socket.io-parts.js";
+import { WaitingCount } from "./waiting.js";
 
 /** What one `attach()` call works with. */
 export interface SocketIoParts extends ServerParts {
@@ -26,20 +29,15 @@ export class Connections {
   readonly isWhole: boolean;
   /** Called with the connection that is closed as `this`. */
   readonly closed: (this: EngineSocket) => void;
-  /** Stands in for a socket's own `onevent`. */
-  readonly gated: (this: Socket, packet: unknown) => void;
   readonly #byConn = new WeakMap<EngineSocket, SocketIoConnection>();
 
   constructor(parts: SocketIoParts, isWhole: boolean) {
     this.parts = parts;
     this.isWhole = isWhole;
     const byConn = this.#byConn;
-    // One function for all connections: each finds its own through `this`.
+    // One function for all connections: each finds its own through `this`. So is `gated`.
     this.closed = function closed() {
       byConn.get(this)?.release();
-    };
-    this.gated = function gated(packet) {
-      byConn.get(this.conn)?.enter(this, packet);
     };
   }
 
@@ -57,6 +55,8 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Resolves when it is decided; `barred` then says why not. */
   decided: Promise<void> | undefined;
   #client: Client | undefined;
+  /** The CONNECTs that wait for that. */
+  #connecting: WaitingCount | undefined;
   /** Where tickets are taken: whose. */
   readonly #holders: readonly string[] | undefined;
   /** Whether nobody was told yet why the client is refused: a ticket may have come. */
@@ -99,9 +99,17 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   }
 
   /** Judges one CONNECT: by its ticket, where it brings one. Answers with the code of a refusal. */
-  async judge(conn: EngineSocket, ticket: string | undefined): Promise<ErrorCode | undefined> {
+  async judge(conn: EngineSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
     // Those of several namespaces come at once, and only one of them brings the connection its session.
-    while (this.decided) await this.decided;
+    if (this.decided) {
+      const waiting = (this.#connecting ??= new WaitingCount(this.parts.limits));
+      if (!waiting.enter(auth)) this.overflow();
+      else {
+        while (this.decided) await this.decided;
+        waiting.leave(auth);
+      }
+    }
+    if (this.barred === "LIMIT_REACHED") return this.barred;
     if (ticket === undefined || this.#holders === undefined) {
       if (this.barred !== undefined && this.#isUnreported) this.parts.admission.report(this.barred, conn.request);
       this.#isUnreported = false;
@@ -135,7 +143,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     const { request } = socket.conn;
     if (request) this.parts.bound(request);
     this.bind(socket, socket.handshake, request);
-    socket.onevent = this.#owner.gated;
+    guard(socket, this);
   }
 
   /** Gives the open sockets the session that the connection has now. */
@@ -151,8 +159,8 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   /** The open sockets that are ours. */
   get sockets(): Socket[] {
-    const sockets = [...(this.#client?.sockets.values() ?? [])];
-    return sockets.filter(({ onevent }) => onevent === this.#owner.gated);
+    const sockets = [...(this.#client?.sockets.values() ?? [])] as GuardedSocket[];
+    return sockets.filter((socket) => socket[guardedBy] === this);
   }
 
   // --- the view ---
@@ -192,9 +200,16 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.#login?.closed();
   }
 
-  protected deliver(socket: Socket, packet: unknown): void {
-    if (this.#login?.takeAnswer(socket, packet as EventPacket)) return;
-    (Object.getPrototypeOf(socket) as Socket).onevent.call(socket, packet);
+  protected override pause(): (() => void) | undefined {
+    return this.#client && pauseReading(this.#client.conn);
+  }
+
+  protected deliver(socket: Socket, message: unknown): void {
+    const packet = message as Packet;
+    if (this.#login?.takeAnswer(socket, packet)) return;
+    // Socket.IO runs handlers on the next tick, and none of a socket that has gone.
+    if (packet.type === packetTypes.disconnect) process.nextTick(passOn, socket, packet);
+    else passOn(socket, packet);
   }
 
   protected close(said: Verdict): void {
@@ -205,6 +220,42 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     for (const socket of sockets) safely(() => socket.emit("session:end", said));
     // A client that is disconnected by the server stays away; one whose transport closes comes back by itself.
     if (!said.retry) for (const socket of sockets) safely(() => socket.disconnect());
-    if (sockets.length > 0 && (said.retry || this.#owner.isWhole)) client.conn.close();
+    const isFlooded = said.code === "LIMIT_REACHED";
+    if (isFlooded || (sockets.length > 0 && (said.retry || this.#owner.isWhole))) client.conn.close();
   }
+}
+
+/**
+ * Which connection guards a socket. Not told by its functions: other code (socketio-wildcard, tracers) wraps and
+ * replaces these.
+ */
+const guardedBy = Symbol("socket-session");
+
+interface GuardedSocket extends Socket {
+  [guardedBy]?: SocketIoConnection;
+}
+
+/** Those that stand before the class's already: nearly no socket has one. */
+const ownReaders = new WeakMap<Socket, Socket["_onpacket"]>();
+
+/** Puts the gate where a socket's packets come in, once: what other code puts before it later stays there. */
+function guard(socket: GuardedSocket, connection: SocketIoConnection): void {
+  if (socket[guardedBy]) return;
+  setHidden(socket, guardedBy, connection);
+  if (Object.hasOwn(socket, "_onpacket")) ownReaders.set(socket, socket._onpacket);
+  setHidden(socket, "_onpacket", gated);
+}
+
+/** Stands in for a socket's own `_onpacket`: one function for all sockets. */
+function gated(this: GuardedSocket, packet: Packet): void {
+  const connection = this[guardedBy] as SocketIoConnection;
+  if (packet.type === packetTypes.event || packet.type === packetTypes.binaryEvent) connection.enter(this, packet);
+  // A goodbye needs no check, but does not overtake what was sent before it.
+  else if (packet.type !== packetTypes.disconnect || !connection.follow(this, packet)) passOn(this, packet);
+}
+
+/** The socket's own `_onpacket`. */
+function passOn(socket: Socket, packet: Packet): void {
+  const read = ownReaders.get(socket) ?? (Object.getPrototypeOf(socket) as Socket)._onpacket;
+  read.call(socket, packet);
 }

@@ -1,6 +1,6 @@
 // What the server and the client helper say to each other over Socket.IO, beside what is the application's: the helper's
 // half of `auth`, and packets that no listener of the application sees. Knows no session.
-import type { Auth, Socket } from "./socket.io-parts.js";
+import { type Auth, type Packet, packetTypes, type Socket } from "./socket.io-parts.js";
 
 /** Sockets whose client is the helper. */
 export const helped = new WeakSet<Socket>();
@@ -28,21 +28,12 @@ export function takeTicket(auth: Auth): string | undefined {
   return typeof ticket === "string" ? ticket : "";
 }
 
-export interface EventPacket {
-  readonly data?: readonly unknown[];
-  readonly id?: number;
-}
-
-// Of Socket.IO's protocol, versions 4 and 5.
-const eventPacket = 2;
-const ackPacket = 3;
-
 /** Sends an event as it is: not kept for connection state recovery, as what is shown would be old by then. */
 export function send(socket: Socket, event: string, value: unknown): void {
-  socket.client._packet({ type: eventPacket, nsp: socket.nsp.name, data: [event, value] });
+  socket.client._packet({ type: packetTypes.event, nsp: socket.nsp.name, data: [event, value] });
 }
 
 /** Acknowledges what the helper sent. */
-export function acknowledge(socket: Socket, { id }: EventPacket): void {
-  if (id !== undefined) socket.client._packet({ type: ackPacket, nsp: socket.nsp.name, id, data: [] });
+export function acknowledge(socket: Socket, { id }: Packet): void {
+  if (id !== undefined) socket.client._packet({ type: packetTypes.ack, nsp: socket.nsp.name, id, data: [] });
 }

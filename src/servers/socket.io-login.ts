@@ -5,8 +5,8 @@ import { type SessionCode, SessionError } from "../errors.js";
 import type { ActiveSession, Connection } from "../live/live-session.js";
 import { regenerable, type SocketSession } from "../live/session-object.js";
 import { collectTimeout, type Mover } from "./regeneration.js";
-import { acknowledge, type EventPacket, helped, send } from "./socket.io-helper.js";
-import type { Socket } from "./socket.io-parts.js";
+import { acknowledge, helped, send } from "./socket.io-helper.js";
+import type { Packet, Socket } from "./socket.io-parts.js";
 
 /** A connection that may get a new session. */
 export interface LoginConnection extends Connection {
@@ -109,8 +109,8 @@ export class Login implements Mover {
   }
 
   /** Takes what the helper says to us, and not to the application; false for anything else. */
-  takeAnswer(socket: Socket, packet: EventPacket): boolean {
-    if (packet.data?.[0] !== "session:collected" || !helped.has(socket)) return false;
+  takeAnswer(socket: Socket, packet: Packet): boolean {
+    if ((packet.data as unknown[] | undefined)?.[0] !== "session:collected" || !helped.has(socket)) return false;
     this.#answered?.();
     // When it is settled under which session the socket goes on.
     const done = (): void => acknowledge(socket, packet);

@@ -4,13 +4,15 @@ import type { IncomingMessage } from "node:http";
 import type { Cors } from "../handshake/cors.js";
 import type { SocketSession } from "../live/session-object.js";
 import type { AllowRequest } from "./engine-handshakes.js";
+import type { PausableSocket } from "./engine-pause.js";
 import type { AnsweringEngine } from "./headers.js";
 
-export interface EngineSocket {
+export interface EngineSocket extends PausableSocket {
   readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
   readonly server: { readonly opts: { readonly cors?: Cors } };
   readonly readyState: string;
   readonly protocol: number;
+  on(event: "upgrade", listener: (transport: EngineSocket["transport"]) => void): unknown;
   on(event: "close", listener: (this: EngineSocket) => void): unknown;
   close(): void;
 }
@@ -27,13 +29,24 @@ export interface Socket {
   readonly handshake: object;
   readonly nsp: Namespace;
   readonly session?: SocketSession;
-  onevent(packet: unknown): void;
+  /** Where every packet comes in: below `onevent`, which other code wraps and replaces. */
+  _onpacket(packet: Packet): void;
   emit(event: string, ...values: unknown[]): unknown;
   join(room: string): unknown;
   leave(room: string): unknown;
   disconnect(close?: boolean): unknown;
   _cleanup(): void;
 }
+
+/** A decoded packet of Socket.IO's protocol. */
+export interface Packet {
+  readonly type: number;
+  readonly data?: unknown;
+  readonly id?: number;
+}
+
+/** Types of packets in Socket.IO's protocol, versions 4 and 5. */
+export const packetTypes = { disconnect: 1, event: 2, ack: 3, connectError: 4, binaryEvent: 5 } as const;
 
 export interface Auth {
   readonly pid?: unknown;

@@ -1,6 +1,7 @@
 // Sessions for a Socket.IO server: the door of each namespace, its sockets' sessions, and the guard of connection state
 // recovery. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
 import { type ErrorCode, help, type SessionCode, SessionError, verdict } from "../errors.js";
+import { setHidden } from "../hidden.js";
 import type { Admission } from "./admission.js";
 import { claim, claimPath } from "./claims.js";
 import { canWait, decideHandshakes } from "./engine-handshakes.js";
@@ -8,7 +9,15 @@ import { answerWithCookies } from "./headers.js";
 import { sendUntracked } from "./socket.io-adapter.js";
 import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
 import { isHelper, takeTicket } from "./socket.io-helper.js";
-import type { Adapter, Client, Engine, Namespace, Server, Socket } from "./socket.io-parts.js";
+import {
+  type Adapter,
+  type Client,
+  type Engine,
+  type Namespace,
+  packetTypes,
+  type Server,
+  type Socket,
+} from "./socket.io-parts.js";
 
 /** True for a Socket.IO Server. */
 export function isServer(value: unknown): value is Server {
@@ -53,13 +62,13 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
   if (server.engine) listen(server.engine, connections, parts.admission);
   // The server may be bound to a port later, or to another one.
   const bind = server.bind;
-  server.bind = (engine) => {
+  setHidden(server, "bind", (engine: Engine) => {
     claimPath(server.httpServer, server.path(), parts.owner);
     claim(engine, server);
     checkWaits(engine, parts.admission);
     listen(engine, connections, parts.admission);
     return bind.call(server, engine);
-  };
+  });
 }
 
 function listen(engine: Engine, connections: Connections, admission: Admission): void {
@@ -95,19 +104,19 @@ function guard(namespace: Namespace, connections: Connections): void {
   const connectionFor = (client: Client): SocketIoConnection => (guards.get(namespace) as Connections).of(client.conn);
 
   // The door: before Socket.IO makes a socket or restores a state.
-  namespace._add = async (client, sent, done) => {
+  const guardedAdd: Namespace["_add"] = async (client, sent, done) => {
     const auth = sent ?? {};
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
     if (connection.barred === "STORE_UNAVAILABLE") connection.decide(client.conn);
-    const refused = await connection.judge(client.conn, takeTicket(auth));
+    const refused = await connection.judge(client.conn, takeTicket(auth), auth);
     if (client.conn.readyState !== "open") return;
     if (refused === undefined) return add.call(namespace, client, auth, done);
     turnDown(client, namespace, refused);
   };
 
   // The socket gets its session as soon as it exists, on the recovered path too.
-  namespace._createSocket = async (client, auth) => {
+  const guardedCreate: Namespace["_createSocket"] = async (client, auth) => {
     const connection = connectionFor(client);
     const socket = await restoreOnly(namespace, connection, () => createSocket.call(namespace, client, auth));
     if (isHelper(auth)) connection.help(socket);
@@ -116,7 +125,7 @@ function guard(namespace: Namespace, connections: Connections): void {
   };
 
   // The last moment before handlers hear of it: the session may have ended while middlewares ran.
-  namespace._doConnect = (socket, done) => {
+  const guardedConnect: Namespace["_doConnect"] = (socket, done) => {
     const connection = connectionFor(socket.client);
     const { barred, room } = connection;
     if (barred === undefined) {
@@ -132,6 +141,10 @@ function guard(namespace: Namespace, connections: Connections): void {
     socket._cleanup();
     turnDown(socket.client, namespace, barred);
   };
+
+  setHidden(namespace, "_add", guardedAdd);
+  setHidden(namespace, "_createSocket", guardedCreate);
+  setHidden(namespace, "_doConnect", guardedConnect);
 }
 
 function turnDown(client: Client, namespace: Namespace, code: ErrorCode): void {
@@ -143,12 +156,13 @@ function turnDown(client: Client, namespace: Namespace, code: ErrorCode): void {
   }
   const data = verdict(code as SessionCode);
   const isOldProtocol = client.conn.protocol === 3;
-  const connectError = 4;
   client._packet({
-    type: connectError,
+    type: packetTypes.connectError,
     nsp: namespace.name,
     data: isOldProtocol ? data : { message: help[code].what, data },
   });
+  // Who floods is not read any more.
+  if (code === "LIMIT_REACHED") client.conn.close();
 }
 
 /**
@@ -179,7 +193,7 @@ function restrict(adapter: Adapter): void {
   const restore = adapter.restoreSession;
   if (restricted.has(adapter) || typeof restore !== "function") return;
   restricted.add(adapter);
-  adapter.restoreSession = async (pid, offset) => {
+  setHidden(adapter, "restoreSession", async (pid: string, offset: string) => {
     const asked = restoring;
     if (!asked) return null;
     const state = await restore.call(adapter, pid, offset);
@@ -187,7 +201,7 @@ function restrict(adapter: Adapter): void {
     const { room: own } = asked;
     const isSame = own === undefined ? rooms.length === 0 : rooms.length === 1 && rooms[0] === own;
     return isSame ? state : null;
-  };
+  });
 }
 
 /** What the rooms of sessions start with. */

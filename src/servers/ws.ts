@@ -2,6 +2,7 @@
 // has its session, its messages pass the gate, its close code tells of the end. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
 import { type ErrorCode, help, type SessionCode, type Verdict } from "../errors.js";
+import { replaceMethod, setHidden } from "../hidden.js";
 import { safely } from "../safely.js";
 import { claim, claimPath } from "./claims.js";
 import type { ServerParts } from "./connection.js";
@@ -87,7 +88,7 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
 
   // Called in all modes, by the application or by the server itself.
   const { handleUpgrade } = server;
-  server.handleUpgrade = (request, socket, head, callback) => {
+  const guarded: WebSocketServer["handleUpgrade"] = (request, socket, head, callback) => {
     const ticket = takeTicket(request);
     if (ticket !== undefined) tickets.set(request, ticket);
     handleUpgrade.call(server, request, socket, head, (webSocket, of) => {
@@ -95,6 +96,7 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
       callback(webSocket, of);
     });
   };
+  setHidden(server, "handleUpgrade", guarded);
 }
 
 const ticketPrefix = "session.ticket.";
@@ -124,9 +126,6 @@ function refuse(code: ErrorCode, answer: Answer): void {
 }
 
 class WebSocketConnection extends SocketConnection<WebSocket> {
-  /** The socket's own methods, while messages wait; and whether the application wants it paused, too. */
-  #held: (Pick<WebSocket, "pause" | "resume" | "close"> & { isPaused: boolean }) | undefined;
-
   /** Gives a socket its session. */
   open(socket: WebSocket, request: IncomingMessage): void {
     this.parts.bound(request);
@@ -138,36 +137,33 @@ class WebSocketConnection extends SocketConnection<WebSocket> {
     return event === "message";
   }
 
-  protected override pause(): void {
+  protected override pause(): (() => void) | undefined {
     const { socket } = this;
-    if (!socket || this.#held) return;
-    const { pause, resume, close, isPaused } = socket;
-    const held = (this.#held = { pause, resume, close, isPaused });
+    if (!socket) return undefined;
+    const { pause, resume, close } = socket;
     // A client may send and close at once. Its message waits here, and ws would close before the handler can reply.
     const closeLater = (...why: Parameters<WebSocket["close"]>): void => {
       if (!this.defer(() => close.apply(socket, why))) close.apply(socket, why);
     };
-    Object.assign(socket, { close: closeLater });
+    const letClose = replaceMethod(socket, "close", closeLater);
     // Before 8.3 a socket cannot be paused.
-    if (!pause) return;
-    pause.call(socket);
+    if (!pause) return letClose;
     // What the application asks for meanwhile counts when we let go.
-    Object.assign(socket, { pause: () => (held.isPaused = true), resume: () => (held.isPaused = false) });
-  }
-
-  protected override resume(): void {
-    const { socket } = this;
-    const held = this.#held;
-    if (!socket || !held) return;
-    this.#held = undefined;
-    socket.close = held.close;
-    if (!held.pause) return;
-    Object.assign(socket, { pause: held.pause, resume: held.resume });
-    if (!held.isPaused) socket.resume();
+    let { isPaused } = socket;
+    let isHeld = true;
+    pause.call(socket);
+    const letPause = replaceMethod(socket, "pause", () => (isHeld ? void (isPaused = true) : pause.call(socket)));
+    const letResume = replaceMethod(socket, "resume", () => (isHeld ? void (isPaused = false) : resume.call(socket)));
+    return () => {
+      isHeld = false;
+      letClose();
+      letPause();
+      letResume();
+      if (!isPaused) socket.resume();
+    };
   }
 
   protected close(said: Verdict): void {
-    this.resume();
     this.socket?.close(closeCodeOf[said.code], said.code);
   }
 }

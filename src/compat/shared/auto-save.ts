@@ -55,7 +55,7 @@ export function saveChanges(socket: WatchedSocket): void {
 
   Object.defineProperty(socket.handshake, "session", {
     configurable: true,
-    enumerable: true,
+    enumerable: false,
     get() {
       use();
       return session;

@@ -1,6 +1,7 @@
 // Puts a session on the handshakes that Socket.IO builds from a request, for those who are given the request alone:
 // before its sockets are made (allowRequest) or after (io.set() of 1.x and 2.x). Knows nothing of stores or cookies.
 import { createRequire } from "node:module";
+import { setHidden } from "../../hidden.js";
 
 interface Built {
   /** The session, when it is known. */
@@ -24,8 +25,8 @@ export function giveSession(request: object, session: unknown): void {
   watchHandshakes();
   const built = builtOf(request);
   built.session = session;
-  Object.assign(request, { session });
-  if (built.handshake) built.handshake.session = session;
+  setHidden(request, "session", session);
+  if (built.handshake) setHidden(built.handshake, "session", session);
 }
 
 /**
@@ -56,7 +57,7 @@ function watch(prototype: SocketPrototype): void {
     if (this.request) {
       const built = builtOf(this.request);
       built.handshake = handshake;
-      if (built.session) handshake.session = built.session;
+      if (built.session) setHidden(handshake, "session", built.session);
     }
     return handshake;
   };

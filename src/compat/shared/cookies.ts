@@ -1,4 +1,5 @@
 // The session id in the cookies of a handshake, found by the application's own cookie parser.
+import { setHidden } from "../../hidden.js";
 import { once } from "./once.js";
 
 /** `express.cookieParser(secret)`, `connect.cookieParser(secret)` or `require("cookie-parser")(secret)`. */
@@ -55,7 +56,7 @@ function readAnew(
 function hideSecret(handshake: Handshake): void {
   const { secret } = handshake ?? {};
   if (secret === undefined) return;
-  Object.defineProperty(handshake, "secret", { value: secret, enumerable: false, writable: true, configurable: true });
+  setHidden(handshake, "secret", secret);
 }
 
 /**

@@ -2,6 +2,7 @@
 // session.
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
+import { setHidden } from "../../hidden.js";
 import { safely } from "../../safely.js";
 import { addCookie, type Headers } from "../../servers/headers.js";
 
@@ -43,9 +44,9 @@ function addToAnswer(cookie: string, { headers: asked, res }: Handshake, { ws }:
     return () => ws?.removeListener("headers", add);
   }
   const { writeHead } = res;
-  res.writeHead = (status, headers = {}) => {
+  setHidden(res, "writeHead", (status: number, headers: Headers = {}) => {
     addCookie(headers, { headers: asked, res } as unknown as IncomingMessage, cookie);
     return writeHead.call(res, status, headers);
-  };
+  });
   return false;
 }

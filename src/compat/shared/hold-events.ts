@@ -1,11 +1,19 @@
 // Holds back what a client sends while its session is still being read, so that the handler that is put on the socket
 // then misses nothing. Knows where incoming events pass in all versions of Socket.IO, and nothing of sessions.
+import { replaceMethod } from "../../hidden.js";
+import { WaitingCount } from "../../servers/waiting.js";
 
-// Since 1.0 they pass through `onevent`, before through `$emit`, which tells of the end as well.
+/**
+ * Where what a client sends comes in: since 3.0, since 1.0, and before, where `$emit` tells of the end as well. Not
+ * `onevent`, which other code (socketio-wildcard, tracers) wraps and replaces.
+ */
+const entries = ["_onpacket", "onpacket", "$emit"] as const;
+
 interface AnySocket {
   disconnect?(isTransportToo: boolean): unknown;
-  onevent?: unknown;
-  $emit?: unknown;
+  readonly _onpacket?: unknown;
+  readonly onpacket?: unknown;
+  readonly $emit?: unknown;
 }
 
 interface Hold {
@@ -13,8 +21,8 @@ interface Hold {
   release(): void;
 }
 
-/** So many events may wait on one socket. A client that sends more is disconnected: what waits is this node's memory. */
-export const mostWaiting = 1000;
+/** How much may wait on one socket. A client that sends more is disconnected: what waits is this node's memory. */
+export const waitingCount = (): WaitingCount => new WaitingCount({ events: 1000, bytes: 2 << 20 });
 
 const holds = new WeakMap<object, Hold>();
 
@@ -35,32 +43,35 @@ export function holdEvents(socket: object): () => void {
 }
 
 function startHold(socket: AnySocket): Hold | undefined {
-  const name = (["onevent", "$emit"] as const).find((method) => typeof socket[method] === "function");
+  const name = entries.find((method) => typeof socket[method] === "function");
   if (!name) return undefined;
   const pass = socket[name] as (...values: unknown[]) => unknown;
-  const wasOwn = Object.hasOwn(socket, name);
   const waiting: unknown[][] = [];
+  const count = waitingCount();
   let isOpen = false;
   const gate = (...values: unknown[]): unknown => {
-    if (isOpen || values[0] === "disconnect") return pass.apply(socket, values);
-    if (waiting.length < mostWaiting) waiting.push(values);
+    if (isOpen || !isEvent(name, values[0])) return pass.apply(socket, values);
+    if (count.enter(values)) waiting.push(values);
     else socket.disconnect?.(true);
     return undefined;
   };
-  socket[name] = gate;
+  const restore = replaceMethod(socket, name, gate);
   const hold: Hold = {
     holders: 0,
     release() {
       holds.delete(socket);
       isOpen = true;
-      // Somebody else may stand before it by now.
-      if (socket[name] === gate) {
-        if (wasOwn) socket[name] = pass;
-        else delete socket[name];
-      }
+      restore();
       for (const values of waiting) pass.apply(socket, values);
     },
   };
   holds.set(socket, hold);
   return hold;
+}
+
+/** True for what handlers hear: `EVENT` and `BINARY_EVENT` of all protocols, or anything but the end. */
+function isEvent(entry: (typeof entries)[number], value: unknown): boolean {
+  if (entry === "$emit") return value !== "disconnect";
+  const { type } = value as { type: unknown };
+  return type === 2 || type === 5;
 }
