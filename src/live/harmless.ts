@@ -30,11 +30,12 @@ for (const name of ["call", "apply", "bind", "toString"] as const) {
 }
 Object.freeze(functionPrototype);
 
-/** What stands in for inherited names: functions are harmless, and no constructor is reached. */
+/** What stands in for inherited names: functions are harmless. Who makes the constructor sees to that himself. */
 function shadowsOf(...prototypes: object[]): PropertyDescriptorMap {
-  const shadows: PropertyDescriptorMap = { ["__proto__"]: { value: undefined }, constructor: { value: undefined } };
+  const shadows: PropertyDescriptorMap = { ["__proto__"]: { value: undefined } };
   for (const prototype of prototypes) {
     for (const key of Object.getOwnPropertyNames(prototype)) {
+      if (key === "constructor") continue;
       const value: unknown = Object.getOwnPropertyDescriptor(prototype, key)?.value;
       if (typeof value === "function" && !Object.hasOwn(shadows, key))
         shadows[key] = { value: harmless(value as AnyFunction) };
@@ -43,7 +44,28 @@ function shadowsOf(...prototypes: object[]): PropertyDescriptorMap {
   return shadows;
 }
 
-const datePrototype = Object.create(Date.prototype, shadowsOf(Date.prototype, Object.prototype)) as object;
+/** For who looks into the `prototype` of a constructor: `instanceof`, or whether an object is a plain one. */
+const instances = Object.freeze(Object.create(null, shadowsOf(Object.prototype)) as object);
+
+/**
+ * A constructor as one that makes nothing and leads nowhere: printers, matchers and loggers read its name. The same one for each
+ * constructor.
+ */
+export function harmlessConstructor(original: AnyFunction): AnyFunction {
+  let made = harmlessOnes.get(original);
+  if (made) return made;
+  made = { run: (): undefined => undefined }.run;
+  Object.defineProperties(made, { name: { value: original.name }, prototype: { value: instances } });
+  Object.setPrototypeOf(made, functionPrototype);
+  Object.freeze(made);
+  harmlessOnes.set(original, made);
+  return made;
+}
+
+const datePrototype = Object.create(Date.prototype, {
+  ...shadowsOf(Date.prototype, Object.prototype),
+  constructor: { value: harmlessConstructor(Date as unknown as AnyFunction) },
+}) as object;
 Object.freeze(datePrototype);
 
 /** A date whose inherited names lead nowhere, either: each session's cookie has one. It is the same object. */

@@ -1,6 +1,6 @@
 // Notices changes of session data, at any depth, by proxies. Knows nothing of stores.
 import { isPlainObject } from "../store/merge.js";
-import { harmless, harmlessDate } from "./harmless.js";
+import { harmless, harmlessConstructor, harmlessDate } from "./harmless.js";
 
 // Answered by the proxies themselves: a map from proxy to object would cost each session more than its proxy does.
 const rawKey = Symbol("raw");
@@ -206,7 +206,7 @@ function jsonOf(instance: unknown): unknown {
 /** A function that was read: a field's own as it is, what all share so that nothing can be written to it. */
 function inherited(target: object, key: string | symbol, value: () => unknown): unknown {
   if (typeof key === "symbol" || Object.hasOwn(target, key)) return value;
-  return key === "constructor" ? undefined : harmless(searches.get(value) ?? value);
+  return key === "constructor" ? harmlessConstructor(value) : harmless(searches.get(value) ?? value);
 }
 
 /** Plain data and the cookie are tracked; dates, maps and other class instances are given as they are. */

@@ -94,6 +94,53 @@ describe("what objects inherit", () => {
     expect(one.nested.valueOf()).toBe(one.nested);
   });
 
+  // Printers, matchers and loggers read `value.constructor.name`.
+  test("has constructors with the right names, which make nothing and lead nowhere", async () => {
+    const { one, two } = await twoSessions();
+    Object.assign(one, { list: [1], nested: { deep: {} }, when: new Date(0) });
+    // express-session's Cookie names none of its own.
+    const named = {
+      Object: [one, one.cookie, one.nested, one.nested.deep],
+      Array: [one.list],
+      Date: [one.when],
+    };
+    for (const [name, values] of Object.entries(named)) {
+      for (const { constructor } of values) {
+        expect(constructor.name).toBe(name);
+        expect(Object.isFrozen(constructor)).toBe(true);
+        expect([constructor.constructor, constructor.keys, constructor.now, constructor()]).toEqual(
+          Array(4).fill(undefined),
+        );
+        expect(() => new constructor()).toThrow(TypeError);
+        expect(Object.isFrozen(constructor.prototype) && constructor.prototype.constructor).toBe(undefined);
+        expect(one instanceof constructor).toBe(false);
+      }
+    }
+    expect(one.constructor).toBe(two.constructor);
+  });
+
+  test("is printed and compared by test tools as plain data is", async () => {
+    const { one } = await twoSessions();
+    Object.assign(one, { list: [{ n: 1 }], nested: { deep: {} }, when: new Date(0) });
+    const { cookie: _, ...fields } = one;
+    expect(fields).toEqual({ user: "ada", list: [{ n: 1 }], nested: { deep: {} }, when: new Date(0) });
+    expect(one.nested).toMatchInlineSnapshot(`
+      {
+        "deep": {},
+      }
+    `);
+    expect([one.list, one.when]).toMatchInlineSnapshot(`
+      [
+        [
+          {
+            "n": 1,
+          },
+        ],
+        1970-01-01T00:00:00.000Z,
+      ]
+    `);
+  });
+
   test("a method may be called, bound, applied and made a promise of", async () => {
     const { one } = await twoSessions();
     one.list = [];
