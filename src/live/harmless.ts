@@ -64,7 +64,7 @@ export function harmlessConstructor(original: AnyFunction): AnyFunction {
 
 const datePrototype = Object.create(Date.prototype, {
   ...shadowsOf(Date.prototype, Object.prototype),
-  constructor: { value: harmlessConstructor(Date as unknown as AnyFunction) },
+  constructor: { value: harmlessConstructor(Date) },
 }) as object;
 Object.freeze(datePrototype);
 

@@ -57,6 +57,12 @@ export interface Driver {
   remove(id: string, code: EndCode): Promise<void>;
   /** Why a session ended within {@link endMemory}, on whichever node; absent where the storage does not remember. */
   endOf?(id: string): Promise<End | undefined>;
+  /**
+   * How long ago (ms, by the storage's clock) the session was created again after an end: `create` notes that in the same
+   * step, in place of the end. Known for {@link markMemory}; an older snapshot of the storage knows nothing of it. Absent
+   * where the storage cannot tell.
+   */
+  createdAgo?(id: string): Promise<number | undefined>;
 
   /**
    * Says a word to the nodes that watch this session, outside of a write; resolves with how many hear it, this one
@@ -97,6 +103,9 @@ export interface End {
 
 /** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
 export const endMemory = 60_000;
+
+/** How long a storage keeps what it remembers of an end (ms): longer than any node does that has heard or read of it. */
+export const markMemory = 2 * endMemory;
 
 /** How long a storage remembers the last write of a node to a session (ms), for a node that has lost the answer. */
 export const writeMemory = 300_000;

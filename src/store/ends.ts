@@ -3,12 +3,20 @@ import type { EndCode } from "../errors.js";
 import { monotonicNow } from "../monotonic.js";
 import { type End, endMemory } from "./driver.js";
 
+/** How much later than an end a node may hear of it (ms). */
+const longestDelay = 5_000;
+
+interface Known extends End {
+  /** When this node was told last. */
+  toldAt: number;
+}
+
 export class Ends {
   /** Their times are moments of `monotonicNow()`. */
-  readonly #ended = new Map<string, End>();
+  readonly #ended = new Map<string, Known>();
 
   /** Why this session ended, and when (a moment of `monotonicNow()`), if that was within {@link endMemory}. */
-  of(id: string): End | undefined {
+  of(id: string): Known | undefined {
     const end = this.#ended.get(id);
     return end && end.at > monotonicNow() - endMemory ? end : undefined;
   }
@@ -29,8 +37,16 @@ export class Ends {
       if (at > now - endMemory) break;
       this.#ended.delete(old);
     }
+    const known = this.of(id);
     // The first reason stands: an id that was rotated and is destroyed again was rotated.
-    if (!this.of(id)) this.#ended.set(id, { code, at: now - age });
+    if (known) known.toldAt = now;
+    else this.#ended.set(id, { code, at: now - age, toldAt: now });
+  }
+
+  /** Whether a session's last end may have been before what happened `ago` (ms). */
+  wasKnown(id: string, ago: number): boolean {
+    const known = this.#ended.get(id);
+    return known === undefined || monotonicNow() - known.toldAt + longestDelay > ago;
   }
 
   /** The id is that of a new session. */

@@ -80,6 +80,9 @@ export function endText(code: EndCode, at: number): string {
   return `${kinds[code]} ${at}`;
 }
 
+/** What a storage keeps in place of an end when the id has a session again. */
+export const createdAgain = "created";
+
 /** Reads what {@link endText} wrote. */
 export function parseEnd(text: string): { code: EndCode; at: number } | undefined {
   const [word = "", at] = text.split(" ");

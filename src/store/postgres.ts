@@ -2,9 +2,9 @@
 // in one transaction. The table is that of connect-pg-simple. The pool is injected; nothing of pg is imported.
 import { type EndCode, SessionError } from "../errors.js";
 import { checkBooleans, checkNames, checkPositive, type NamesOf } from "../options.js";
-import { type Driver, type End, endMemory, type Notes, writeMemory } from "./driver.js";
+import { type Driver, type End, endMemory, markMemory, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
-import { endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
+import { createdAgain, endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
 import { openPostgresNotices, type PostgresPool } from "./postgres-notices.js";
 import { PostgresTable } from "./postgres-table.js";
 import { mayEndSooner } from "./record.js";
@@ -75,12 +75,16 @@ const optionNames: NamesOf<PostgresStoreOptions> = {
 /** Ids of rows that are no sessions. Nobody can have such an id: cookies are signed, and the
  * `sessionId` option takes none. */
 const ownPrefix = "socket-session:";
-/** Of those that say why a session ended. */
+/** How long an end is still kept when it is no reason any more, in ms. */
+const oldMark = markMemory - endMemory;
+/** Of those that say why a session ended, or that it was created again since. */
 const endPrefix = `${ownPrefix}ended:`;
 /** Of those that say which sessions a user has. */
 const notePrefix = `${ownPrefix}user:`;
 /** Of those that say what a node has written last. */
 const writePrefix = `${ownPrefix}write:`;
+
+const createdRow = ownRow({ [createdAgain]: true });
 
 class PostgresDriver implements Driver {
   readonly isShared = true;
@@ -121,11 +125,22 @@ class PostgresDriver implements Driver {
     this.#sweepLater();
     // A row that has expired and waits for the sweep is not there; nor does an earlier end of this id count any more.
     const rows = await this.#query(
-      `WITH forgotten AS (DELETE FROM $table WHERE sid = $5)
-      INSERT INTO $table AS here (sid, sess, expire) VALUES ($1, $2, to_timestamp($3))
-      ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
-      WHERE here.expire <= to_timestamp($4) RETURNING 1`,
-      [id, text, this.#expiry(expires), seconds(Date.now()), endPrefix + noticeName(id)],
+      `WITH made AS (
+        INSERT INTO $table AS here (sid, sess, expire) VALUES ($1, $2, to_timestamp($3))
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
+        WHERE here.expire <= to_timestamp($4) RETURNING 1
+      ), noted AS (
+        UPDATE $table SET sess = $6, expire = now() + make_interval(secs => $7) WHERE sid = $5 AND EXISTS (SELECT 1 FROM made)
+      ) SELECT 1 FROM made`,
+      [
+        id,
+        text,
+        this.#expiry(expires),
+        seconds(Date.now()),
+        endPrefix + noticeName(id),
+        createdRow,
+        seconds(markMemory),
+      ],
     );
     return rows.length === 1;
   }
@@ -191,15 +206,14 @@ class PostgresDriver implements Driver {
     await this.#query(
       `WITH gone AS (DELETE FROM $table WHERE sid = $1), reason AS (
         INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, to_timestamp($4))
-        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
-        WHERE here.expire <= to_timestamp($5)
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$5")}
       ) SELECT pg_notify($channel, $6)`,
       [
         id,
         endPrefix + noticeName(id),
         endRow(code, now),
-        seconds(now + endMemory),
-        seconds(now),
+        seconds(now + markMemory),
+        seconds(now + oldMark),
         `${noticeName(id)} ${this.#writer.message(code)}`,
       ],
     );
@@ -208,9 +222,18 @@ class PostgresDriver implements Driver {
   async endOf(id: string): Promise<End | undefined> {
     const rows = await this.#query<{ ended: string | null }>(
       `SELECT sess->>'ended' AS ended FROM $table WHERE sid = $1 AND expire > to_timestamp($2)`,
-      [endPrefix + noticeName(id), seconds(Date.now())],
+      [endPrefix + noticeName(id), seconds(Date.now() + oldMark)],
     );
     return parseEnd(rows[0]?.ended ?? "");
+  }
+
+  async createdAgo(id: string): Promise<number | undefined> {
+    const rows = await this.#query<{ left: number }>(
+      `SELECT extract(epoch FROM expire - now())::float8 AS left FROM $table
+      WHERE sid = $1 AND sess->>'${createdAgain}' IS NOT NULL`,
+      [endPrefix + noticeName(id)],
+    );
+    return rows[0] && markMemory - rows[0].left * 1000;
   }
 
   async tell(id: string, word: string): Promise<undefined> {
@@ -248,10 +271,17 @@ class PostgresDriver implements Driver {
     const name = `left(encode(sha256(convert_to(sid, 'UTF8')), 'hex'), 32)`;
     await this.#query(
       `WITH gone AS (DELETE FROM $table WHERE NOT starts_with(sid, $5) RETURNING sid), reasons AS (
-        INSERT INTO $table (sid, sess, expire) SELECT $1 || ${name}, $2, to_timestamp($3) FROM gone
-        ON CONFLICT (sid) DO NOTHING
+        INSERT INTO $table AS here (sid, sess, expire) SELECT $1 || ${name}, $2, to_timestamp($3) FROM gone
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$6")}
       ) SELECT pg_notify($channel, ${name} || ' ' || $4) FROM gone`,
-      [endPrefix, endRow(code, now), seconds(now + endMemory), this.#writer.message(code), ownPrefix],
+      [
+        endPrefix,
+        endRow(code, now),
+        seconds(now + markMemory),
+        this.#writer.message(code),
+        ownPrefix,
+        seconds(now + oldMark),
+      ],
     );
   }
 
@@ -296,6 +326,11 @@ class PostgresDriver implements Driver {
 /** The new expiry: the later one, as old services prolong a row without changing its text; or exactly the given one. */
 function later(expires: string, isExact: string): string {
   return `CASE WHEN ${isExact}::boolean THEN coalesce(to_timestamp(${expires}), expire) ELSE greatest(expire, to_timestamp(${expires})) END`;
+}
+
+/** Whether what is remembered of an end (`here`) is no reason any more, or that the session was created again. */
+function isOld(expires: string): string {
+  return `(here.expire <= to_timestamp(${expires}) OR here.sess->>'ended' IS NULL)`;
 }
 
 function endRow(code: EndCode, at: number): string {

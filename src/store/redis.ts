@@ -3,9 +3,9 @@
 import { createHash } from "node:crypto";
 import { type EndCode, SessionError } from "../errors.js";
 import { checkNames, checkPositive, type NamesOf } from "../options.js";
-import { type Driver, type End, endMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
+import { type Driver, type End, endMemory, markMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
-import { endText, type NoticeEvents, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
+import { createdAgain, endText, type NoticeEvents, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
 import { mayEndSooner } from "./record.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./redis-channels.js";
 import { RedisConnection } from "./redis-connection.js";
@@ -69,13 +69,23 @@ class Script {
   }
 }
 
-// KEYS[1] is the session; KEYS[2] is both its channel and, for a minute after its end, the key that says why it ended.
+// KEYS[1] is the session; KEYS[2] is both its channel and, for a while after its end, the key that says why it ended, or
+// that it was created again since.
 const scripts = {
   read: new Script(`return redis.call("GET", KEYS[1])`),
+  /** ARGV: text, ms to live, ms to remember that it was created again, what says so. */
   create: new Script(`
     if not redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return 0 end
-    redis.call("DEL", KEYS[2])
+    redis.call("SET", KEYS[2], ARGV[4], "XX", "PX", ARGV[3])
     return 1`),
+  /** KEYS[1] is the key that says so. ARGV: what says so. */
+  createdAgain: new Script(`
+    if redis.call("GET", KEYS[1]) ~= ARGV[1] then return false end
+    return redis.call("PTTL", KEYS[1])`),
+  /** KEYS[1] is the key that says why it ended. ARGV: how long it is still remembered, in ms, when that is old. */
+  endOf: new Script(`
+    if redis.call("PTTL", KEYS[1]) <= tonumber(ARGV[1]) then return false end
+    return redis.call("GET", KEYS[1])`),
   /**
    * ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message, "1" where it may
    * live shorter than it does: old services prolong it without changing its text; with KEYS[3], the
@@ -97,10 +107,15 @@ const scripts = {
     else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
     if ARGV[4] ~= "" then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
     return 1`),
-  /** ARGV: why, ms to remember it, the command that publishes, the message. The first reason stands. */
+  /**
+   * ARGV: why, ms to remember it, the command that publishes, the message, ms that an old reason is still remembered,
+   * what says that it was created again. The first reason stands.
+   */
   remove: new Script(`
     redis.call("DEL", KEYS[1])
-    redis.call("SET", KEYS[2], ARGV[1], "PX", ARGV[2], "NX")
+    if redis.call("PTTL", KEYS[2]) <= tonumber(ARGV[5]) or redis.call("GET", KEYS[2]) == ARGV[6] then
+      redis.call("SET", KEYS[2], ARGV[1], "PX", ARGV[2])
+    end
     redis.call(ARGV[3], KEYS[2], ARGV[4])
     return 1`),
   /** ARGV: the command that publishes, the message. Answers how many hear it. */
@@ -108,6 +123,8 @@ const scripts = {
 };
 
 const scanCount = 500;
+/** How long an end is still kept when it is no reason any more, in ms. */
+const oldMark = markMemory - endMemory;
 
 class RedisDriver implements Driver {
   readonly isShared = true;
@@ -166,7 +183,7 @@ class RedisDriver implements Driver {
   }
 
   async create(id: string, text: string, expires: number): Promise<boolean> {
-    return (await this.#run(scripts.create, id, [text, this.#lifetime(expires)])) === 1;
+    return (await this.#run(scripts.create, id, [text, this.#lifetime(expires), `${markMemory}`, createdAgain])) === 1;
   }
 
   replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean> {
@@ -192,12 +209,19 @@ class RedisDriver implements Driver {
 
   async remove(id: string, code: EndCode): Promise<void> {
     const end = endText(code, Date.now());
-    await this.#run(scripts.remove, id, [end, `${endMemory}`, this.#publish, this.#writer.message(code)]);
+    const notice = [this.#publish, this.#writer.message(code)];
+    await this.#run(scripts.remove, id, [end, `${markMemory}`, ...notice, `${oldMark}`, createdAgain]);
   }
 
   async endOf(id: string): Promise<End | undefined> {
-    const text = await this.#get(this.#channelOf(id));
-    return text === undefined ? undefined : parseEnd(text);
+    const text = await this.#ask((client) => evaluate(client, scripts.endOf, [this.#channelOf(id)], [`${oldMark}`]));
+    return parseEnd((text ?? "") as string);
+  }
+
+  async createdAgo(id: string): Promise<number | undefined> {
+    const key = [this.#channelOf(id)];
+    const left = await this.#ask((client) => evaluate(client, scripts.createdAgain, key, [createdAgain]));
+    return typeof left === "number" ? markMemory - left : undefined;
   }
 
   async tell(id: string, word: string): Promise<number> {

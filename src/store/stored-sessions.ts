@@ -69,7 +69,18 @@ export class StoredSessions {
   /** What is stored; nothing of a session that has ended, though an older snapshot of the storage may have it back. */
   async stored(id: string): Promise<string | undefined> {
     const text = await this.#read(id);
-    return this.ends.of(id) ? undefined : text;
+    if (text === undefined || !this.ends.of(id)) return text;
+    return (await this.#isCreatedAgain(id)) ? this.stored(id) : undefined;
+  }
+
+  /** Whether a session that is stored, and has ended as far as this node knows, was created again since. */
+  async #isCreatedAgain(id: string): Promise<boolean> {
+    const { createdAgo } = this.#driver;
+    const ago = createdAgo && (await this.#commands.ask(id, () => createdAgo.call(this.#driver, id)));
+    // A snapshot may hold an earlier life's word, with the session of then.
+    if (ago === undefined || !this.ends.wasKnown(id, ago)) return false;
+    this.ends.forget(id);
+    return true;
   }
 
   /** What is stored; while a late write may still arrive, what was written after it. */
@@ -89,6 +100,8 @@ export class StoredSessions {
     }
     const end = this.ends.of(id);
     if (end) {
+      // What was read may be older than that.
+      if (await this.#isCreatedAgain(id)) return this.current(id);
       // Only this node may know: it ends for all.
       await this.#write(id, undefined, () => this.#driver.remove(id, end.code));
       this.hasEnded(id, end.code);

@@ -127,7 +127,8 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
       await registry.close().catch(() => undefined);
       b.close();
     });
-    const id = `id${Math.random()}`;
+    // On a cluster, all ids that begin with it have the same master.
+    const id = `{id${Math.random()}}`;
     await set(a, id, {
       cookie: { originalMaxAge: null, expires: null },
       admin: false,
@@ -135,8 +136,9 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     } as never);
     const live = async (): Promise<ActiveSession & { data: Fields }> =>
       (await registry.acquire(id, { end() {} })) as ActiveSession & { data: Fields };
-    // A write before: Redis has the script by then.
+    // A write and an end before: Redis has the scripts by then.
     await a.update(id, (data) => void ((data as Fields)["count"] = 0));
+    await a.end(`${id} before`, "SESSION_DESTROYED");
     return {
       a,
       b,
