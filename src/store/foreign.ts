@@ -46,6 +46,8 @@ export function liveStore(store: Store, options?: LiveStoreOptions): LiveStore {
 const mostOriginals = 1000;
 /** Stores keep expiries in whole seconds: a session may outlive what they were told by as much (ms). */
 const rounding = 2000;
+/** By how much the timer that tells of activity may be late (ms). */
+const lateness = 200;
 
 class ForeignDriver implements Driver {
   readonly isShared = true;
@@ -305,7 +307,7 @@ function call<T>(operation: (done: Done<T>) => unknown): Promise<T> {
 
 /** Activity is told as late as this (ms): a write that it caused may be as much later than what was told of it. */
 function activityInterval(maxAge: number): number {
-  return Math.min(maxAge / 10, 60_000) + rounding;
+  return Math.min(maxAge / 10, 60_000) + lateness;
 }
 
 /** A Date, say: no object that JSON gives back as it was. */

@@ -45,11 +45,11 @@ function answer(ask: (done: any) => void): Promise<any> {
 }
 
 /** A session that lasts, stored through this store; its id. */
-async function create(store: LiveStore, fields: object = { user: "ada" }): Promise<string> {
+async function create(store: LiveStore, fields: object = { user: "ada" }, life = maxAge): Promise<string> {
   if (!(store as any).generate) session({ secret: "s", resave: false, saveUninitialized: false, store });
   const request = { sessionStore: store } as any;
   (store as any).generate(request);
-  request.session.cookie.maxAge = maxAge;
+  request.session.cookie.maxAge = life;
   Object.assign(request.session, fields);
   await answer((done) => store.set(request.sessionID, request.session, done));
   return request.sessionID;
@@ -267,6 +267,18 @@ describe.each(all)("%s", (name, make) => {
     expect(await load(store, id)).toBeUndefined();
     await expect(store.update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
   });
+
+  if (isWrapped) {
+    test("a session of a few seconds ends on time, though the last write was no activity", async () => {
+      const id = await create(store, {}, 4000);
+      jump(1500);
+      await store.update(id, (data) => void (data.count = 1));
+      jump(2000);
+      expect(await load(store, id)).toBeDefined();
+      jump(600);
+      expect(await load(store, id)).toBeUndefined();
+    });
+  }
 });
 
 describe("beside another process that writes the same wrapped store", () => {
@@ -391,6 +403,17 @@ describe("stores whose touch writes the data", () => {
       },
     ],
   ];
+  test.each(stores)("%s: writes that are no activity leave an idle session its end", async (_, make) => {
+    const store = liveStore(await make());
+    const id = await create(store);
+    for (let index = 0; index < 3; index++) {
+      jump(19_000);
+      await store.update(id, (data) => void (data.count = index));
+    }
+    jump(4000);
+    expect(await load(store, id)).toBeUndefined();
+  });
+
   test.each(stores)("%s: a write after a restart neither shortens nor prolongs", async (_, make) => {
     const inner = await make();
     const first = liveStore(inner);
