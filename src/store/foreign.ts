@@ -129,12 +129,9 @@ class ForeignDriver implements Driver {
       throw new SessionError("RECORD_INVALID", { cause: error });
     }
     if (typeof sessions !== "object" || sessions === null) return new Map();
-    const texts = (key: string): string => textOf((sessions as Record<string, unknown>)[key]);
-    if (!Array.isArray(sessions)) return new Map(Object.keys(sessions).map((id) => [id, texts(id)]));
-    return sessions.map((one: unknown) => {
-      const { id, ...data } = (one ?? {}) as { id?: unknown };
-      return typeof id === "string" ? { id, text: textOf(data) } : { id: undefined, text: textOf(one) };
-    });
+    if (Array.isArray(sessions)) return this.#alive(sessions.map(listed));
+    const byId = Object.entries(sessions).map(([id, data]) => ({ id, data: data as unknown }));
+    return new Map((await this.#alive(byId)).map(({ id, text }) => [id as string, text]));
   }
 
   async ids(): Promise<string[]> {
@@ -181,6 +178,19 @@ class ForeignDriver implements Driver {
     const data = this.#outgoing(id, text, isExact || returnsExpired || touchMovesData ? 0 : this.#full(text));
     await call<void>((done) => this.#store.set(id, data, done));
     return true;
+  }
+
+  /** What the store listed, as it would have been read one by one: many stores list what is over, too. */
+  async #alive(sessions: readonly Entry[]): Promise<readonly Listed[]> {
+    // What it adds to data of its own is known then.
+    if (sessions.length > 0) await this.#traits.known();
+    const alive: Listed[] = [];
+    for (const { id, data } of sessions) {
+      const text = textOf(isPlainObject(data) ? this.#withoutOwn(data) : data);
+      const current = id === undefined || text === "" ? text : await this.#current(id, text);
+      if (current !== undefined) alive.push({ id, text: current });
+    }
+    return alive;
   }
 
   /** One after the other, where not all can be read. */
@@ -262,7 +272,11 @@ class ForeignDriver implements Driver {
     this.#originals.delete(id);
     this.#originals.set(id, Object.fromEntries(originals));
     if (this.#originals.size > mostOriginals) this.#originals.delete(this.#originals.keys().next().value as string);
-    return Object.fromEntries(Object.entries(data).filter(([key]) => !ownFields.has(key)));
+    return this.#withoutOwn(data);
+  }
+
+  #withoutOwn(data: object): object {
+    return Object.fromEntries(Object.entries(data).filter(([key]) => !this.#traits.ownFields.has(key)));
   }
 
   async #optional(method: "all" | "length" | "clear"): Promise<unknown> {
@@ -275,6 +289,17 @@ class ForeignDriver implements Driver {
 /** As connect-redis has it. */
 interface ListingStore {
   ids?(done: Done<string[]>): unknown;
+}
+
+/** What a store lists: a session, with an id where it says so. */
+interface Entry {
+  readonly id: string | undefined;
+  readonly data: unknown;
+}
+
+function listed(one: unknown): Entry {
+  const { id, ...data } = (one ?? {}) as { id?: unknown };
+  return typeof id === "string" ? { id, data } : { id: undefined, data: one };
 }
 
 /** What a store gave, as text; "" for what is no JSON, or is nested too deep. */

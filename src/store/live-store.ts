@@ -171,8 +171,8 @@ export class LiveStore extends session.Store {
 
   /**
    * Writes a session. What `get()`, `all()` or express-session gave is merged: what was changed in it goes on top of what
-   * is stored. Any other object replaces what is stored, with all its fields; one whose cookie has a past `expires` ends
-   * the session. What has ended within the last minute stays so: such a write is dropped.
+   * is stored. Any other object replaces what is stored, with all its fields; one without a cookie leaves the expiry, one
+   * whose cookie has a past `expires` ends the session. What has ended within the last minute stays so: such a write is dropped.
    *
    * @example
    * ```ts

@@ -84,7 +84,9 @@ export class SessionObjects {
     const next = textOf(id, data);
     const origin = this.#originOf(id, data);
     const cookie = origin ?? this.#originOf(id, data.cookie);
-    const isEnd = isEnded(next, cookie?.base);
+    // An object without a cookie leaves the one that is stored.
+    const cookieBase = hasCookie(data) ? cookie?.base : next;
+    const isEnd = isEnded(next, cookieBase);
     return async () => {
       if (origin && origin.base === undefined && (await this.#sessions.create(id, next))) {
         origin.base = next;
@@ -94,7 +96,7 @@ export class SessionObjects {
         if (isEnd) return this.#sessions.endStored(id, "SESSION_EXPIRED");
         const writer = origin && { origin: writerOf(origin) };
         if (origin) return this.#sessions.merge(id, () => origin.base ?? emptyBase, next, writer);
-        return this.#replace(id, next, cookie?.base);
+        return this.#replace(id, next, cookieBase);
       });
       if (origin) origin.base = next;
     };
@@ -104,7 +106,8 @@ export class SessionObjects {
   async touch(id: string, data: SessionData): Promise<void> {
     const next = stringify({ cookie: data.cookie });
     const origin = this.#originOf(id, data) ?? this.#originOf(id, data.cookie);
-    const base = origin?.base === undefined ? undefined : stringify({ cookie: parse(origin.base).cookie });
+    const read = origin?.base === undefined ? undefined : stringify({ cookie: parse(origin.base).cookie });
+    const base = hasCookie(data) ? read : next;
     const isEnd = isEnded(next, base);
     return this.#sessions.queue.run(id, () =>
       unlessEnded(() => {
@@ -158,6 +161,11 @@ export class SessionObjects {
     const origin = object && this.#origins.get(object);
     return origin?.id === id ? origin : undefined;
   }
+}
+
+/** False where a caller's own object says nothing of its time. */
+function hasCookie({ cookie }: Partial<SessionData>): boolean {
+  return typeof cookie === "object" && cookie !== null;
 }
 
 /** An object whose write was not answered goes on from what it asked for, where that turns out to be stored. */

@@ -18,7 +18,10 @@ export interface AskedStore {
 const patience = 2000;
 
 export class StoreTraits {
-  /** True where the store gives sessions whose time is over; false also while that is not known. */
+  /**
+   * True where a session may be over though the store gives it: the store gives all, or goes by when it was last
+   * written, and its data tells. False also while that is not known.
+   */
   returnsExpired = false;
   /** True where `touch` moves the expiry in what `get` returns; false also while that is not known. */
   touchMovesData = false;
@@ -52,18 +55,16 @@ export class StoreTraits {
     // As express-session's own, which every store takes.
     const id = randomBytes(18).toString("base64url");
     try {
-      // First, and with a usual maxAge: some stores go by that and by when they were last written, and some give what is
-      // over only until the next write.
-      await store.set(id, lasting(60_000, Date.now() - 3_600_000));
-      const expired = await store.get(id);
       await store.set(id, lasting(60_000));
       await store.touch?.(id, lasting(120_000));
       const alive = await store.get(id);
       if (!alive) return;
+      await store.set(id, lasting(-3_600_000));
+      const expired = await store.get(id);
       this.ownFields = new Set(Object.keys(alive).filter((key) => key !== "cookie"));
       const moved = Date.parse(String(alive.cookie?.expires));
       this.touchMovesData = store.touch === undefined || moved > Date.now() + 90_000;
-      this.returnsExpired = Boolean(expired);
+      this.returnsExpired = Boolean(expired) || this.touchMovesData;
       this.#isKnown = true;
     } finally {
       await store.destroy(id).catch(() => undefined);
@@ -71,8 +72,8 @@ export class StoreTraits {
   }
 }
 
-/** A session without fields that lives for `maxAge` ms since its last use, which is now. */
-function lasting(maxAge: number, end = Date.now() + maxAge): SessionData {
-  const expires = new Date(end).toISOString();
-  return inflate(parse(JSON.stringify({ cookie: { originalMaxAge: maxAge, expires, httpOnly: true, path: "/" } })));
+/** A session without fields that ends in `ms`. */
+function lasting(ms: number): SessionData {
+  const expires = new Date(Date.now() + ms).toISOString();
+  return inflate(parse(JSON.stringify({ cookie: { originalMaxAge: ms, expires, httpOnly: true, path: "/" } })));
 }

@@ -134,6 +134,16 @@ export function callsContract(
       expect(await left("a")).toBeGreaterThan(2 * aMinute);
     });
 
+    test("an object without a cookie leaves the expiry: touch() changes nothing, set() the fields", async () => {
+      await store.set("a", own({ n: 1 }, aMinute));
+      await store.touch("a", { n: 2 } as never);
+      expect(await fields("a")).toEqual({ n: 1 });
+      expect(await left("a")).toBeLessThanOrEqual(aMinute);
+      await store.set("a", { n: 3 } as never);
+      expect(await fields("a")).toEqual({ n: 3 });
+      expect(await left("a")).toBeLessThanOrEqual(aMinute);
+    });
+
     test("a copy with the cookie that was read does not take back the time that others gave", async () => {
       await store.set("a", own({ n: 1 }, aMinute));
       const copy = { ...(await store.get("a")), n: 2 } as never;

@@ -331,6 +331,19 @@ describe("a store that hands out sessions whose time is over", () => {
     expect(inner.rows.size).toBe(1);
   });
 
+  test("all() and ids() have those that live, with the expiry that is known here", async () => {
+    const store = liveStore(new SweptStore());
+    const [idle, used] = [await create(store), await create(store)];
+    jump(maxAge - 1000);
+    await visit(store, used);
+    jump(2000);
+    const sessions = await store.all();
+    expect(sessions.map(({ id }) => id)).toEqual([used]);
+    expect(Date.parse(String(sessions[0]?.cookie.expires))).toBeGreaterThan(Date.now() + maxAge - slack);
+    expect(await store.ids()).toEqual([used]);
+    expect(await load(store, idle)).toBeUndefined();
+  });
+
   test("a session that is used lives on, here and after a restart", async () => {
     const inner = new SweptStore();
     const store = liveStore(inner);

@@ -108,6 +108,14 @@ export class SweptStore extends session.Store {
     this.rows.delete(id);
     setImmediate(done);
   }
+
+  override all(done: (error: unknown, sessions?: SessionData[]) => void): void {
+    setImmediate(
+      done,
+      null,
+      [...this.rows].map(([id, { data }]) => ({ ...(JSON.parse(data) as SessionData), id })),
+    );
+  }
 }
 
 /** As connect-mongo with `touchAfter`: what it returns has a field of its own, which its touch needs as it was. */
