@@ -45,6 +45,8 @@ export interface Context extends SaveContext {
   readonly maxStale: number;
   /** What pages may see. */
   readonly views: Views;
+  /** Sessions whose record could not be read when it was last looked at: the store has answered. */
+  readonly unreadable: WeakSet<ActiveSession>;
   changed(live: LiveSession, isDataChanged: () => boolean): void;
   ended(live: LiveSession, code: EndCode): void;
   /** The storage came back from an outage without the session, or without changes that it had stored. */
@@ -348,8 +350,9 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
         if (!this.ended) this.settle(doubts, since);
         return !this.ended;
       },
-      () => {
+      (error: unknown) => {
         this.#checking = undefined;
+        if ((error as SessionError).code === "RECORD_INVALID") this.context.unreadable.add(this);
         return this.unanswered();
       },
     );

@@ -55,6 +55,7 @@ export class Registry implements Subscriber {
   readonly #absent = new AbsentIds();
   readonly #clock = new Clock((now, step) => this.#tick(now, step));
   readonly #unsubscribe: () => void;
+  readonly #unreadable = new WeakSet<ActiveSession>();
   #isClosed = false;
   /** Which sessions are being re-read. */
   readonly #sweeping = new Set<ActiveSession["answer"]>();
@@ -69,6 +70,7 @@ export class Registry implements Subscriber {
       lease: options.lease,
       maxStale: options.maxStale,
       views: options.views ?? new Views(undefined, (error) => events.error(error)),
+      unreadable: this.#unreadable,
       wakeAt: (at) => {
         if (!this.#isClosed) this.#clock.wakeAt(at);
       },
@@ -344,8 +346,10 @@ export class Registry implements Subscriber {
           live.unanswered();
           continue;
         }
+        this.#unreadable.delete(live);
         await live.check();
-        if (live.ended || live.answer === "answered") failures = 0;
+        // A record that is none says nothing of the others.
+        if (live.ended || live.answer === "answered" || this.#unreadable.has(live)) failures = 0;
         else failures++;
       }
     };

@@ -3,6 +3,7 @@
 import session, { type SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
 import { checkNames, checkPositive, type NamesOf } from "../options.js";
+import { monotonicNow } from "../monotonic.js";
 import { Census } from "./census.js";
 import { Commands } from "./commands.js";
 import type { Driver, End } from "./driver.js";
@@ -362,7 +363,8 @@ export class LiveStore extends session.Store {
     return this.#sessions.queue.run(id, () =>
       this.#sessions.rewrite(id, (text) => {
         const record = parse(text);
-        addTicket(record, nonce, expires, Date.now());
+        // A clock that is set forward ends no ticket of this node.
+        addTicket(record, nonce, expires, Math.min(Date.now(), monotonicNow()));
         return this.#sessions.drafts.of(record);
       }),
     );

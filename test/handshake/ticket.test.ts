@@ -1,8 +1,9 @@
 // Tickets by themselves: what is refused is always refused with the same code.
 import session from "express-session";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { createSessions, memoryStore } from "../../src/index.js";
 import { Tickets } from "../../src/handshake/ticket.js";
+import { jump } from "../support/clocks.js";
 
 it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, and only one that is open can be withdrawn", async () => {
   const store = memoryStore();
@@ -33,4 +34,32 @@ it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, a
   expect(await tickets.withdraw(orphan)).toBe(false);
   await expect(tickets.issue("one", "holder")).rejects.toThrow(expect.objectContaining({ code: "SESSION_DESTROYED" }));
   await sessions.close();
+});
+
+it("a ticket stays good when the system's clock is set, also where others are issued after that", async () => {
+  const store = memoryStore();
+  const tickets = new Tickets(["secret"], "test", store, 60_000);
+  await store.set("one", { cookie: new session.Cookie() } as never);
+  onTestFinished(() => void vi.useRealTimers());
+  const day = 86_400_000;
+  for (const step of [day, -day, -day]) {
+    const { ticket } = await tickets.issue("one", "holder");
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + step });
+    const { ticket: later } = await tickets.issue("one", "holder");
+    expect(await tickets.redeem(ticket, ["holder"])).toBe("one");
+    expect(await tickets.redeem(later, ["holder"])).toBe("one");
+  }
+});
+
+it("tickets that are over are not kept in the session", async () => {
+  const store = memoryStore();
+  const tickets = new Tickets(["secret"], "test", store, 60_000);
+  await store.set("one", { cookie: new session.Cookie() } as never);
+  for (let round = 0; round < 3; round++) {
+    await tickets.issue("one", "holder");
+    jump(60_000);
+  }
+  await tickets.issue("one", "holder");
+  const text = await store.read("one", (found) => found as string);
+  expect(Object.keys(JSON.parse(text)["__tickets"])).toHaveLength(1);
 });

@@ -59,6 +59,9 @@ describe.each(privateStorages)("on $name", { timeout: 60_000 }, ({ open }) => {
   test("an older snapshot does not bring back what ended a moment ago", async () => {
     const ada = await a.login({ user: "logs out before the snapshot is there", step: 1 });
     const socket = await b.visit(ada).connect();
+    // A node without sockets neither listens nor asks whether the storage is back.
+    const other = await a.login({ user: "stays" });
+    await Promise.all([a, b].map((node) => node.visit(other).connect()));
     const goBack = await storage.server.remember();
     await settled();
     await socket.emitWithAck("get");

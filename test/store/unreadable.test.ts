@@ -7,9 +7,11 @@ import { liveStore } from "../../src/store/foreign.js";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { postgresStore } from "../../src/store/postgres.js";
 import { redisStore } from "../../src/store/redis.js";
+import { Registry } from "../../src/live/registry.js";
 import { startApp } from "../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
 import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";
+import { LineStore } from "../support/stores.js";
 
 const cookie = { originalMaxAge: null, expires: null } as never;
 const good = JSON.stringify({ cookie, user: "ada" });
@@ -83,6 +85,22 @@ describe.each(Object.keys(places))("%s", (name) => {
     expect(store.downSince).toBeUndefined();
   });
 
+  test("nor does one keep others from being read with it", async () => {
+    const { store, put } = place;
+    if (!store.canReadMany) return;
+    const ids = ["good", ...Object.keys(broken), "list", "none", "also good"];
+    for (const text of ["good", "also good"]) await put(text, good);
+    for (const [id, text] of Object.entries(broken)) await put(id, text);
+    await put("list", "list");
+    const texts = await store.readMany(ids);
+    expect([texts[0], texts.at(-1)]).toEqual([good, good]);
+    expect(texts.slice(1, -3)).toEqual(Object.values(broken));
+    // What is no text is none, or an empty one.
+    expect(texts.at(-3) ?? "").toBe("");
+    expect(texts.at(-2)).toBeUndefined();
+    expect(store.isDown).toBe(false);
+  });
+
   test("an unreadable record can be replaced and destroyed by hand", async () => {
     const { store, put } = place;
     for (const text of Object.values(broken)) {
@@ -146,4 +164,24 @@ test("a wrapped store that lists without ids, and one that fails for a record", 
   const failing = liveStore(new Failing());
   await expect(failing.all()).rejects.toMatchObject({ code: "RECORD_INVALID" });
   expect(failing.isDown).toBe(false);
+});
+
+test("many unreadable records do not keep other sessions of a wrapped store from being looked at", async () => {
+  const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+  onTestFinished(() => warnings.mockRestore());
+  const line = new LineStore();
+  const store = liveStore(line);
+  const { sessions: raw } = line.inner as unknown as { sessions: Record<string, string> };
+  const events = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
+  const registry = new Registry(store, { lease: 100, maxStale: 500, maxUnsaved: 100 }, events);
+  onTestFinished(() => registry.close().catch(() => undefined));
+  const closed: string[] = [];
+  const ids = Array.from({ length: 100 }, (_, index) => `${index < 5 ? "good" : "bad"} ${index}`);
+  for (const id of ids) {
+    raw[id] = good;
+    await registry.acquire(id, { end: () => closed.push(id) });
+  }
+  for (const id of ids) if (id.startsWith("bad")) raw[id] = broken["cut off"];
+  await expect.poll(() => closed.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(95);
+  expect(closed.filter((id) => id.startsWith("good"))).toEqual([]);
 });
