@@ -17,10 +17,11 @@ export function invalid(detail: string, cause?: unknown): SessionError {
  */
 export function checkNames(options: unknown, known: Readonly<Record<string, true>>, where: string): void {
   if (options === undefined) return;
-  if (typeof options !== "object" || options === null) {
+  // Arrays, dates, maps, promises and the like are objects, too, that have no names. A module is fine.
+  if (!["[object Object]", "[object Module]"].includes(Object.prototype.toString.call(options))) {
     throw invalid(`The options of ${where} are an object, not ${kindOf(options)}.`);
   }
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(options as object)) {
     if (Object.hasOwn(known, name)) continue;
     const nearest = nearestOf(name, Object.keys(known));
     throw invalid(`${where} has no option ${JSON.stringify(name)}.${nearest ? ` Did you mean ${nearest}?` : ""}`);
@@ -47,6 +48,25 @@ export function checkBooleans(values: Readonly<Record<string, unknown>>): void {
 export function checkPositive(values: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(values)) {
     if (typeof value !== "number" || !(value > 0)) throw invalid(`${name} is a number above 0, not ${kindOf(value)}.`);
+  }
+}
+
+/** Refuses what is no finite number above 0. */
+export function checkFinite(values: Readonly<Record<string, unknown>>): void {
+  checkPositive(values);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === Number.POSITIVE_INFINITY) throw invalid(`${name} is a finite number, not Infinity.`);
+  }
+}
+
+/** The longest time that Node's timers count, in ms: 24.8 days. What is longer is over at once there. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Refuses what is no time in ms that a timer can count. */
+export function checkTimes(values: Readonly<Record<string, unknown>>): void {
+  checkPositive(values);
+  for (const [name, value] of Object.entries(values)) {
+    if ((value as number) > longestTimer) throw invalid(`${name} is at most ${longestTimer} ms, not ${String(value)}.`);
   }
 }
 

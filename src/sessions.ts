@@ -9,7 +9,7 @@ import { safely } from "./safely.js";
 import { fromCookie, fromReader, type FindId } from "./handshake/credentials.js";
 import { ownHosts } from "./handshake/hosts.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
-import { ProxyTrust } from "./handshake/proxy.js";
+import { canBeOrigin, ProxyTrust } from "./handshake/proxy.js";
 import { Tickets, withoutSecret } from "./handshake/ticket.js";
 import { createEmpty, createMiddleware, inspectMiddleware, issueSession, type Middleware } from "./http/middleware.js";
 import { cookieNameOf, httpNames, type Secrets, secretsOf } from "./http/session-options.js";
@@ -37,6 +37,7 @@ import {
   checkFunctions,
   checkNames,
   checkPositive,
+  checkTimes,
   invalid,
   kindOf,
   type NamesOf,
@@ -53,7 +54,7 @@ const askedTogether = 500;
 export interface RoutesOptions {
   /** Origins whose pages may use the routes besides the server's own. Default: none. */
   origins?: AllowedOrigins | undefined;
-  /** How long a ticket may be used, in ms. Default 30,000. */
+  /** How long a ticket may be used, in ms, at most 2,147,483,647. Default 30,000. */
   ticketLifetime?: number | undefined;
 }
 
@@ -238,6 +239,7 @@ export class Sessions<View = unknown> {
   readonly #limits: WaitingLimits;
   /** @internal Use {@link createSessions}. */
   constructor(options: CreateOptions<View> | ExistingMiddlewareOptions<View>) {
+    checkCreateNames(options);
     const {
       lease = 30_000,
       maxStale = 300_000,
@@ -250,14 +252,13 @@ export class Sessions<View = unknown> {
       view,
       routes = {},
     } = options;
-    checkCreateNames(options);
     checkPositive({ lease, maxStale, maxUnsaved, maxWaitingEvents, maxWaitingBytes });
     this.#limits = { events: maxWaitingEvents, bytes: maxWaitingBytes };
     if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
     if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
     checkNames(routes, routesNames, "routes");
     const { ticketLifetime = 30_000 } = routes;
-    checkPositive({ "routes.ticketLifetime": ticketLifetime });
+    checkTimes({ "routes.ticketLifetime": ticketLifetime });
     checkFunctions({ view, user, middleware: options.middleware });
     this.view = view;
     const origins = originsOf(routes.origins, "routes.origins");
@@ -276,7 +277,8 @@ export class Sessions<View = unknown> {
     } else {
       const { store, cookie } = options;
       this.#trust = new ProxyTrust(options.proxy ?? undefined, hosts);
-      this.store = store ? liveStore(store) : memoryStore();
+      // What express-session would take for no store may be a mistake of an `&&`.
+      this.store = store === undefined || store === null ? memoryStore() : liveStore(store);
       this.#ownsStore = this.store !== store;
       this.middleware = createMiddleware(options, this.store, this.#trust);
       this.#findId = fromCookie(cookieNameOf(options), secrets as Secrets);
@@ -684,6 +686,7 @@ const attachNames: NamesOf<AttachOptions> = {
 };
 
 function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): void {
+  if (options === undefined) throw invalid("createSessions() needs options, a secret at least.");
   const ownNames = { ...liveNames, middleware: true, proxy: true, secret: true } as const;
   const allNames = { ...ownNames, ...httpNames, store: true } as const;
   checkNames(options, allNames, "createSessions()");
@@ -698,5 +701,10 @@ function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
   if (!Array.isArray(origins)) throw invalid(`${name} is a list or a function, not ${shown(origins)}.`);
   const wrong = origins.findIndex((one: unknown) => typeof one !== "string" && !(one instanceof RegExp));
   if (wrong !== -1) throw invalid(`${name} has strings and regular expressions, not ${kindOf(origins[wrong])}.`);
+  const idle = origins.find((one: unknown) => typeof one === "string" && !canBeOrigin(one)) as string | undefined;
+  if (idle !== undefined) {
+    const detail = `${name} has origins such as "https://app.example.com", and no browser sends ${JSON.stringify(idle)}. For many at once, give a regular expression or a function.`;
+    throw invalid(detail);
+  }
   return origins as AllowedOrigins;
 }

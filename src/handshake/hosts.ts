@@ -1,6 +1,6 @@
 // The names by which browsers reach this server, where the application lists them. Whoever controls a name can let it
 // point here (DNS rebinding): to the browser, pages of that name are then of this server's own origin.
-import { SessionError } from "../errors.js";
+import { invalid, kindOf, shown } from "../options.js";
 
 /** Whether an origin is at one of this server's hosts. */
 export type OwnHosts = (origin: string) => boolean;
@@ -19,7 +19,8 @@ interface OwnHost {
  */
 export function ownHosts(hosts: unknown): OwnHosts | undefined {
   if (hosts === undefined) return undefined;
-  if (!Array.isArray(hosts)) throw new SessionError("OPTION_INVALID", { detail: "hosts is a list." });
+  if (!Array.isArray(hosts)) throw invalid(`hosts is a list of names, not ${kindOf(hosts)}.`);
+  if (hosts.length === 0) throw invalid("hosts is a list of names, and not empty: nobody would reach this server.");
   const own = hosts.map(parse);
   return (origin) => {
     const { protocol, hostname, port } = new URL(origin);
@@ -33,11 +34,12 @@ export function ownHosts(hosts: unknown): OwnHosts | undefined {
 
 function parse(host: unknown): OwnHost {
   const [, dot = "", name = "", port] =
-    (typeof host === "string" && /^(\.?)(\[[^\]]+\]|[^:/?#@\s.][^:/?#@\s]*)(?::(\d+))?$/.exec(host)) || [];
+    (typeof host === "string" && /^(\.?)(\[[^\]]+\]|[^:/?#@\\*\s.][^:/?#@\\*\s]*)(?::(\d{1,5}))?$/.exec(host)) || [];
   const url = `http://${name}`;
-  if (name === "" || !URL.canParse(url)) {
-    const detail = `hosts has names such as "app.example.com" or "localhost:3000", not ${JSON.stringify(host)}.`;
-    throw new SessionError("OPTION_INVALID", { detail });
+  const isPort = port === undefined || (Number(port) > 0 && Number(port) < 65_536);
+  if (name === "" || !URL.canParse(url) || !isPort) {
+    const names = 'names such as "app.example.com", "localhost:3000", or ".example.com" with all below it';
+    throw invalid(`hosts has ${names}, not ${shown(host)}.`);
   }
-  return { name: dot + new URL(url).hostname, port };
+  return { name: dot + new URL(url).hostname, port: port === undefined ? undefined : String(Number(port)) };
 }

@@ -87,6 +87,11 @@ export function isOrigin(header: string): boolean {
   return /^(?:null|[a-z][a-z\d+.-]*:\/\/[^\s/?#\\@]*)$/i.test(header);
 }
 
+/** True for what a list of origins may have: what {@link isOrigin} takes, or a URL that has one; no wildcard. */
+export function canBeOrigin(listed: string): boolean {
+  return !listed.includes("*") && (isOrigin(listed) || normalize(listed) !== undefined);
+}
+
 /** An Origin header as the URL standard writes origins; undefined for an opaque one, and for what is none. */
 export function parseOrigin(header: string): string | undefined {
   return isOrigin(header) ? normalize(header) : undefined;

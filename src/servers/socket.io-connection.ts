@@ -105,7 +105,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
       const waiting = (this.#connecting ??= new WaitingCount(this.parts.limits));
       if (!waiting.enter(auth)) this.overflow();
       else {
-        while (this.decided) await this.decided;
+        while (this.decided !== undefined) await this.decided;
         waiting.leave(auth);
       }
     }

@@ -2,7 +2,7 @@
 // listens. Works over a driver; knows nothing of sockets.
 import session, { type SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
-import { checkNames, checkPositive, type NamesOf } from "../options.js";
+import { checkNames, checkPositive, checkTimes, type NamesOf } from "../options.js";
 import { monotonicNow } from "../monotonic.js";
 import { Census } from "./census.js";
 import { Commands } from "./commands.js";
@@ -17,9 +17,9 @@ import { type StoredSession, type UserOf, UserSessions } from "./user-sessions.j
 /** Options of `liveStore()`. */
 export interface LiveStoreOptions {
   /** How long the storage may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
-  timeout?: number;
+  timeout?: number | undefined;
   /** How many bytes (UTF-8) a session may take as it is stored; a save above it is `DATA_INVALID`. Default 1 MiB. */
-  maxSessionSize?: number;
+  maxSessionSize?: number | undefined;
 }
 
 const optionNames: NamesOf<LiveStoreOptions> = { timeout: true, maxSessionSize: true };
@@ -60,7 +60,7 @@ export class LiveStore extends session.Store {
     super();
     checkNames(options, optionNames, "liveStore()");
     const { timeout = 5000, maxSessionSize } = options;
-    checkPositive({ timeout });
+    checkTimes({ timeout });
     this.#driver = driver;
     this.#commands = new Commands(driver.isShared, timeout, () => driver.trouble);
     this.#listeners = new Listeners(driver.notices, {

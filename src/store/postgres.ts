@@ -1,7 +1,16 @@
 // The driver for PostgreSQL: each session is one row, written by statements that compare, set and tell the other nodes
 // in one transaction. The table is that of connect-pg-simple. The pool is injected; nothing of pg is imported.
 import { type EndCode, SessionError } from "../errors.js";
-import { checkBooleans, checkNames, checkPositive, type NamesOf } from "../options.js";
+import {
+  checkBooleans,
+  checkFinite,
+  checkNames,
+  checkPositive,
+  checkTimes,
+  invalid,
+  kindOf,
+  type NamesOf,
+} from "../options.js";
 import { type Driver, type End, endMemory, markMemory, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { createdAgain, endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "./notice-line.js";
@@ -27,6 +36,8 @@ export interface PostgresStoreOptions {
   sweepInterval?: number | false | undefined;
   /** How long PostgreSQL may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
   timeout?: number | undefined;
+  /** How many bytes (UTF-8) a session may take as it is stored; a save above it is `DATA_INVALID`. Default 1 MiB. */
+  maxSessionSize?: number | undefined;
 }
 
 /**
@@ -46,20 +57,22 @@ export interface PostgresStoreOptions {
  */
 export function postgresStore(options: PostgresStoreOptions): LiveStore {
   checkNames(options, optionNames, "postgresStore()");
-  const { pool, table = "session", schema, createTable = false, timeout = 5000 } = options;
-  const { ttl = 86_400, sweepInterval = 900_000 } = options;
+  // Who writes JavaScript may leave them out.
+  const given = (options as PostgresStoreOptions | undefined) ?? ({} as PostgresStoreOptions);
+  const { pool, table = "session", schema, createTable = false, timeout = 5000, maxSessionSize } = given;
+  const { ttl = 86_400, sweepInterval = 900_000 } = given;
   checkPool(pool);
-  const refuse = (detail: string): never => {
-    throw new SessionError("OPTION_INVALID", { detail });
-  };
   for (const [key, name] of Object.entries({ table, schema })) {
-    if (name !== undefined && (typeof name !== "string" || name === "")) refuse(`${key} is a name.`);
+    const isName = name === undefined || (typeof name === "string" && name !== "");
+    if (!isName) throw invalid(`${key} is a name, not ${kindOf(name)}.`);
   }
-  checkPositive({ ttl, timeout });
+  checkFinite({ ttl });
+  checkTimes({ timeout });
+  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
   checkBooleans({ createTable });
-  if (sweepInterval !== false && !(sweepInterval > 0)) refuse("sweepInterval is a number of ms above 0, or false.");
+  if (sweepInterval !== false) checkTimes({ sweepInterval });
   const place = new PostgresTable(pool, schema, table, createTable, timeout);
-  return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout });
+  return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout, maxSessionSize });
 }
 
 const optionNames: NamesOf<PostgresStoreOptions> = {
@@ -70,6 +83,7 @@ const optionNames: NamesOf<PostgresStoreOptions> = {
   ttl: true,
   sweepInterval: true,
   timeout: true,
+  maxSessionSize: true,
 };
 
 /** Ids of rows that are no sessions. Nobody can have such an id: cookies are signed, and the

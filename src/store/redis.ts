@@ -2,7 +2,7 @@
 // nodes in one step. Data is that of connect-redis. The node-redis client is injected; nothing of it is imported.
 import { createHash } from "node:crypto";
 import { type EndCode, SessionError } from "../errors.js";
-import { checkNames, checkPositive, type NamesOf } from "../options.js";
+import { checkFinite, checkNames, checkPositive, checkTimes, invalid, kindOf, type NamesOf } from "../options.js";
 import { type Driver, type End, endMemory, markMemory, type NoticeKind, type Notes, writeMemory } from "./driver.js";
 import { LiveStore } from "./live-store.js";
 import { createdAgain, endText, type NoticeEvents, NoticeLine, NoticeWriter, parseEnd } from "./notice-line.js";
@@ -25,6 +25,8 @@ export interface RedisStoreOptions {
   ttl?: number | undefined;
   /** How long Redis may take to answer one command, in ms, before it counts as unavailable. Default 5000. */
   timeout?: number | undefined;
+  /** How many bytes (UTF-8) a session may take as it is stored; a save above it is `DATA_INVALID`. Default 1 MiB. */
+  maxSessionSize?: number | undefined;
 }
 
 /**
@@ -48,16 +50,26 @@ export interface RedisStoreOptions {
  */
 export function redisStore(options: RedisStoreOptions): LiveStore {
   checkNames(options, optionNames, "redisStore()");
-  const { client, prefix = "sess:", ttl = 86_400, timeout = 5000 } = options;
+  // Who writes JavaScript may leave them out.
+  const given = (options as RedisStoreOptions | undefined) ?? ({} as RedisStoreOptions);
+  const { client, prefix = "sess:", ttl = 86_400, timeout = 5000, maxSessionSize } = given;
   checkClient(client);
-  if (typeof prefix !== "string") throw new SessionError("OPTION_INVALID", { detail: "prefix is a string." });
-  checkPositive({ ttl, timeout });
+  if (typeof prefix !== "string") throw invalid(`prefix is a string, not ${kindOf(prefix)}.`);
+  checkFinite({ ttl });
+  checkTimes({ timeout });
+  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
   // Outside of the prefix: who lists the sessions does not find them.
   const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
-  return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout });
+  return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout, maxSessionSize });
 }
 
-const optionNames: NamesOf<RedisStoreOptions> = { client: true, prefix: true, ttl: true, timeout: true };
+const optionNames: NamesOf<RedisStoreOptions> = {
+  client: true,
+  prefix: true,
+  ttl: true,
+  timeout: true,
+  maxSessionSize: true,
+};
 
 class Script {
   readonly text: string;

@@ -140,14 +140,28 @@ describe("hosts", () => {
     expect(await isRefused({ headers: { host: "tls.example" }, hosts, isEncrypted: true })).toBe(false);
   });
 
-  test.each([["https://app.example"], ["app.example/path"], [""], ["."], [":3000"], ["a b"], [7], [null]])(
-    "%j is none",
-    (one) => {
-      expect(() => ownHosts([one])).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
-    },
-  );
-  test("is a list", () => {
-    expect(() => ownHosts("app.example")).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+  test.each([
+    ["https://app.example"],
+    ["app.example/path"],
+    [""],
+    ["."],
+    [":3000"],
+    ["a b"],
+    ["*.app.example"],
+    ["app.example\\evil"],
+    ["app.example:0"],
+    ["app.example:65536"],
+    [7],
+    [10n],
+    [null],
+  ])("%s is none", (one) => {
+    expect(() => ownHosts([one])).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+  });
+
+  test("is a list, and not empty", () => {
+    for (const wrong of ["app.example", []]) {
+      expect(() => ownHosts(wrong)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+    }
   });
 });
 

@@ -110,6 +110,75 @@ describe("a wrong value of express-session's", () => {
   });
 });
 
+describe("a wrong value of this library's", () => {
+  const io = (): Server => new Server();
+  const make = (options: object): unknown => createSessions({ secret, ...options } as Any);
+  const attach = (options: unknown): unknown => createSessions({ secret }).attach(io(), options as Any);
+  const wrap = (options: unknown): unknown => liveStore(new session.MemoryStore(), options as Any);
+  // Recognised as a client and as a pool.
+  const method = (): unknown => undefined;
+  const client = Object.fromEntries(
+    ["evalSha", "duplicate", "withCommandOptions", "listenerCount", "subscribe", "mGet"].map((name) => [name, method]),
+  );
+  const pool = { query: method, connect: method, listenerCount: () => 1, totalCount: 0 };
+  const redis = (options: object): unknown => redisStore({ client, ...options } as Any);
+  const postgres = (options: object): unknown => postgresStore({ pool, ...options } as Any);
+
+  test.each<[string, () => unknown]>([
+    ["createSessions() needs options", () => createSessions(undefined as Any)],
+    ["not null", () => createSessions(null as Any)],
+    ["not an array", () => createSessions([] as Any)],
+    ["The options of routes are an object, not an array", () => make({ routes: [] })],
+    ["The options of routes are an object, not a Promise", () => make({ routes: Promise.resolve({}) })],
+    ["The options of cookie are an object, not a Date", () => make({ cookie: new Date() })],
+    ["The options of attach() are an object, not a Map", () => attach(new Map())],
+    ["The options of attach() are an object, not an array", () => attach([])],
+    ["The options of liveStore() are an object, not a Number", () => wrap(new Number(5))],
+    ["The options of redisStore() are an object, not null", () => redisStore(null as Any)],
+    // Node's timers take what is longer for 1 ms.
+    ["timeout is at most 2147483647 ms, not Infinity", () => wrap({ timeout: Infinity })],
+    ["timeout is at most 2147483647 ms, not Infinity", () => redis({ timeout: Infinity })],
+    ["timeout is at most 2147483647 ms, not Infinity", () => postgres({ timeout: Infinity })],
+    ["sweepInterval is at most", () => postgres({ sweepInterval: 1e10 })],
+    ["sweepInterval is a number above 0, not a string", () => postgres({ sweepInterval: "5" })],
+    ["ttl is a finite number, not Infinity", () => redis({ ttl: Infinity })],
+    ["ttl is a finite number, not Infinity", () => postgres({ ttl: Infinity })],
+    ["prefix is a string, not a number", () => redis({ prefix: 5 })],
+    ["table is a name, not an empty string", () => postgres({ table: "" })],
+    ["maxSessionSize is a number above 0, not NaN", () => redis({ maxSessionSize: NaN })],
+    ["maxSessionSize is a number above 0, not a string", () => postgres({ maxSessionSize: "1mb" })],
+    ["routes.ticketLifetime is at most", () => make({ routes: { ticketLifetime: Infinity } })],
+    ["origins has origins such as", () => attach({ origins: ["app.example.com"] })],
+    ['no browser sends "*"', () => attach({ origins: ["https://app.example.com", "*"] })],
+    ['no browser sends "https://*.example.com"', () => attach({ origins: ["https://*.example.com"] })],
+    ["routes.origins has origins such as", () => make({ routes: { origins: [""] } })],
+    ["routes.origins has origins such as", () => make({ routes: { origins: ["localhost:3000"] } })],
+  ])("is OPTION_INVALID: %s", (said, given) => {
+    const error = refusing(given);
+    expect(error?.message).toContain(said);
+    expect(error?.code).toBe("OPTION_INVALID");
+  });
+
+  test.each([false, 0, "", NaN])("store: %o is no store", (store) => {
+    expect(refusing(() => make({ store }))?.code).toBe("STORE_UNSUPPORTED");
+  });
+
+  test("nothing at all is no client", () => {
+    expect(refusing(() => redisStore(undefined as Any))?.code).toBe("STORE_CLIENT_INVALID");
+    expect(refusing(() => postgresStore(undefined as Any))?.code).toBe("STORE_CLIENT_INVALID");
+  });
+
+  test("is none of those that can mean something", () => {
+    const origins = ["https://app.example.com/", "capacitor://localhost", "null", "HTTPS://App.example", /example/];
+    expect(refusing(() => attach({ origins }))).toBeUndefined();
+    expect(refusing(() => make({ lease: Infinity, maxSessionSize: Infinity, store: undefined }))).toBeUndefined();
+    class Settings {
+      secret = secret;
+    }
+    expect(refusing(() => createSessions(new Settings()))).toBeUndefined();
+  });
+});
+
 describe("an option that is given as undefined", () => {
   test("is not given: express-session's own defaults for resave and saveUninitialized stay out", async () => {
     const { browser } = await startApp({ sessions: { resave: undefined, saveUninitialized: undefined } });
