@@ -4,7 +4,7 @@ interface Surroundings {
   readonly BroadcastChannel?: object;
   readonly navigator?: { readonly locks?: { request(name: string, held: () => Promise<void>): Promise<unknown> } };
   /** Throws where it may not be used. */
-  readonly localStorage: Record<string, string>;
+  readonly localStorage: Record<string, string | number>;
   addEventListener?(event: string, listener: () => void, capture: boolean): void;
   removeEventListener?(event: string, listener: () => void, capture: boolean): void;
 }

@@ -25,8 +25,10 @@ export { shouldRetry } from "./should-retry.js";
  * session.on("end", ({ code }) => location.assign(`/login?reason=${code}`));
  * ```
  */
-export function withSession<View = unknown>(socket: ClientSocket, options: ClientOptions = {}): ClientSession<View> {
-  const { url = "/session", warnBefore = 60_000, ticket } = options;
+export function withSession<View = unknown>(
+  socket: ClientSocket,
+  { url = "/session", warnBefore = 60_000, ticket }: ClientOptions = {},
+): ClientSession<View> {
   if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
     throw Object.assign(new TypeError("withSession()"), { code: "OPTION_INVALID" });
   }
@@ -35,7 +37,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   /** Since when it waits for a new cookie or a good ticket, in ms of `performance`; 0 where it does not. */
   let since = 0;
   let tries = 0;
-  let isClosed = false;
+  let isClosed: boolean | undefined;
   /** Whether a session would be news: there was none yet, it is another than before, or the socket has none. */
   let isNew = true;
   /** Whether the socket is connected without a session, and was told so. */
@@ -64,7 +66,8 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   } as unknown as { -readonly [Key in keyof ClientSession<View>]: ClientSession<View>[Key] };
   const emit = <Event extends keyof ClientEvents<View>>(event: Event, value: ClientEvents<View>[Event]): void =>
     // What a listener throws is reported as a rejection: the others hear, and the client goes on.
-    listeners[event]?.forEach((listener) => void new Promise(() => listener(value as never)));
+    // oxlint-disable-next-line typescript/no-misused-promises -- nobody waits for it
+    listeners[event]?.forEach(async (listener) => listener(value as never));
 
   const tabs = openTabs(name, heard);
   const renewal = createRenewal(name, renew);
@@ -99,7 +102,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
         timer = undefined;
         // Where Socket.IO is on its way back by itself, this does nothing. Where its CONNECT waits for an answer, it
         // would send another, and the server would have two sockets.
-        if (!socket.active || socket.io.engine.readyState !== "open") socket.connect();
+        if (!(socket.active && socket.io.engine.readyState === "open")) socket.connect();
       },
       Math.min(100 * 2 ** tries++, 2500) * (1 + Math.random()),
     );
@@ -128,7 +131,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
 
   // --- what the page knows ---
 
-  function lasts(life: number | null, isRenewal = !!session.expiring): void {
+  function lasts(life: number | null, isRenewal: unknown = session.expiring): void {
     if (isClosed) return;
     session.expiring = undefined;
     if (isRenewal) emit("renewed", { in: life });
@@ -174,7 +177,7 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
   function heard(message: Message): void {
     if ("renewed" in message) {
       if (!session.ended) renewed(message.renewed);
-    } else if ("login" in message) {
+    } else if (message.login) {
       if (session.ended ? !socket.active : isGuest) {
         if (session.ended) forget();
         socket.disconnect();
@@ -188,24 +191,24 @@ export function withSession<View = unknown>(socket: ClientSocket, options: Clien
 
   // --- the handshake ---
 
-  const own = socket.auth as Record<string, unknown> | ((done: (data: object) => void) => void) | undefined;
+  const own = socket.auth as Record<string, unknown> | ((done: (data: object) => unknown) => void) | undefined;
 
-  async function give(data: object | undefined, done: (data: object) => void): Promise<void> {
+  async function give(data: object, done: (data: object) => void): Promise<void> {
     const { engine } = socket.io;
-    const answer: Answer = ticket ? await ask(`${url}/ticket`) : {};
+    const answer = ticket && (await ask(`${url}/ticket`));
     // The connection that this is for may be gone meanwhile: the next one asks anew.
     if (engine !== socket.io.engine) return;
-    if (!ticket || answer.ticket) return done({ ...data, session: { v: 1, ticket: answer.ticket } });
+    if (!answer || answer.ticket)
+      return done({ ...data, session: { v: 1, ticket: (answer as Answer | undefined)?.ticket } });
     socket.disconnect();
     dismissed({ retry: true, code: "STORE_UNAVAILABLE", ...answer });
   }
 
-  // An object stays the one that the application holds and may change.
-  if (typeof own !== "function" && !ticket) socket.auth = Object.assign(own ?? {}, { session: { v: 1 } });
-  else {
-    socket.auth = (done: (data: object) => void) =>
-      typeof own === "function" ? own((data: object) => void give(data, done)) : void give(own, done);
-  }
+  const auth = typeof own === "function" ? own : ticket && ((done: (data: object) => unknown) => done(own as object));
+  socket.auth = auth
+    ? (done: (data: object) => void) => auth((data) => give(data, done))
+    : // An object stays the one that the application holds and may change.
+      Object.assign(own ?? {}, { session: { v: 1 } });
 
   // --- what the socket tells ---
 

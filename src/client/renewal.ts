@@ -22,8 +22,8 @@ export interface Renewal {
 export function createRenewal(name: string, renew: () => Promise<boolean>): Renewal {
   let interval = 0;
   let latest = 0;
-  let isDue = false;
-  let isWaiting = false;
+  let isDue: boolean | undefined;
+  let isWaiting: boolean | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let wake: (() => void) | undefined;
 
@@ -33,23 +33,18 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
       timer = setTimeout(resolve, Math.min(ms, longest));
     });
 
-  const remember = (): void => {
-    latest = Date.now();
+  /** What the tabs remember together, also those that were closed, when this is noted; 0 where they cannot. */
+  const remembered = (noted?: number): number => {
     try {
-      here.localStorage[name] = String(latest);
-    } catch {
-      // There is none, or it may not be used.
-    }
-  };
-
-  /** What the tabs remember together, also those that were closed; 0 where they cannot. */
-  const remembered = (): number => {
-    try {
+      if (noted) here.localStorage[name] = noted;
       return +(here.localStorage[name] as string) || 0;
     } catch {
+      // There is none, or it may not be used.
       return 0;
     }
   };
+
+  const remember = (): unknown => remembered((latest = Date.now()));
 
   /** How long until the cookie may be renewed again, in ms: until an interval after the latest renewal in any tab. */
   const untilNext = (): number => {

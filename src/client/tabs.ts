@@ -4,7 +4,7 @@ import { here } from "./browser.js";
 import type { ClientCode } from "./protocol.js";
 
 export type Message =
-  | { readonly end: ClientCode }
+  | { readonly end: ClientCode; readonly login?: never }
   | { readonly login: true }
   /** The ms that the session lasts now. */
   | { readonly renewed: number | null };
@@ -18,7 +18,8 @@ export interface Tabs {
 export function openTabs(name: string, heard: (message: Message) => void): Tabs {
   // Outside of a browser one process may hold sockets of several users: they share no cookie.
   let channel = here.location && here.BroadcastChannel && new BroadcastChannel(name);
-  channel?.addEventListener("message", (event) => heard((event as MessageEvent).data as Message));
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- shorter; the channel is ours alone
+  if (channel) channel.onmessage = ({ data }: MessageEvent) => heard(data as Message);
   return {
     tell: (message) => channel?.postMessage(message),
     close() {
