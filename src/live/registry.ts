@@ -167,6 +167,9 @@ export class Registry implements Subscriber {
       live.isDetached = false;
       live.add(connection);
       return live;
+    } catch (error) {
+      // It lets nobody in; who is in already stays, as one odd answer is no end.
+      throw (error as SessionError).code === "RECORD_INVALID" ? this.#unknown(id) : error;
     } finally {
       live.pending--;
       this.#context.settled(live);
@@ -256,8 +259,7 @@ export class Registry implements Subscriber {
     } catch (error) {
       live.loading = undefined;
       this.#forget(live);
-      // It lets nobody in; who is in already stays, as one odd answer is no end.
-      throw (error as SessionError).code === "RECORD_INVALID" ? this.#unknown(live.id) : error;
+      throw error;
     }
   }
 

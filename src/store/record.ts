@@ -28,8 +28,23 @@ const mostTickets = 16;
 export function parse(text: string): SessionRecord {
   const record = JSON.parse(text) as JsonObject;
   if (!isPlainObject(record)) throw new TypeError("a stored session is not a JSON object");
-  if (!isPlainObject(record["cookie"])) record["cookie"] = { originalMaxAge: null, expires: null };
+  const { cookie } = record;
+  if (isPlainObject(cookie)) limitTimes(cookie);
+  else record["cookie"] = { originalMaxAge: null, expires: null };
   return record as SessionRecord;
+}
+
+/** So many ms (30,000 years) can be added to any moment. */
+const longestLife = 1e15;
+
+/** Leaves out times that are none: express-session throws at them, where nobody catches it. */
+function limitTimes(cookie: JsonObject): void {
+  const { originalMaxAge, expires } = cookie;
+  if (typeof originalMaxAge !== "number" || Math.abs(originalMaxAge) >= longestLife) cookie["originalMaxAge"] = null;
+  if (expires === null) return;
+  const isNumber = typeof expires === "number" && Math.abs(expires) < longestLife;
+  if (isNumber) cookie["expires"] = new Date(expires).toISOString();
+  else if (moment(expires) === Number.POSITIVE_INFINITY) cookie["expires"] = null;
 }
 
 /** Parses a text that somebody else may have written; undefined where it is no session, or nobody could work with it. */
@@ -64,7 +79,7 @@ export interface Times {
 }
 
 /** How express-session's sessions begin. */
-const head = /^\{"cookie":\{"originalMaxAge":(null|\d+),"expires":(?:null|"([^"]+)")[,}]/;
+const head = /^\{"cookie":\{"originalMaxAge":(null|\d{1,15}),"expires":(?:null|"([^"]+)")[,}]/;
 
 /** Reads a session's times from its text: mostly from its first few characters, as this is done for each connection. */
 export function timesOf(text: string): Times {
@@ -76,9 +91,8 @@ export function timesOf(text: string): Times {
 
 function timesOfRecord(record: SessionRecord | undefined): Times {
   if (!record) return { maxAge: undefined, expires: Number.POSITIVE_INFINITY, createdAt: undefined };
-  const { originalMaxAge } = record.cookie;
   return {
-    maxAge: typeof originalMaxAge === "number" ? originalMaxAge : undefined,
+    maxAge: record.cookie.originalMaxAge ?? undefined,
     expires: expiryOf(record),
     createdAt: createdAt(record),
   };

@@ -135,10 +135,60 @@ describe.each(Object.keys(places))("%s", (name) => {
   });
 });
 
+describe("times that are none", () => {
+  let url: string;
+  beforeAll(async () => {
+    const postgres = await usePostgres();
+    closing.push(postgres.close);
+    url = postgres.url;
+  });
+  const future = new Date(Date.now() + 60_000);
+  // express-session throws at some of them, where nobody catches it: the process would end.
+  test.each([
+    { originalMaxAge: "60000", expires: future },
+    { originalMaxAge: true, expires: future },
+    { originalMaxAge: {}, expires: {} },
+    { originalMaxAge: 1e300, expires: null },
+    { originalMaxAge: 60_000, expires: "never" },
+    { originalMaxAge: null, expires: future.getTime() },
+  ])("are left out: %j", async (times) => {
+    const pool = postgresPool(url);
+    const table = ownTable();
+    const app = await startApp({
+      sessions: { store: postgresStore({ pool, table, createTable: true }), cookie: { maxAge: 60_000 }, rolling: true },
+      setup({ io }) {
+        io.on("connection", (socket) => socket.on("touch", (done) => socket.session.touch().then(done, done)));
+      },
+    });
+    const ada = await app.login();
+    const text = JSON.stringify({ cookie: { ...times, httpOnly: true, path: "/" }, user: "ada" });
+    await pool.query(`UPDATE "${table}" SET sess = $1 WHERE sid = $2`, [text, ada.sessionId]);
+    expect(await ada.get("/session")).toEqual({ user: "ada" });
+    const socket = await ada.connect();
+    expect(await socket.timeout(10_000).emitWithAck("touch")).toBeFalsy();
+    await app.sessions.update(ada.sessionId, (data) => void (data.count = 1));
+    expect(await ada.get("/session")).toEqual({ user: "ada", count: 1 });
+  });
+});
+
+test("who comes to a session whose record was damaged is SESSION_UNKNOWN, also while others are in", async () => {
+  const { url, close } = await useRedis();
+  onTestFinished(close);
+  const client = await redisClient(url);
+  const prefix = ownPrefix();
+  const app = await startApp({ sessions: { store: redisStore({ client, prefix }), lease: 50 } });
+  app.sessions.on("error", () => undefined);
+  const ada = await app.login();
+  const socket = await ada.connect();
+  await client.set(prefix + ada.sessionId, broken["cut off"]);
+  await vi.waitFor(async () => expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false }));
+  expect(socket.connected).toBe(true);
+});
+
 test("PostgreSQL: JSON that is no object is no session", async () => {
   const { url, close } = await usePostgres();
   onTestFinished(close);
-  const pool = await postgresPool(url);
+  const pool = postgresPool(url);
   const table = ownTable();
   const store = postgresStore({ pool, table, createTable: true });
   await store.set("good", { cookie, user: "ada" } as SessionData);
