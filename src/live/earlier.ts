@@ -2,6 +2,7 @@
 // Keeps hashes only; when there is reason to ask is not decided here.
 import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
+import type { Written } from "../store/driver.js";
 import { isPlainObject, type Json, type JsonObject } from "../store/merge.js";
 import { parse, strip, timesOf } from "../store/record.js";
 
@@ -9,6 +10,8 @@ import { parse, strip, timesOf } from "../store/record.js";
 const memory = 60_000;
 /** How many values are remembered, of 8 bytes each. */
 const mostValues = 128;
+/** Of how many nodes the last write is remembered. */
+const mostWriters = 8;
 /** Objects are compared by field to this depth; what is below counts as one value. */
 const deepest = 8;
 
@@ -20,6 +23,8 @@ export class Earlier {
   readonly #values: number[] = [];
   /** Hashes of fields that go back and forth by themselves: an earlier value of theirs says nothing. */
   readonly #fickle: number[] = [];
+  /** The last confirmed write of each node, and until when it counts. */
+  readonly #writes: (Written & { readonly until: number })[] = [];
   /** When none of it is needed any more, a moment of `monotonicNow()`. */
   until = 0;
 
@@ -31,6 +36,19 @@ export class Earlier {
       keep(this.#values, hashOf(path, was));
       return false;
     });
+  }
+
+  noteWrite({ node, number }: Written, now: number): void {
+    this.until = now + memory;
+    const known = this.#writes.findIndex((write) => write.node === node);
+    if (known >= 0) this.#writes.splice(known, 1);
+    this.#writes.push({ node, number, until: this.until });
+    if (this.#writes.length > mostWriters) this.#writes.shift();
+  }
+
+  /** The last writes of which is known that the storage had them. */
+  writes(now: number): Written[] {
+    return this.#writes.filter(({ until }) => until > now);
   }
 
   #has(path: string, value: Json | undefined): boolean {

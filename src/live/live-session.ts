@@ -5,6 +5,7 @@ import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js"
 import { monotonicNow } from "../monotonic.js";
 import { safely } from "../safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record.js";
+import type { Written } from "../store/driver.js";
 import { Earlier } from "./earlier.js";
 import { ignore, never, Saved, type SaveContext } from "./saved.js";
 import type { SessionOperations, SocketSession } from "./session-object.js";
@@ -184,10 +185,27 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
 
   /** Tells where the storage came back with older data than it had. */
   #compare(before: string, text: string, expected: string): void {
-    if (this.#isAfterTrouble && this.#earlier?.isBackIn(text, expected)) {
+    const earlier = this.#earlier;
+    if (this.#isAfterTrouble && earlier?.isBackIn(text, expected)) {
       this.#earlier = undefined;
-      this.context.lost(this, "changes");
+      void this.#judge(earlier, before, text);
     } else (this.#earlier ??= new Earlier()).add(before, text, monotonicNow());
+  }
+
+  /** Fields are as they were before: that is a loss where the storage has not the writes that had changed them. */
+  async #judge(earlier: Earlier, before: string, text: string): Promise<void> {
+    const { store } = this.context;
+    if (await store.misses(this.id, earlier.writes(monotonicNow()))) {
+      if (!this.ended) this.context.lost(this, "changes");
+    } else if (!this.#earlier) {
+      this.#earlier = earlier;
+      earlier.add(before, text, monotonicNow());
+    }
+  }
+
+  /** The storage has confirmed a change of this session, by whichever node. */
+  noteWrite(write: Written): void {
+    if (this.context.store.isShared) (this.#earlier ??= new Earlier()).noteWrite(write, monotonicNow());
   }
 
   /** True where the storage may have lost what it had since it was last looked at. */
@@ -203,7 +221,17 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   protected get goneCode(): EndCode {
     // The store gave it no more time than it was told of: not all activity reaches it, in an outage say.
     const end = Math.min(this.#expires, this.#absoluteEnd ?? never);
-    return Date.now() >= end ? "SESSION_EXPIRED" : "SESSION_DESTROYED";
+    return Date.now() >= end || this.#mayBeOver ? "SESSION_EXPIRED" : "SESSION_DESTROYED";
+  }
+
+  /**
+   * Whether its life may be over although its expiry is in the future here: clocks were set, or differ, and the storage
+   * goes by its own. So it may where the last activity that the store was told of is a life ago, or, where more than a life
+   * is left, as this clock has it.
+   */
+  get #mayBeOver(): boolean {
+    if (this.#maxAge === undefined) return false;
+    return monotonicNow() >= this.#toldAt + this.#maxAge || this.#expires - Date.now() > this.#maxAge;
   }
 
   protected woken(): void {

@@ -199,11 +199,15 @@ export class Registry implements Subscriber {
     if (!live) return;
     if (notice.kind === "stale") {
       live.doubt();
+      if (notice.write) live.noteWrite(notice.write);
       if (!live.loading) void live.check();
       return;
     }
     if (notice.kind === "ended") live.end(notice.code);
-    else if (!live.loading) live.take(notice.text, notice.source);
+    else if (!live.loading) {
+      live.take(notice.text, notice.source);
+      if (notice.write) live.noteWrite(notice.write);
+    }
   }
 
   flush(id: string): Promise<void> | undefined {

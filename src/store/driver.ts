@@ -39,14 +39,15 @@ export interface Driver {
   /**
    * With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. A given one never
    * moves it back, unless `text` has another maxAge than `expected`, or an earlier expiry. `write` numbers the writes of this node, upwards: see
-   * {@link Driver.hasWritten}.
+   * {@link Driver.lastWrite}.
    */
   replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean>;
   /**
-   * Whether the latest numbered `replace` of this session by this node was carried out, if it had this number; known for
-   * {@link writeMemory}. It is asked when an answer was lost. Absent where the storage cannot tell.
+   * The number of the latest numbered `replace` of this session by this node, or by the one that calls itself `node`; known
+   * for {@link writeMemory}. It is asked when an answer was lost, or when the storage may have lost what it had. Absent
+   * where the storage cannot tell.
    */
-  hasWritten?(id: string, write: number): Promise<boolean>;
+  lastWrite?(id: string, node?: string): Promise<number | undefined>;
   /** True where an error is the storage's own answer: the command was not carried out. */
   isRefusal?(error: unknown): boolean;
   /** Why the storage's client has no connection, where it says so and lets commands wait: their cause when they fail. */
@@ -113,10 +114,17 @@ export const writeMemory = 300_000;
 /** What one node tells the others of a session: it has other data now, or has ended. */
 export type NoticeKind = "changed" | EndCode;
 
+/** A write of a session that the storage has confirmed. */
+export interface Written {
+  /** What the node that wrote calls itself; undefined for this one. */
+  readonly node: string | undefined;
+  readonly number: number;
+}
+
 /** Who hears the notices of other nodes. */
 export interface NoticeListener {
-  /** Another node changed or ended a session that is watched. Carries no data: what is stored is to be read. */
-  heard(id: string, kind: NoticeKind): void;
+  /** Another node changed or ended a session that is watched. Carries no data: what is stored is to be read. `write` is what changed it. */
+  heard(id: string, kind: NoticeKind, write?: Written): void;
   /** Another node said something else of a session that is watched; `node` is what it calls itself. */
   told(id: string, node: string, word: string): void;
   /** False: from now on notices may be missed. True: from now on all that is watched is heard (again). */

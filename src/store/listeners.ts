@@ -1,7 +1,7 @@
 // Who hears of changes on this node, and what is heard of other nodes for them. Knows sessions by their ids alone.
 import type { EndCode } from "../errors.js";
 import { monotonicNow } from "../monotonic.js";
-import type { NoticeKind, Notices } from "./driver.js";
+import type { NoticeKind, Notices, Written } from "./driver.js";
 
 /** What a live store tells: a session has other data now, may have, has ended, or all have. */
 export type Notice =
@@ -11,9 +11,11 @@ export type Notice =
       readonly text: string;
       /** Who committed it, where that matters to the receiver. */
       readonly source: object | undefined;
+      /** The write that did it, where one was needed. */
+      readonly write?: Written | undefined;
     }
   /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
-  | { readonly kind: "stale"; readonly id: string | undefined }
+  | { readonly kind: "stale"; readonly id: string | undefined; readonly write?: Written | undefined }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   | { readonly kind: "cleared" }
   /** A record in the storage is no session. */
@@ -34,7 +36,7 @@ export interface Subscriber {
 /** What {@link Listeners} hands on of what other nodes tell. */
 export interface Hearing {
   /** Another node changed or ended a session. */
-  heard(id: string, kind: NoticeKind): void;
+  heard(id: string, kind: NoticeKind, write?: Written): void;
   /** Another node said something else. */
   told(id: string, node: string, word: string): void;
 }

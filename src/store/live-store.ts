@@ -6,7 +6,7 @@ import { checkNames, checkPositive, checkTimes, type NamesOf } from "../options.
 import { monotonicNow } from "../monotonic.js";
 import { Census } from "./census.js";
 import { Commands } from "./commands.js";
-import type { Driver, End } from "./driver.js";
+import type { Driver, End, Written } from "./driver.js";
 import { Listeners, type Subscriber } from "./listeners.js";
 import { addTicket, inflate, marksOf, parse, stringify, strip, takeTicket, timesOf } from "./record.js";
 import { SessionObjects } from "./session-objects.js";
@@ -64,8 +64,8 @@ export class LiveStore extends session.Store {
     this.#driver = driver;
     this.#commands = new Commands(driver.isShared, timeout, () => driver.trouble);
     this.#listeners = new Listeners(driver.notices, {
-      heard: (id, kind) => {
-        if (kind === "changed") this.#listeners.notify({ kind: "stale", id });
+      heard: (id, kind, write) => {
+        if (kind === "changed") this.#listeners.notify({ kind: "stale", id, write });
         else this.#sessions.hasEnded(id, kind);
       },
       told: (id, node, word) => this.#census.heard(id, node, word),
@@ -307,6 +307,11 @@ export class LiveStore extends session.Store {
    */
   readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
     return this.#commands.ask("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
+  }
+
+  /** Whether the storage has lost one of these writes; true where it cannot tell, false where it does not answer. */
+  misses(id: string, writes: readonly Written[]): Promise<boolean> {
+    return this.#sessions.misses(id, writes);
   }
 
   /**

@@ -64,8 +64,8 @@ export class MemoryDriver implements Driver {
     return true;
   }
 
-  async hasWritten(id: string, write: number): Promise<boolean> {
-    return this.#alive(id)?.write === write;
+  async lastWrite(id: string): Promise<number | undefined> {
+    return this.#alive(id)?.write;
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {

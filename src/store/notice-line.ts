@@ -4,7 +4,7 @@ import { hash, randomBytes } from "node:crypto";
 import createDebug from "debug";
 import type { EndCode } from "../errors.js";
 import { warnOnce } from "../warnings.js";
-import type { NoticeKind, NoticeListener, Notices } from "./driver.js";
+import type { NoticeKind, NoticeListener, Notices, Written } from "./driver.js";
 import { Refusal } from "./refusal.js";
 
 const debug = createDebug("socket-session:notices");
@@ -58,8 +58,9 @@ export class NoticeWriter {
   /** What the node calls itself. */
   readonly tag = randomBytes(6).toString("base64url");
 
-  message(kind: NoticeKind): string {
-    return this.say(kinds[kind]);
+  /** `write` is the number of the write, where it has one. */
+  message(kind: NoticeKind, write?: number): string {
+    return this.say(write === undefined ? kinds[kind] : `${kinds[kind]} ${write}`);
   }
 
   /** A message that tells of no write. */
@@ -263,9 +264,12 @@ export class NoticeLine implements Notices {
     const id = this.#watched.get(name);
     const read = this.#writer.read(message);
     if (id === undefined || !read) return;
-    const kind = kindOf.get(read.word);
-    if (kind === undefined) this.#listener?.told(id, read.node, read.word);
-    else this.#listener?.heard(id, kind);
+    const { node, word } = read;
+    const [first = "", number] = word.split(" ");
+    const kind = kindOf.get(first);
+    const write: Written | undefined = number === undefined ? undefined : { node, number: Number(number) };
+    if (kind === undefined) this.#listener?.told(id, node, word);
+    else this.#listener?.heard(id, kind, write);
   }
 }
 

@@ -180,7 +180,7 @@ class PostgresDriver implements Driver {
         expires === undefined ? null : this.#expiry(expires),
         expected,
         seconds(Date.now()),
-        `${noticeName(id)} ${this.#writer.message("changed")}`,
+        `${noticeName(id)} ${this.#writer.message("changed", write)}`,
         write === undefined ? null : this.#writeRowOf(id),
         write === undefined ? null : ownRow({ write }),
         seconds(Date.now() + writeMemory),
@@ -190,12 +190,10 @@ class PostgresDriver implements Driver {
     return rows.length === 1;
   }
 
-  async hasWritten(id: string, write: number): Promise<boolean> {
-    const rows = await this.#query(`SELECT 1 FROM $table WHERE sid = $1 AND sess->>'write' = $2`, [
-      this.#writeRowOf(id),
-      `${write}`,
-    ]);
-    return rows.length === 1;
+  async lastWrite(id: string, node?: string): Promise<number | undefined> {
+    const query = `SELECT sess->>'write' AS last FROM $table WHERE sid = $1`;
+    const rows = await this.#query<{ last: string }>(query, [this.#writeRowOf(id, node)]);
+    return rows[0] && Number(rows[0].last);
   }
 
   /** What has a code of SQL was rolled back, unless the server was going down or the connection was lost. */
@@ -305,9 +303,9 @@ class PostgresDriver implements Driver {
     this.notices.close();
   }
 
-  /** The row with the number of this node's last write to a session. */
-  #writeRowOf(id: string): string {
-    return `${writePrefix}${noticeName(id)}:${this.#writer.tag}`;
+  /** The row with the number of a node's last write to a session. */
+  #writeRowOf(id: string, node = this.#writer.tag): string {
+    return `${writePrefix}${noticeName(id)}:${node}`;
   }
 
   /** In seconds since 1970, as the table has it. */

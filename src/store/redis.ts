@@ -202,8 +202,9 @@ class RedisDriver implements Driver {
     return this.#replace(id, text, expires, expected, "changed", write);
   }
 
-  async hasWritten(id: string, write: number): Promise<boolean> {
-    return (await this.#get(this.#writeKeyOf(id))) === `${write}`;
+  async lastWrite(id: string, node?: string): Promise<number | undefined> {
+    const last = await this.#get(this.#writeKeyOf(id, node));
+    return last === undefined ? undefined : Number(last);
   }
 
   /** Errors of the server begin with a word in capitals; those of the client tell that no answer came. */
@@ -277,7 +278,7 @@ class RedisDriver implements Driver {
     write?: number,
   ): Promise<boolean> {
     const life = expires === undefined ? "" : this.#lifetime(expires);
-    const notice = kind ? [this.#publish, this.#writer.message(kind)] : ["", ""];
+    const notice = kind ? [this.#publish, this.#writer.message(kind, write)] : ["", ""];
     const isExact = mayEndSooner(text, expected) ? "1" : "";
     const [keys, numbers] = write === undefined ? [[], []] : [[this.#writeKeyOf(id)], [`${write}`, `${writeMemory}`]];
     return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, isExact, ...numbers], keys)) === 1;
@@ -292,9 +293,9 @@ class RedisDriver implements Driver {
     return this.#isCluster ? clusterChannelName(key) : channelName(key, this.#database);
   }
 
-  /** The key with the number of this node's last write to a session. */
-  #writeKeyOf(id: string): string {
-    return `${this.#channelOf(id)}:${this.#writer.tag}`;
+  /** The key with the number of a node's last write to a session. */
+  #writeKeyOf(id: string, node = this.#writer.tag): string {
+    return `${this.#channelOf(id)}:${node}`;
   }
 
   /** In ms from now: clocks of nodes and of Redis may differ. */

@@ -7,7 +7,7 @@ import { monotonicNow } from "../monotonic.js";
 import { inBatches } from "./batches.js";
 import type { Commands } from "./commands.js";
 import { type Draft, Drafts } from "./drafts.js";
-import type { Driver } from "./driver.js";
+import type { Driver, Written } from "./driver.js";
 import { Ends } from "./ends.js";
 import { LateWrites } from "./late-writes.js";
 import type { Listeners } from "./listeners.js";
@@ -177,6 +177,7 @@ export class StoredSessions {
       if (text === undefined) throw new SessionError(this.ends.of(id)?.code ?? "SESSION_UNKNOWN");
       const next = this.#changed(id, text, change);
       const isChanged = next.text !== text;
+      let write: Written | undefined;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
         if (this.users) await this.users.note(id, next, text);
@@ -184,7 +185,15 @@ export class StoredSessions {
         const written =
           isTouch && next.expires >= timesOf(text).expires
             ? await this.#touch(id, text, next)
-            : await this.#replace(id, text, next, sent ?? next.text, source, origin);
+            : await this.#replace(
+                id,
+                text,
+                next,
+                sent ?? next.text,
+                source,
+                origin,
+                (write = this.#nextWrite()).number,
+              );
         if (!written) {
           this.retries++;
           // Among many writers, those who keep losing make room.
@@ -192,7 +201,7 @@ export class StoredSessions {
           continue;
         }
       }
-      if (isChanged || source) this.#listeners.notify({ kind: "changed", id, text: next.text, source });
+      if (isChanged || source) this.#listeners.notify({ kind: "changed", id, text: next.text, source, write });
       return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
@@ -305,6 +314,10 @@ export class StoredSessions {
     }
   }
 
+  #nextWrite(): Written {
+    return { node: undefined, number: ++this.#writes };
+  }
+
   #touch(id: string, text: string, next: Draft): Promise<boolean> {
     return this.#write(id, next.text, () => this.#driver.touch(id, next.text, next.expires, text));
   }
@@ -316,16 +329,16 @@ export class StoredSessions {
     sent: string,
     source: Writer | undefined,
     origin: Writer | undefined,
+    write: number,
   ): Promise<boolean> {
     // Who did not move the expiry leaves it: another service may have moved it beside the text.
     const isKept = Number.isFinite(next.expires) && next.expires === timesOf(expected).expires;
     const expires = isKept ? undefined : next.expires;
-    const write = ++this.#writes;
     let mayBeDone = false;
     try {
       return await this.#write(id, next.text, () => {
         const running = this.#driver.replace(id, next.text, expires, expected, write);
-        mayBeDone = this.#driver.hasWritten !== undefined;
+        mayBeDone = this.#driver.lastWrite !== undefined;
         running.catch((error: unknown) => {
           if (this.#driver.isRefusal?.(error)) mayBeDone = false;
         });
@@ -387,8 +400,25 @@ export class StoredSessions {
     return (await this.#write(id, next.text, replace)) || this.#hasWritten(id, write);
   }
 
-  #hasWritten(id: string, write: number): Promise<boolean> {
-    return this.#commands.ask(id, () => this.#driver.hasWritten?.(id, write) ?? Promise.resolve(false));
+  async #hasWritten(id: string, write: number): Promise<boolean> {
+    return (await this.#lastWrite(id)) === write;
+  }
+
+  #lastWrite(id: string, node?: string): Promise<number | undefined> {
+    return this.#commands.ask(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
+  }
+
+  /**
+   * Whether the storage has lost one of these writes, all of them confirmed within {@link writeMemory}. True where it
+   * cannot tell, false where it does not answer.
+   */
+  async misses(id: string, writes: readonly Written[]): Promise<boolean> {
+    if (!this.#driver.lastWrite) return true;
+    for (const { node, number } of writes) {
+      const isThere = await this.#insist(async () => ((await this.#lastWrite(id, node)) ?? 0) >= number);
+      if (isThere === false) return true;
+    }
+    return false;
   }
 
   /** Asks the storage why a session is not there, where this node has not heard. */

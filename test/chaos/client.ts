@@ -58,6 +58,7 @@ export class Client {
       const answer: unknown = response.ok ? await response.json() : undefined;
       if (isRead && response.ok) operation.seen = answer as Seen;
       for (const [name, value] of browser.cookies) cookies.set(name, value);
+      if (question.kind === "login" && response.ok) this.#history.ids.set(question.session, browser.sessionId);
       this.#history.end(operation, response.ok ? "ok" : `${response.status}`);
     } catch (error) {
       this.#history.end(operation, (error as Error).name);
@@ -71,7 +72,7 @@ export class Client {
     question: Omit<Question, "session">,
     event: string,
     ...values: unknown[]
-  ): Promise<void> {
+  ): Promise<Operation> {
     const where = { via: "socket", session: life.session, node: life.node, socket: life.number } as const;
     const operation = this.#history.begin({ ...question, ...where });
     try {
@@ -82,10 +83,11 @@ export class Client {
     } catch (error) {
       this.#history.end(operation, (error as Error).message);
     }
+    return operation;
   }
 
-  /** Opens a socket, or is refused. */
-  async connect(session: Known, isSilent: boolean): Promise<void> {
+  /** Opens a socket, or is refused; one that is not to `stay` is closed at once. */
+  async connect(session: Known, isSilent: boolean, stays = true): Promise<void> {
     const history = this.#history;
     const place = this.#place();
     const life = history.openSocket(session.name, place.name);
@@ -107,7 +109,10 @@ export class Client {
       await Promise.race([connected(socket), gaveUp]);
       life.connected = history.now();
       // It may have been closed since.
-      if (life.closed === undefined) this.sockets.add(open);
+      if (life.closed !== undefined) return;
+      if (stays) return void this.sockets.add(open);
+      life.isOwn = true;
+      socket.disconnect();
     } catch (error) {
       const { data, message } = error as Error & { data?: Refused };
       if (data) life.told = data.code;

@@ -2,7 +2,7 @@
 
 /** Something that a client asked for. Times are ms since the run began; `to` is when the answer came, or was given up. */
 export interface Operation {
-  readonly kind: "login" | "logout" | "logout elsewhere" | "put" | "count" | "read";
+  readonly kind: "login" | "logout" | "logout elsewhere" | "put" | "delete" | "count" | "read";
   readonly session: string;
   readonly via: "http" | "socket";
   /** The process that was asked. */
@@ -12,6 +12,7 @@ export interface Operation {
   /** "ok", or why not. Only "ok" is an acknowledgement. */
   outcome: string;
   readonly key?: string;
+  /** What a put writes, or the mark of a count. */
   readonly value?: number;
   /** The sessions that it is to end. */
   readonly ends?: readonly string[];
@@ -30,6 +31,8 @@ export interface Seen {
   readonly user?: string;
   readonly count?: number;
   readonly kept?: Readonly<Record<string, number>>;
+  /** How often each count was made, by its mark. */
+  readonly marks?: Readonly<Record<string, number>>;
 }
 
 /** A socket, from the handshake to its end. */
@@ -48,6 +51,9 @@ export interface SocketLife {
   isOwn?: boolean;
 }
 
+/** Whether a fault concerns the session with this id. */
+export type Concerned = (id: string) => boolean;
+
 /** Something that was broken. */
 export interface Fault {
   readonly what: string;
@@ -56,6 +62,18 @@ export interface Fault {
   to: number;
   /** Whether the storage could not be asked. */
   readonly isOutage: boolean;
+  /** By its id; absent where it concerns all sessions. */
+  readonly concerns?: Concerned | undefined;
+  /** By how much the clock of a node was ahead (ms). */
+  readonly skew?: number;
+}
+
+/** That storage lost something, as a node told. */
+export interface Loss {
+  readonly session: string;
+  readonly what: string;
+  readonly node: string;
+  readonly at: number;
 }
 
 export class History {
@@ -64,6 +82,11 @@ export class History {
   readonly faults: Fault[] = [];
   /** When processes were killed. */
   readonly deaths = new Map<string, number>();
+  readonly losses: Loss[] = [];
+  /** The ids of sessions, by name. They are not printed. */
+  readonly ids = new Map<string, string>();
+  /** When an older snapshot had ended sessions back. */
+  readonly restored = new Map<string, number>();
   readonly #began = performance.now();
   #sessions = 0;
 
@@ -95,9 +118,32 @@ export class History {
     return life;
   }
 
+  noteLoss(id: string, what: string, node: string): void {
+    const session = [...this.ids].find(([, one]) => one === id)?.[0] ?? "one without a name";
+    this.losses.push({ session, what, node, at: this.now() });
+  }
+
+  /** True where an end of this session was asked for, or comes by itself soon. */
+  isEnding(session: string): boolean {
+    return this.operations.some((one) => one.ends?.includes(session) || (one.session === session && one.maxAge));
+  }
+
+  /** True where an end of this session was acknowledged. */
+  hasEnded(session: string): boolean {
+    return this.operations.some(({ ends, outcome }) => outcome === "ok" && ends?.includes(session));
+  }
+
+  /** The ids of sessions of which no end was asked for, by name. */
+  living(): Map<string, string> {
+    return new Map([...this.ids].filter(([name]) => !this.isEnding(name)));
+  }
+
   /** Notes that something is broken for as long as `work` runs. */
-  async during(what: string, isOutage: boolean, work: () => Promise<unknown>): Promise<void> {
-    const fault = { what, from: this.now(), to: Number.POSITIVE_INFINITY, isOutage };
+  async during(
+    { isOutage = false, ...told }: Omit<Fault, "from" | "to" | "isOutage"> & { isOutage?: boolean },
+    work: () => Promise<unknown>,
+  ): Promise<void> {
+    const fault = { ...told, isOutage, from: this.now(), to: Number.POSITIVE_INFINITY };
     this.faults.push(fault);
     await work();
     fault.to = this.now();
@@ -105,7 +151,10 @@ export class History {
 }
 
 /** All that happened to one session, and what was broken meanwhile, a line each. */
-export function print(history: Pick<History, "operations" | "sockets" | "faults">, session: string): string {
+export function print(
+  history: Pick<History, "operations" | "sockets" | "faults" | "ids" | "restored" | "losses">,
+  session: string,
+): string {
   const lines: [at: number, text: string][] = [];
   const operations = history.operations.filter((one) => one.session === session || one.ends?.includes(session));
   for (const { kind, via, node, from, to, outcome, key, value, ends, seen, socket } of operations) {
@@ -119,10 +168,17 @@ export function print(history: Pick<History, "operations" | "sockets" | "faults"
     if (connected !== undefined) lines.push([connected, `socket ${number} is open`]);
     if (closed !== undefined) lines.push([closed, `socket ${number} is closed: ${told ?? ""} ${reason ?? ""}`]);
   }
+  const restoredAt = history.restored.get(session);
+  if (restoredAt !== undefined) lines.push([restoredAt, "RESTORED"]);
+  for (const { session: of, at, node, what } of history.losses) {
+    if (of === session) lines.push([at, `${node} tells of a loss: ${what}`]);
+  }
   const times = lines.map(([at]) => at);
   const [first, last] = [Math.min(...times), Math.max(...times)];
-  for (const { what, from, to } of history.faults) {
-    if (to >= first && from <= last) lines.push([from, `FAULT ${what}, mended at ${time(to)}`]);
+  const id = history.ids.get(session) ?? "";
+  for (const { what, from, to, concerns } of history.faults) {
+    if (to >= first && from <= last && (concerns?.(id) ?? true))
+      lines.push([from, `FAULT ${what}, mended at ${time(to)}`]);
   }
   return lines
     .toSorted(([a], [b]) => a - b)

@@ -1,6 +1,6 @@
 // The judge of a run is judged: for each rule a history that breaks it, and the nearest one that does not.
 import { describe, expect, test } from "vitest";
-import type { Fault, Operation, SocketLife } from "./history.js";
+import type { Fault, Loss, Operation, SocketLife } from "./history.js";
 import { deadline, violations } from "./model.js";
 
 const limits = { lease: 1000, maxStale: 3000, timeout: 1000, slack: 400 };
@@ -22,18 +22,35 @@ function outage(from: number, to: number): Fault {
   return { what: "the storage is stopped", from, to, isOutage: true };
 }
 
+function clock(from: number, to: number, skew: number): Fault {
+  return { what: "a clock is set", from, to, isOutage: false, skew };
+}
+
 const login: Told = { kind: "login", from: 0 };
+
+interface More {
+  readonly sockets?: SocketLife[];
+  readonly faults?: Fault[];
+  readonly deaths?: [string, number][];
+  readonly restored?: number;
+  readonly losses?: Loss[];
+  readonly first?: Told;
+}
 
 function broken(
   operations: Told[],
-  {
-    sockets = [],
-    faults = [],
-    deaths = [],
-  }: { sockets?: SocketLife[]; faults?: Fault[]; deaths?: [string, number][] } = {},
+  { sockets = [], faults = [], deaths = [], restored, losses = [], first = login }: More = {},
 ): string[] {
-  const history = { operations: [login, ...operations].map(operation), sockets, faults };
-  return violations({ ...history, deaths: new Map(deaths) }, limits, end).map(({ text }) => text);
+  const known = {
+    operations: [first, ...operations].map(operation),
+    sockets,
+    faults,
+    losses,
+    deaths: new Map(deaths),
+    ids: new Map([["ada/1", "an id"]]),
+    restored: new Map(restored === undefined ? [] : [["ada/1", restored]]),
+  };
+  return violations(known, limits, end).map(({ text }) => text);
 }
 
 function read(from: number, seen: Operation["seen"], more: Partial<Operation> = {}): Told {
@@ -84,12 +101,15 @@ describe("nobody is logged out", () => {
 
   test("an expiry comes when it is due", () => {
     const sockets = [socket({ closed: 1500, told: "SESSION_EXPIRED", isOwn: false })];
-    const expiring = (maxAge: number): string[] => {
-      const operations = [operation({ ...login, maxAge })];
-      return violations({ operations, sockets, faults: [], deaths: new Map() }, limits, end).map(({ text }) => text);
+    const expiring = (maxAge: number, faults: Fault[] = []): string[] => {
+      return broken([], { sockets, faults, first: { ...login, maxAge } });
     };
     expect(expiring(1400)).toEqual([]);
     expect(expiring(2000)).toHaveLength(1);
+    // Sooner where a clock was ahead.
+    expect(expiring(2000, [clock(0, 10, 600)])).toEqual([]);
+    expect(expiring(2000, [clock(0, 10, 300)])).toHaveLength(1);
+    expect(expiring(2000, [clock(0, 10, -600)])).toEqual([]);
   });
 
   test("other codes are never right", () => {
@@ -137,20 +157,39 @@ describe("nothing is alive that was ended", () => {
     expect(broken([logout], { sockets: [socket({ from: 4000, connected: 4010, closed: 4020 })] })).toHaveLength(1);
   });
 
+  test("a restored snapshot brings nothing back where the end is remembered", () => {
+    const logout: Told = { kind: "logout", from: 1000, ends: ["ada/1"] };
+    const seen = (from: number, node: string, ends: Told[] = [logout]): string[] =>
+      broken([...ends, read(from, {}, { node })], { restored: 2000 });
+    expect(seen(3000, "a1")).toHaveLength(1);
+    expect(seen(3000, "b1")).toEqual([]);
+    expect(seen(1500, "b1")).toHaveLength(1);
+    expect(seen(70_000, "a1")).toEqual([]);
+    // Somebody else may have ended it: then this node found nothing to end.
+    expect(seen(3000, "a1", [{ ...logout, node: "b1", outcome: "504" }, logout])).toEqual([]);
+    const admitted = (node: string): string[] => {
+      const late = socket({ node, from: 2500, connected: 2510, closed: 2520 });
+      return broken([logout], { restored: 2000, sockets: [late] });
+    };
+    expect(admitted("a1").join()).toContain("was let in by the node that had ended the session");
+    expect(admitted("b1")).toEqual([]);
+    const open = (closed: number): string[] =>
+      broken([logout], { restored: 2000, sockets: [socket({ closed, isOwn: false, told: "SESSION_DESTROYED" })] });
+    expect(open(9000)).toEqual([]);
+    expect(broken([logout], { restored: 5000, sockets: [socket({ closed: 4000 })] })).toHaveLength(1);
+  });
+
   test("an idle socket is closed when its session expires", () => {
-    const expiring = (closed: number): string[] =>
-      violations(
-        {
-          operations: [operation({ ...login, maxAge: 2000 })],
-          sockets: [socket({ closed })],
-          faults: [],
-          deaths: new Map(),
-        },
-        limits,
-        end,
-      ).map(({ text }) => text);
+    const expiring = (closed: number, faults: Fault[] = []): string[] =>
+      broken([], { sockets: [socket({ closed })], faults, first: { ...login, maxAge: 2000 } });
     expect(expiring(2030 + bound)).toEqual([]);
     expect(expiring(2040 + bound)).toHaveLength(1);
+    // Later where a clock was behind, or the session was made by one that was ahead.
+    for (const skew of [-3000, 3000]) {
+      expect(expiring(15_030 + bound, [clock(0, 2000, skew)])).toEqual([]);
+      expect(expiring(15_040 + bound, [clock(0, 2000, skew)])).toHaveLength(1);
+      expect(expiring(2040 + bound, [clock(9000, 9500, skew)])).toHaveLength(1);
+    }
   });
 
   test("no socket is open all through an outage that is longer than maxStale", () => {
@@ -196,6 +235,34 @@ describe("no acknowledged change is lost", () => {
     expect(broken([logout, put(100, 1), read(200, {}, { via: "socket", node: "a1", socket: 1 })])).toEqual([]);
   });
 
+  test("what was deleted stays so", () => {
+    const remove = (from: number, outcome = "ok", more: Partial<Operation> = {}): Told => ({
+      kind: "delete",
+      from,
+      key: "k",
+      outcome,
+      ...more,
+    });
+    expect(broken([put(100, 1), remove(200), read(300, {})])).toEqual([]);
+    expect(broken([put(100, 1), remove(200), read(300, { kept: { k: 1 } })])).toHaveLength(1);
+    expect(broken([put(100, 1), remove(105), read(300, { kept: { k: 1 } })])).toEqual([]);
+    expect(broken([put(100, 1), remove(200, "503"), read(300, { kept: { k: 1 } })])).toEqual([]);
+    expect(broken([put(100, 1), remove(200, "503"), read(300, {})])).toEqual([]);
+    expect(broken([put(100, 1), remove(305), read(300, {})])).toEqual([]);
+    expect(broken([put(100, 1), remove(315), read(300, {})])).toHaveLength(1);
+    // What waits on its node is saved in the end.
+    const waits = remove(200, "STORE_UNAVAILABLE", { via: "socket" });
+    expect(broken([put(100, 1), waits, read(300, { kept: { k: 1 } })])).toEqual([]);
+    expect(broken([put(100, 1), waits, read(300, { kept: { k: 1 } }, { isFinal: true })])).toHaveLength(1);
+  });
+
+  test("no loss is told but of what was restored", () => {
+    const losses = [{ session: "ada/1", what: "changes", node: "b1", at: 500 }];
+    expect(broken([], { losses })).toHaveLength(1);
+    expect(broken([], { losses, restored: 600 })).toHaveLength(1);
+    expect(broken([], { losses, restored: 400 })).toEqual([]);
+  });
+
   test("what a node could not save is there when it had time to, and in the end", () => {
     const lost = (from: number, isFinal: boolean, died?: number): number => {
       const waits = put(100, 1, { via: "socket", outcome: "STORE_UNAVAILABLE", node: "b1" });
@@ -210,10 +277,21 @@ describe("no acknowledged change is lost", () => {
   });
 
   test("each acknowledged count counts, and no other counts twice", () => {
-    const count = (from: number, outcome = "ok"): Told => ({ kind: "count", from, outcome });
+    const count = (from: number, outcome = "ok", value?: number): Told => ({
+      kind: "count",
+      from,
+      outcome,
+      ...(value !== undefined && { value }),
+    });
     const seen = (value: number): string[] =>
       broken([count(100), count(120), count(140, "STORE_UNAVAILABLE"), read(200, { count: value })]);
     expect([1, 2, 3, 4].map((value) => seen(value).length)).toEqual([1, 0, 0, 1]);
+    const marked = (marks: Record<string, number>): string[] =>
+      broken([count(100, "ok", 7), count(120, "504", 8), read(200, { count: 2, marks })]);
+    expect(marked({ 7: 1 })).toEqual([]);
+    expect(marked({ 7: 1, 8: 1 })).toEqual([]);
+    expect(marked({ 7: 2 })).toHaveLength(1);
+    expect(marked({ 8: 1 })).toHaveLength(1);
   });
 
   test("a socket never goes back in time", () => {
@@ -231,6 +309,17 @@ describe("no acknowledged change is lost", () => {
 describe("the bound", () => {
   test("is a lease, a tick and what the machine needs", () => {
     expect(deadline([], limits, 1000)).toBe(1000 + bound);
+  });
+
+  test("is not longer for those that a fault does not concern", () => {
+    const logout: Told = { kind: "logout", from: 1000, ends: ["ada/1"] };
+    const closed = (id: string): string[] =>
+      broken([logout], {
+        sockets: [socket({ closed: 1020 + bound, isOwn: false })],
+        faults: [{ ...outage(1500, 2000), concerns: (one) => one === id }],
+      });
+    expect(closed("an id")).toEqual([]);
+    expect(closed("another id")).toHaveLength(1);
   });
 
   test("counts from when a storage is back and surely used again", () => {

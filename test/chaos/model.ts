@@ -16,7 +16,7 @@ export interface Violation {
   readonly text: string;
 }
 
-type Known = Pick<History, "operations" | "sockets" | "faults" | "deaths">;
+type Known = Pick<History, "operations" | "sockets" | "faults" | "deaths" | "ids" | "restored" | "losses">;
 
 /** How often the registry's clock ticks at most. */
 const tick = 100;
@@ -24,6 +24,10 @@ const tick = 100;
 const longestRecheck = 1500;
 /** What clients of a storage, and nodes, wait at most before they ask one that is back. */
 const longestPause = 2200 + longestRecheck;
+/** How long a node remembers that a session ended (ms), a little less. */
+const endMemory = 59_000;
+/** How late a node notices at most that its clock was set (ms). */
+const longestUnnoticed = 10_000;
 /** How long a node waits at most before it tries again to save (ms). */
 const longestRetry = 5000;
 
@@ -51,13 +55,16 @@ function recovered(from: number, to: number, timeout: number): number {
   return to + Math.min(to - from, longestPause) + timeout + longestRecheck;
 }
 
-function sessionsOf({ operations }: Known): string[] {
-  return [...new Set(operations.map(({ session }) => session))];
+function sessionsOf({ operations, losses }: Known): string[] {
+  return [...new Set([...operations, ...losses].map(({ session }) => session))];
 }
 
 class Rules {
   readonly #history: Known;
   readonly #limits: Limits;
+  readonly #session: string;
+  /** Those that concern it. */
+  readonly #faults: Known["faults"];
   readonly #operations: readonly Operation[];
   readonly #sockets: readonly SocketLife[];
   /** What may have ended it, acknowledged or not. */
@@ -65,10 +72,18 @@ class Rules {
   /** Since when an end of it is acknowledged. */
   readonly #endedAt: number;
   readonly #login: Operation | undefined;
+  /** The end that was asked for first, where it was acknowledged before any other was asked for. */
+  readonly #soleEnd: Operation | undefined;
+  /** Since when an older snapshot has it back. */
+  readonly #restoredAt: number;
 
   constructor(history: Known, limits: Limits, session: string) {
     this.#history = history;
     this.#limits = limits;
+    const id = history.ids.get(session) ?? "";
+    this.#faults = history.faults.filter(({ concerns }) => concerns?.(id) ?? true);
+    this.#restoredAt = history.restored.get(session) ?? Number.POSITIVE_INFINITY;
+    this.#session = session;
     this.#operations = history.operations.filter((operation) => operation.session === session);
     this.#sockets = history.sockets.filter((socket) => socket.session === session);
     this.#login = this.#operations.find(({ kind }) => kind === "login");
@@ -81,10 +96,25 @@ class Rules {
     });
     const certain = this.#ending.filter(({ ends, outcome }) => outcome === "ok" && ends?.includes(session));
     this.#endedAt = Math.min(...certain.map(({ to }) => to), Number.POSITIVE_INFINITY);
+    this.#soleEnd = certain.find((end) => this.#ending.every((other) => other === end || other.from > end.to));
   }
 
   broken(now: number): string[] {
-    return [...this.#operations.flatMap((one) => this.#judge(one)), ...this.#judgeSockets(now)];
+    return [...this.#operations.flatMap((one) => this.#judge(one)), ...this.#judgeSockets(now), ...this.#judgeLosses()];
+  }
+
+  /** The storage keeps all that it has acknowledged, but where an older snapshot has brought the session back. */
+  #judgeLosses(): string[] {
+    return this.#history.losses
+      .filter(({ session, at }) => session === this.#session && at < this.#restoredAt)
+      .map(({ what, node, at }) => `${node} told of a loss at ${at.toFixed(0)}, and nothing was lost: ${what}`);
+  }
+
+  /** True where an older snapshot has it back, and this node need not know that it has ended. */
+  #isBack(node: string, at: number): boolean {
+    const end = this.#soleEnd;
+    const isRemembered = end?.node === node && at < end.to + endMemory;
+    return at >= this.#restoredAt && !isRemembered;
   }
 
   /** When an idle session expires, at the earliest and at the latest. */
@@ -92,7 +122,18 @@ class Rules {
     const { maxAge, from } = this.#login ?? { from: 0 };
     if (maxAge === undefined) return { earliest: Number.POSITIVE_INFINITY, latest: Number.POSITIVE_INFINITY };
     const asked = [...this.#operations.map(({ to }) => to), ...this.#sockets.map(({ connected = 0 }) => connected)];
-    return { earliest: from + maxAge, latest: Math.max(...asked) + maxAge };
+    const last = Math.max(...asked);
+    const ahead = this.#skew(from, last, 1);
+    const behind = this.#skew(from, last + maxAge + ahead, -1);
+    const unnoticed = ahead + behind === 0 ? 0 : longestUnnoticed;
+    const sooner = this.#skew(from, Number.POSITIVE_INFINITY, 1) + this.#skew(from, Number.POSITIVE_INFINITY, -1);
+    return { earliest: from + maxAge - sooner, latest: last + maxAge + ahead + behind + unnoticed };
+  }
+
+  /** By how much a clock was ahead meanwhile at most, or, with -1, behind. */
+  #skew(from: number, to: number, sign: 1 | -1): number {
+    const skews = this.#history.faults.filter((fault) => fault.from <= to && fault.to >= from);
+    return Math.max(0, ...skews.map(({ skew = 0 }) => skew * sign));
   }
 
   // --- what was read ---
@@ -101,6 +142,7 @@ class Rules {
     const { kind, outcome, seen, via, from, to } = operation;
     if (kind !== "read" || outcome !== "ok" || !seen) return [];
     const when = `${via} read from ${from.toFixed(0)} to ${to.toFixed(0)}`;
+    if (this.#isBack(operation.node, to)) return [];
     if (seen.user === undefined) {
       return this.#mayHaveEnded(to) ? [] : [`${when}: logged out, although nothing ended the session`];
     }
@@ -125,20 +167,24 @@ class Rules {
     if (write.via === "http" && read.via === "socket" && this.#mayHaveEnded(write.to)) return false;
     // HTTP reads the storage; a live session hears of what its own node wrote, and of the rest within the bound.
     if (read.via === "http" || write.node === read.node) return true;
-    return deadline(this.#history.faults, this.#limits, write.to) <= read.from;
+    return deadline(this.#faults, this.#limits, write.to) <= read.from;
   }
 
   /** Each field holds what was written last, or one of those that were written at the same time. */
   #judgeFields(read: Operation, { kept = {} }: Seen): string[] {
-    const writes = this.#operations.filter(({ kind }) => kind === "put");
+    const writes = this.#operations.filter(({ kind }) => kind === "put" || kind === "delete");
     const broken: string[] = [];
     for (const key of new Set(writes.map((write) => write.key as string))) {
       const ofKey = writes.filter((write) => write.key === key);
       const due = ofKey.filter((write) => this.#isDue(read, write));
       const value = kept[key];
       if (value === undefined) {
-        if (due.length > 0) broken.push(`${key} is not there, although it was acknowledged`);
-        else if (ofKey.some((write) => this.#isKept(write, read))) {
+        const deletes = ofKey.filter(({ kind, from }) => kind === "delete" && from <= read.to);
+        const isDeleted = (write: Operation): boolean =>
+          deletes.some(({ outcome, to }) => outcome !== "ok" || to >= write.from);
+        const puts = due.filter(({ kind }) => kind === "put");
+        if (puts.some((write) => !isDeleted(write))) broken.push(`${key} is not there, although it was acknowledged`);
+        else if (deletes.length === 0 && ofKey.some((write) => this.#isKept(write, read))) {
           broken.push(`${key} is not there, although its node had time to save it`);
         }
         continue;
@@ -146,8 +192,14 @@ class Rules {
       const written = ofKey.find((write) => write.value === value);
       if (!written) broken.push(`${key} is ${value}, which nobody wrote`);
       // What was not acknowledged may be saved at any later time.
-      else if (written.outcome === "ok" && due.some((later) => later.from > written.to)) {
-        broken.push(`${key} is ${value}, although a later value was acknowledged`);
+      else if (written.outcome === "ok") {
+        const later = ofKey.filter(({ from }) => from > written.to);
+        const overwritten = later.find((one) => due.includes(one));
+        if (overwritten) {
+          broken.push(`${key} is ${value}, although a later ${overwritten.kind} was acknowledged`);
+        } else if (later.some((one) => one.kind === "delete" && this.#isKept(one, read))) {
+          broken.push(`${key} is ${value}, although its node had time to save that it was deleted`);
+        }
       }
     }
     return broken;
@@ -159,15 +211,25 @@ class Rules {
     const died = this.#history.deaths.get(node);
     // In the end nothing waits any more.
     if (read.isFinal && died === undefined) return true;
-    const saved = deadline(this.#history.faults, this.#limits, to) + longestRetry;
+    const saved = deadline(this.#faults, this.#limits, to) + longestRetry;
     return saved < Math.min(read.from, died ?? Number.POSITIVE_INFINITY);
   }
 
-  #judgeCount(read: Operation, { count = 0 }: Seen): string[] {
+  #judgeCount(read: Operation, { count = 0, marks = {} }: Seen): string[] {
     const raises = this.#operations.filter(({ kind }) => kind === "count");
-    const least = raises.filter((raise) => this.#isDue(read, raise)).length;
+    const due = raises.filter((raise) => this.#isDue(read, raise));
     const most = raises.filter(({ from }) => from <= read.to).length;
-    return count < least || count > most ? [`the count is ${count}, but should be ${least} to ${most}`] : [];
+    const broken: string[] = [];
+    if (count < due.length || count > most) {
+      broken.push(`the count is ${count}, but should be ${due.length} to ${most}`);
+    }
+    for (const [mark, times] of Object.entries(marks)) {
+      if (times !== 1) broken.push(`the count with mark ${mark} was made ${times} times`);
+    }
+    for (const { value } of due) {
+      if (value !== undefined && !(value in marks)) broken.push(`the count with mark ${value} is not there`);
+    }
+    return broken;
   }
 
   /** What a socket sees never goes back in time. */
@@ -186,10 +248,14 @@ class Rules {
   // --- sockets ---
 
   #judgeSockets(now: number): string[] {
-    const latest = deadline(this.#history.faults, this.#limits, Math.min(this.#endedAt, this.#expiry.latest));
+    const latest = deadline(this.#faults, this.#limits, Math.min(this.#endedAt, this.#expiry.latest));
     return this.#sockets.flatMap((socket) => {
-      const { number, connected, closed = now, isOwn } = socket;
+      const { number, node, connected, closed = now, isOwn } = socket;
+      // In time for one that was restored.
+      if (this.#restoredAt <= latest && this.#isBack(node, closed)) return [];
       const broken: string[] = [];
+      const isLate = connected !== undefined && socket.from > Math.max(this.#endedAt, this.#restoredAt);
+      if (isLate && !this.#isBack(node, connected)) broken.push("was let in by the node that had ended the session");
       if (connected !== undefined && closed > latest) {
         const until = isOwn || socket.closed === undefined ? "at least until" : "until";
         broken.push(`was open ${until} ${closed.toFixed(0)}, but had to be closed by ${latest.toFixed(0)}`);
@@ -239,7 +305,7 @@ class Rules {
   /** Outages that follow each other quickly are one for those who did not get through between them. */
   #outages(): { from: number; to: number }[] {
     const joined: { from: number; to: number }[] = [];
-    for (const { isOutage, from, to } of this.#history.faults) {
+    for (const { isOutage, from, to } of this.#faults) {
       if (!isOutage) continue;
       const end = recovered(from, to, this.#limits.timeout) + this.#limits.slack;
       const before = joined.at(-1);
@@ -253,7 +319,7 @@ class Rules {
     const { lease, timeout, maxStale, slack } = this.#limits;
     // A lease until it is noticed; and at the end of maxStale the storage may just have been asked once more.
     const longest = lease + maxStale + 2 * timeout + longestRecheck + tick + slack;
-    return this.#history.faults.some(
+    return this.#faults.some(
       ({ isOutage, from, to }) => isOutage && connected < from && to - from > longest && closed > from + longest,
     );
   }

@@ -1,6 +1,7 @@
 // The nodes of a run: each has a place with a port of its own, at which it comes back after it was killed.
+import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
-import { closeNodes, type Node, type NodeSettings, openNodes } from "../support/fleet.js";
+import { closeNodes, type LostNews, type Node, type NodeSettings, openNodes } from "../support/fleet.js";
 import { freePort } from "../support/private-server.js";
 import type { History } from "./history.js";
 
@@ -40,6 +41,9 @@ export class Place {
   async start(): Promise<void> {
     this.#starts++;
     const [node] = await openNodes(1, this.#settings);
+    node.process.on("message", ({ lost }: Partial<LostNews>) => {
+      if (lost) this.#history.noteLoss(lost.id, lost.what, this.name);
+    });
     this.#node = node;
   }
 
@@ -49,6 +53,13 @@ export class Place {
     await this.close();
     await delay(pause);
     await this.start();
+  }
+
+  /** The clock of the node that is there is `ms` ahead from now on. */
+  async setClock(ms: number): Promise<void> {
+    const node = this.#node;
+    // One that is killed meanwhile does not answer.
+    if (node) await Promise.race([node.ask("setClock", { ms }), once(node.process, "exit")]);
   }
 
   async close(): Promise<void> {

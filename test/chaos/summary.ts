@@ -1,7 +1,7 @@
 // What a run was made of, in a few lines: a run in which little happened shows little.
 import type { History } from "./history.js";
 
-export function summary({ operations, sockets, faults }: History): string {
+export function summary({ operations, sockets, faults, restored, losses }: History): string {
   const answered = counted(operations.map(({ kind, outcome }) => `${kind}${outcome === "ok" ? "" : " failed"}`));
   const opened = sockets.filter(({ connected }) => connected !== undefined);
   const ends = counted(opened.map(({ told, isOwn }) => told ?? (isOwn ? "closed by the client" : "lost")));
@@ -10,11 +10,16 @@ export function summary({ operations, sockets, faults }: History): string {
     ({ kind, via, outcome }) => kind === "put" && via === "socket" && outcome === "STORE_UNAVAILABLE",
   );
   const outages = faults.filter(({ isOutage }) => isOutage).reduce((sum, { from, to }) => sum + to - from, 0);
+  const lossesWithoutReason = losses.filter(
+    ({ session, at }) => at < (restored.get(session) ?? Number.POSITIVE_INFINITY),
+  );
   return [
     `operations: ${listed(answered)}`,
     `sockets: ${listed(ends)}; refused: ${listed(refused)}`,
     `from an acknowledged end to the close: ${delays({ operations, sockets })}`,
-    `faults: ${listed(counted(faults.map(({ what }) => what.replace(/^\w\d+ /, "a node "))))}`,
+    `faults: ${listed(counted(faults.map(({ what }) => what.replace(/^\w\d+/, "a node"))))}`,
+    `${restored.size} sessions that had ended were brought back by an older snapshot`,
+    `losses that were told: ${lossesWithoutReason.length} without a reason, ${losses.length - lossesWithoutReason.length} of what a snapshot undid`,
     `the storage was away for ${(outages / 1000).toFixed(1)} s, ${waited.length} changes of sockets waited for it`,
   ].join("\n");
 }

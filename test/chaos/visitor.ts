@@ -9,11 +9,13 @@ import type { Random } from "./random.js";
 const mostSockets = 3;
 /** How long a session of one who sleeps lives (ms). */
 const nap = 2000;
+/** Of how many sessions that ended last it still uses the cookie. */
+const mostHaunted = 6;
 /** Fields that are written again and again; others are written once. */
 const sharedKeys = ["color", "size"];
 
 /** How often each is done; ends, as often as the user is restless. */
-const actions = { put: 8, count: 6, read: 5, connect: 4, disconnect: 1, sleep: 0.4 };
+const actions = { put: 8, delete: 3, count: 6, read: 5, connect: 4, disconnect: 1, sleep: 0.4 };
 const ends = { rotate: 0.6, logout: 0.6, "logout elsewhere": 0.2, haunt: 1 };
 
 export interface World {
@@ -34,6 +36,8 @@ export class Visitor {
   /** Those whose end was asked for. */
   readonly #past: Known[] = [];
   #writes = 0;
+  /** Fields that were stored, and nobody has deleted yet. */
+  readonly #stored: { readonly session: string; readonly key: string }[] = [];
 
   /** `restlessness` is how readily the user logs out: 0 for never. */
   constructor(user: string, restlessness: number, family: Visitor[], world: World, random: Random) {
@@ -86,9 +90,11 @@ export class Visitor {
       case "put":
         return this.#put(session, open);
       case "count":
-        return open ? client.emit(open, { kind: "count" }, "count") : this.#post(session, { kind: "count" }, "/count");
+        return this.#count(session, open);
+      case "delete":
+        return this.#delete(session, open);
       case "read":
-        return open ? client.emit(open, { kind: "read" }, "get") : void (await this.#read(session));
+        return open ? void (await client.emit(open, { kind: "read" }, "get")) : void (await this.#read(session));
       case "connect":
         return client.sockets.size < mostSockets ? client.connect(session, this.#random.next() < 0.2) : undefined;
       case "disconnect":
@@ -106,8 +112,7 @@ export class Visitor {
       case "logout elsewhere":
         return session.isEnding ? undefined : this.#logoutElsewhere(session);
       case "haunt":
-        // Writes to what is gone, as a request that was long under way would.
-        return this.#past.length > 0 ? this.#put(this.#random.pick(this.#past), undefined) : undefined;
+        return this.#haunt();
     }
   }
 
@@ -176,16 +181,53 @@ export class Visitor {
 
   // --- what is written and read ---
 
-  #put(session: Known, open: OpenSocket | undefined): Promise<void> {
+  async #put(session: Known, open: OpenSocket | undefined): Promise<void> {
     const value = ++this.#writes;
     const key = this.#random.next() < 0.3 ? this.#random.pick(sharedKeys) : `k${value}`;
     const what = { kind: "put", key, value } as const;
-    if (open) return this.#client.emit(open, what, "put", key, value);
-    return this.#post(session, what, "/put", { key, value });
+    const { outcome } = open
+      ? await this.#client.emit(open, what, "put", key, value)
+      : await this.#post(session, what, "/put", { key, value });
+    const of = open?.life.session ?? session.name;
+    if (outcome === "ok" && !sharedKeys.includes(key)) this.#stored.push({ session: of, key });
   }
 
-  async #post(session: Known, what: Pick<Operation, "kind" | "key" | "value">, path: string, body = {}): Promise<void> {
-    await this.#client.ask({ ...what, session: session.name }, path, new Map(session.cookies), { body });
+  /** Deletes what was stored. */
+  async #delete(session: Known, open: OpenSocket | undefined): Promise<void> {
+    const of = open?.life.session ?? session.name;
+    const those = this.#stored.filter((one) => one.session === of);
+    if (those.length === 0) return;
+    const one = this.#random.pick(those);
+    this.#stored.splice(this.#stored.indexOf(one), 1);
+    const { key } = one;
+    const what = { kind: "delete", key } as const;
+    if (open) await this.#client.emit(open, what, "delete", key);
+    else await this.#post(session, what, "/delete", { key });
+  }
+
+  async #count(session: Known, open: OpenSocket | undefined): Promise<void> {
+    const value = ++this.#writes;
+    const what = { kind: "count", value } as const;
+    if (open) await this.#client.emit(open, what, "count", value);
+    else await this.#post(session, what, "/count", { mark: value });
+  }
+
+  /** Comes with the cookie of a session that is gone, as a request that was long under way would. */
+  async #haunt(): Promise<void> {
+    if (this.#past.length === 0) return;
+    const session = this.#random.pick(this.#past.slice(-mostHaunted));
+    switch (this.#random.below(3)) {
+      case 0:
+        return this.#put(session, undefined);
+      case 1:
+        return void (await this.#read(session));
+      default:
+        return this.#client.connect(session, true, false);
+    }
+  }
+
+  #post(session: Known, what: Pick<Operation, "kind" | "key" | "value">, path: string, body = {}): Promise<Operation> {
+    return this.#client.ask({ ...what, session: session.name }, path, new Map(session.cookies), { body });
   }
 
   /** Reads over HTTP; from a given place when all is over. Answers whether it could. */

@@ -99,6 +99,21 @@ test.each([
   expect(lost).toEqual(["ada session"]);
 });
 
+test("a session that is over is not lost where the clock was set back meanwhile", async () => {
+  const { line, login, lost, stored } = await start({ maxAge: 20_000 });
+  const socket = await (await login()).connect();
+  const end = closed(socket);
+  line.state = "fails";
+  await socket.emitWithAck("set", { other: "active" });
+  const [id] = Object.keys(stored) as [string];
+  delete stored[id];
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() - 60_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  line.state = "up";
+  expect((await end).told[0]?.code).toBe("SESSION_EXPIRED");
+  expect(lost).toEqual([]);
+});
+
 test("a session that would have expired in the outage is not lost", async () => {
   const { line, login, lost, stored } = await start({ maxAge: 20_000 });
   const socket = await (await login()).connect();

@@ -56,6 +56,28 @@ describe.each(privateStorages)("on $name", { timeout: 60_000 }, ({ open }) => {
     expect((await b.state()).lost).toHaveLength(1);
   });
 
+  test("what another node puts back while this one hears nothing is no loss", async () => {
+    const user = "changes their mind";
+    const ada = await a.login({ user, toggle: false });
+    const [one, two] = await Promise.all([a.visit(ada).connect(), b.visit(ada).connect()]);
+    await settled();
+    const set = async (toggle: boolean): Promise<unknown> => {
+      await one.emitWithAck("set", { toggle });
+      return one.emitWithAck("save");
+    };
+    expect(await set(true)).toBe("saved");
+    await expect.poll(() => two.emitWithAck("get")).toMatchObject({ toggle: true });
+    b.process.kill("SIGSTOP");
+    await storage.server.restart();
+    await expect.poll(() => set(false), { timeout: 15_000 }).toBe("saved");
+    b.process.kill("SIGCONT");
+    await expect.poll(() => two.emitWithAck("get"), { timeout: 15_000 }).toMatchObject({ toggle: false });
+    await settled();
+    // The storage is asked whether it has what was written.
+    await expect.poll(() => two.emitWithAck("save")).toBe("saved");
+    expect((await b.state()).lost).not.toContain(`${user} changes`);
+  });
+
   test("an older snapshot does not bring back what ended a moment ago", async () => {
     const ada = await a.login({ user: "logs out before the snapshot is there", step: 1 });
     const socket = await b.visit(ada).connect();

@@ -14,7 +14,10 @@ const errors = [];
 sessions.on("error", (error) => errors.push(error.code ?? String(error)));
 
 const lost = [];
-sessions.on("lost", (live, what) => lost.push(`${live.data.user} ${what}`));
+sessions.on("lost", (live, what) => {
+  lost.push(`${live.data.user} ${what}`);
+  process.send?.({ lost: { id: live.id, what } });
+});
 
 const app = express();
 const http = createServer(app);
@@ -38,7 +41,12 @@ app.post("/put", ({ session, body }, res, next) => {
   (session.kept ??= {})[body.key] = body.value;
   session.save((failed) => (failed ? next(failed) : res.json({})));
 });
-app.post("/count", async (req, res) => res.json({ count: await sessions.update(req, raise) }));
+app.post("/delete", ({ session, body }, res, next) => {
+  if (session.kept?.[body.key] === undefined) return void res.sendStatus(409);
+  delete session.kept[body.key];
+  session.save((failed) => (failed ? next(failed) : res.json({})));
+});
+app.post("/count", async (req, res) => res.json({ count: await sessions.update(req, raise(req.body.mark)) }));
 app.get("/session", (req, res) => {
   const { cookie: _, ...data } = req.session;
   res.json(data);
@@ -63,24 +71,57 @@ io.on("connection", (socket) => {
     (socket.session.kept ??= {})[key] = value;
     told(socket.session.save(), done);
   });
-  socket.on("count", (done) => told(sessions.update(socket, raise), done));
+  socket.on("delete", (key, done) => {
+    if (socket.session.kept?.[key] === undefined) return done("absent");
+    delete socket.session.kept[key];
+    told(socket.session.save(), done);
+  });
+  socket.on("count", (mark, done) => told(sessions.update(socket, raise(mark)), done));
 });
 
-function raise(data) {
-  return (data.count = (data.count ?? 0) + 1);
+/** Counts; with a mark it notes of each how often it was counted. */
+function raise(mark) {
+  return (data) => {
+    if (mark !== undefined) (data.marks ??= {})[mark] = (data.marks[mark] ?? 0) + 1;
+    return (data.count = (data.count ?? 0) + 1);
+  };
+}
+
+/** By how many ms the clock of this node is ahead. */
+let ahead = 0;
+let isClockOurs = false;
+
+/**
+ * Sets the clock of this node alone, as an operator would set the system's: `Date.now()` and `new Date()` of this process
+ * are `ms` ahead from now on. Timers and `performance.now()` are monotonic, and stay as they are.
+ */
+function setClock(ms) {
+  ahead = ms;
+  if (isClockOurs) return;
+  isClockOurs = true;
+  const RealDate = Date;
+  const realNow = Date.now;
+  RealDate.now = () => realNow() + ahead;
+  // What was made before stays an instance of it.
+  globalThis.Date = new Proxy(RealDate, {
+    construct: (target, values, made) => Reflect.construct(target, values.length === 0 ? [target.now()] : values, made),
+  });
 }
 
 const commands = {
   /** Raises a counter of a session `times` times, as quickly as it can, and sets a field of its own. */
   async work({ id, field, times }) {
     const before = sessions.store.retries;
-    await Promise.all(Array.from({ length: times }, () => sessions.update(id, raise)));
+    await Promise.all(Array.from({ length: times }, () => sessions.update(id, raise())));
     await sessions.update(id, (data) => (data[field] = times));
     return sessions.store.retries - before;
   },
   async state() {
     const { size, pending, store } = sessions;
     return { size, pending, isHearing: store.isHearing, isDown: store.isDown, errors, lost };
+  },
+  async setClock({ ms }) {
+    setClock(ms);
   },
   async close() {
     const closed = io.close();
@@ -106,7 +147,7 @@ http.listen(settings.port ?? 0, "127.0.0.1");
 await once(http, "listening");
 process.send({ port: http.address().port });
 
-async function openStore({ kind, url, ports, ...options }) {
+async function openStore({ kind, url, ports, nodeAddressMap, ...options }) {
   if (kind === "postgres") {
     const { default: pg } = await import("pg");
     const { postgresStore } = await import("../../dist/esm/store/postgres.js");
@@ -117,7 +158,7 @@ async function openStore({ kind, url, ports, ...options }) {
   const { createClient, createCluster } = await import("redis");
   const { redisStore } = await import("../../dist/esm/store/redis.js");
   const client = ports
-    ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) })
+    ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap })
     : createClient({ url });
   client.on("error", () => {});
   await client.connect();

@@ -31,7 +31,7 @@ interface Storage {
 }
 
 /** A change of a session: the message for the other nodes goes with it. */
-const replaced = /evalsha[^]* changed\r/i;
+const replaced = /evalsha[^]* changed \d+\r/i;
 
 const created = /evalsha\r\n\$40\r\n\w{40}\r\n\$1\r\n2\r\n/i;
 const ended = /evalsha[^]* destroyed\r/i;

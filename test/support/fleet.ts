@@ -13,6 +13,8 @@ export interface StoreSettings {
   readonly url?: string;
   /** Of a Redis cluster. */
   readonly ports?: readonly number[];
+  /** Of a Redis cluster: by which ways its servers are reached. */
+  readonly nodeAddressMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
   readonly prefix?: string;
   readonly table?: string;
   readonly timeout?: number;
@@ -33,6 +35,11 @@ export interface NodeState {
   readonly errors: string[];
   /** What `sessions.on("lost")` heard: the user of the session and what was lost. */
   readonly lost: string[];
+}
+
+/** What a node tells by itself when its storage has lost something. */
+export interface LostNews {
+  readonly lost: { readonly id: string; readonly what: string };
 }
 
 interface Answer {

@@ -44,10 +44,10 @@ export interface RedisCluster {
 }
 
 /** Three masters that share the slots. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+export async function startRedisCluster(extra: readonly string[] = []): Promise<RedisCluster> {
   const buses = await Promise.all([freePort(), freePort(), freePort()]);
   const nodes = await Promise.all(
-    buses.map((bus) => startRedis(["--cluster-enabled", "yes", "--cluster-port", `${bus}`])),
+    buses.map((bus) => startRedis(["--cluster-enabled", "yes", "--cluster-port", `${bus}`, ...extra])),
   );
   const ports = nodes.map(({ port }) => port);
   await ask(nodes[0]?.url as string, async (first) => {

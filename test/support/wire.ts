@@ -1,13 +1,25 @@
-// A line between nodes and their storage, on which notices can be dropped, or the notice connections alone cut.
+// A line between nodes and their storage, on which notices can be dropped, the notice connections alone cut, the answers
+// to writes lost, or what concerns one session held back.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** "drops": notices do not arrive, all else does. "cuts": connections that listen are closed, new ones, too. */
-type State = "works" | "drops" | "cuts";
+/**
+ * "drops": notices do not arrive, all else does. "cuts": connections that listen are closed, new ones, too. "loses": every
+ * third write is carried out, and its connection breaks before the answer comes.
+ */
+type State = "works" | "drops" | "cuts" | "loses";
+
+/** Of Redis's scripts, and of PostgreSQL's statements. */
+const writes = /\bevalsha\b|\beval\b|INSERT INTO|UPDATE |DELETE FROM/i;
 
 export class Wire {
   /** How many pieces with notices did not arrive. */
   dropped = 0;
+  /** How many writes were carried out and not answered. */
+  lost = 0;
+  /** What has this text in it is not passed on, nor what comes after it on its connection. */
+  held: string | undefined;
+  #writes = 0;
   #state: State = "works";
   #to: number;
   readonly #server: Server;
@@ -60,17 +72,26 @@ export class Wire {
       socket.on("close", end);
       socket.on("error", end);
     }
+    let isHeld = false;
+    let isLost = false;
     near.on("data", (data) => {
+      isHeld ||= this.held !== undefined && data.includes(this.held);
+      if (isHeld) return;
+      if (this.#state === "loses" && writes.test(data.toString("latin1"))) isLost ||= this.#writes++ % 3 === 0;
       // Redis's SUBSCRIBE and PostgreSQL's LISTEN.
-      if (/\bsubscribe\r\n|LISTEN "/.test(data.toString("latin1"))) {
+      if (/\bs?subscribe\r\n|LISTEN "/.test(data.toString("latin1"))) {
         this.#listening.add(near);
         if (this.#state === "cuts") return end();
       }
       far.write(data);
     });
     far.on("data", (data) => {
+      if (isLost) {
+        this.lost++;
+        return end();
+      }
       const isNotice =
-        this.#listening.has(near) && /\r\nmessage\r\n|^A.{8}socket_session_/s.test(data.toString("latin1"));
+        this.#listening.has(near) && /\r\ns?message\r\n|^A.{8}socket_session_/s.test(data.toString("latin1"));
       if (isNotice && this.#state === "drops") this.dropped++;
       else near.write(data);
     });
