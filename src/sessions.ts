@@ -83,7 +83,8 @@ export interface LiveOptions<View = unknown> {
   maxWaitingBytes?: number | undefined;
   /**
    * Whose session it is, by its data: lets {@link Sessions.ofUser} and {@link Sessions.destroyUser} find all sessions
-   * of a user, on all nodes. Undefined, null or "" for nobody's. Called often, so it has to be quick.
+   * of a user, on all nodes. Undefined, null or "" for nobody's; anything but a string or a number is `DATA_INVALID` when
+   * the session is saved. Called often, so it has to be quick.
    */
   user?: ((session: SessionData) => string | number | null | undefined) | undefined;
   /**

@@ -1,10 +1,10 @@
 // express-session's options, as far as they are read here again: their values are checked when they are given, and what
 // its functions return when they return it. express-session itself finds most of it at a request, or never.
 import type { IncomingMessage } from "node:http";
-import { serialize } from "cookie";
 import type { SessionOptions } from "express-session";
 import { forwardedScheme, type ProxyTrust } from "../handshake/proxy.js";
 import { checkBooleans, checkFunctions, checkNames, invalid, kindOf, type NamesOf, shown } from "../options.js";
+import { cookieRules } from "../store/cookie-rules.js";
 import { warnOnce } from "../warnings.js";
 import { isHandshake } from "./handshake-request.js";
 
@@ -83,27 +83,9 @@ export function sessionOptionsOf(options: HttpOptions, trust: ProxyTrust): HttpO
 
 type Given = Record<string, unknown>;
 
-/** What express-session takes in `cookie`. */
-const cookieValues: Readonly<Record<string, { readonly isGood: (value: unknown) => boolean; readonly what: string }>> =
-  {
-    path: { isGood: (value) => fits({ path: value }), what: 'a path such as "/"' },
-    domain: { isGood: (value) => fits({ domain: value }), what: "a domain" },
-    maxAge: { isGood: isDuration, what: "a number of ms, not below 0" },
-    originalMaxAge: { isGood: isDuration, what: "a number of ms, not below 0" },
-    expires: { isGood: isDate, what: "a Date" },
-    httpOnly: { isGood: isBoolean, what: "true or false" },
-    secure: { isGood: (value) => isBoolean(value) || value === "auto", what: 'true, false or "auto"' },
-    partitioned: { isGood: isBoolean, what: "true or false" },
-    sameSite: {
-      isGood: (value) => isBoolean(value) || isOneOf(value, ["lax", "strict", "none", "auto"]),
-      what: 'true, false, "lax", "strict", "none" or "auto"',
-    },
-    priority: { isGood: (value) => isOneOf(value, ["low", "medium", "high"]), what: '"low", "medium" or "high"' },
-  };
-
-/** Its names; types have two more, which do nothing. */
+/** What express-session takes in `cookie`; types have two more, which do nothing. */
 const cookieNames: Readonly<Record<string, true>> = Object.fromEntries(
-  [...Object.keys(cookieValues), "signed", "encode"].map((name) => [name, true]),
+  [...Object.keys(cookieRules), "signed", "encode"].map((name) => [name, true]),
 );
 
 /**
@@ -119,7 +101,7 @@ export function checkCookie(cookie: unknown, where: string): void {
 
 /** As {@link checkCookie}, whatever else is there. */
 export function checkCookieValues(cookie: Given, where: string): void {
-  for (const [name, { isGood, what }] of Object.entries(cookieValues)) {
+  for (const [name, { isGood, what }] of Object.entries(cookieRules)) {
     const value = cookie[name];
     if (value === undefined || value === null || isGood(value)) continue;
     throw invalid(`${where}.${name} is ${what}, not ${shown(value)}.`);
@@ -177,32 +159,4 @@ function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust): 
 /** A secure cookie is not sent over plain HTTP, and a proxy that says "https" counts only where it is trusted. */
 export function warnIfUnseen(request: IncomingMessage, trust: ProxyTrust): void {
   if (forwardedScheme(request) === "https" && !trust.isSecure(request)) warnOnce("SECURE_COOKIE_UNSEEN");
-}
-
-function isDuration(value: unknown): boolean {
-  // express-session takes a Date as well.
-  if (typeof value !== "number") return isDate(value);
-  return value >= 0 && !Number.isNaN(new Date(Date.now() + value).valueOf());
-}
-
-function isDate(value: unknown): boolean {
-  return value instanceof Date && !Number.isNaN(value.valueOf());
-}
-
-function isBoolean(value: unknown): boolean {
-  return typeof value === "boolean";
-}
-
-function isOneOf(value: unknown, words: readonly string[]): boolean {
-  return typeof value === "string" && words.includes(value.toLowerCase());
-}
-
-function fits(attribute: Given): boolean {
-  if (typeof Object.values(attribute)[0] !== "string") return false;
-  try {
-    serialize("name", "value", attribute);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,6 +1,6 @@
 // The data that a function given to update() gets: plain stored data with the rules of a socket's session, so that names
 // which a client chose do no harm in it, either.
-import { refusalOf } from "./session-object.js";
+import { cookieRefusalOf, refusalOf } from "./session-object.js";
 import { rawOf, Tracked } from "./tracked.js";
 
 class DraftObject extends Tracked {
@@ -22,8 +22,8 @@ class DraftObject extends Tracked {
     return true;
   }
 
-  protected accepts(field: string, value: unknown): boolean {
-    const refusal = refusalOf(field, value);
+  protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
+    const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
     if (refusal) this.#refused(refusal);
     return refusal === undefined;
   }

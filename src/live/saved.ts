@@ -5,7 +5,7 @@ import { monotonicNow } from "../monotonic.js";
 import type { LiveStore } from "../store/live-store.js";
 import { diff, type JsonObject, reconcile } from "../store/merge.js";
 import { inflate, mergeInto, parse, stringify, strip } from "../store/record.js";
-import { createRoot, refusalOf, withoutMethods } from "./session-object.js";
+import { cookieRefusalOf, createRoot, refusalOf, withoutMethods } from "./session-object.js";
 import { Tracked } from "./tracked.js";
 
 /** What saving needs of a registry. */
@@ -203,8 +203,8 @@ export abstract class Saved extends Tracked {
     return false;
   }
 
-  protected accepts(field: string, value: unknown): boolean {
-    const refusal = refusalOf(field, value);
+  protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
+    const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
     if (refusal) this.context.failed(refusal);
     return refusal === undefined;
   }

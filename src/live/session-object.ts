@@ -1,10 +1,10 @@
 // What a handler gets as `socket.session`: express-session's Session, with promises. The methods live on a prototype,
 // the data on the object, so that JSON, spread and Object.keys see the data alone.
 import { inspect } from "node:util";
-import type session from "express-session";
-import { type SessionData } from "express-session";
+import session, { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
 import { isPlainObject } from "../store/merge.js";
+import { wrongInCookie } from "../store/cookie-rules.js";
 import { quotedField } from "../store/limits.js";
 import { type Tracked, trackerOf } from "./tracked.js";
 
@@ -80,6 +80,13 @@ export function refusalOf(field: string, value: unknown): SessionError | undefin
   if (!(field in prototype) && !isCookieLost) return undefined;
   const why = isCookieLost ? "the value is no Cookie" : "all sessions have a method or property of that name";
   return new SessionError("DATA_INVALID", { detail: `The field ${quotedField(field)} was not set: ${why}.` });
+}
+
+/** As {@link refusalOf}, for a field of the session's cookie. */
+export function cookieRefusalOf(field: string, value: unknown): SessionError | undefined {
+  const why = wrongInCookie(field, value, session.Cookie.prototype);
+  if (why === undefined) return undefined;
+  return new SessionError("DATA_INVALID", { detail: `cookie[${quotedField(field)}] was not set: ${why}.` });
 }
 
 function isCookie(value: unknown): boolean {

@@ -49,8 +49,8 @@ export abstract class Tracked implements ProxyHandler<object> {
   protected abstract fill(): void;
   /** Called before a change; false leaves the data as it is. */
   protected abstract allowsChange(): boolean;
-  /** Called before a field of the root is set; false leaves it as it is, which was reported then. */
-  protected abstract accepts(field: string, value: unknown): boolean;
+  /** Called before a field of the root, or of its cookie, is set; false leaves it as it is, which was reported then. */
+  protected abstract accepts(field: string, value: unknown, isOfCookie: boolean): boolean;
   /** Called after a change. */
   protected abstract changed(): void;
   /** Called when an object was put in that the application still holds itself: `const cart = (session.cart ??= [])`. */
@@ -164,10 +164,14 @@ export abstract class Tracked implements ProxyHandler<object> {
     return copy;
   }
 
-  /** Whether a name is none for data: that of a method or of what all objects have at the root, `__proto__` anywhere. */
+  /**
+   * Whether a name is none for data: that of a method or of what all objects have at the root, `__proto__` anywhere; or a
+   * value none for the cookie.
+   */
   #refuses(target: object, key: string | symbol, value: unknown): boolean {
-    if (typeof key === "symbol" || (target !== this.root && key !== "__proto__")) return false;
-    return !this.accepts(key, value);
+    if (typeof key === "symbol") return false;
+    if (target === this.root || key === "__proto__") return !this.accepts(key, value, false);
+    return isCookie(target) && !this.accepts(key, value, true);
   }
 
   #look(target: object): void {
@@ -211,5 +215,10 @@ function inherited(target: object, key: string | symbol, value: () => unknown): 
 
 /** Plain data and the cookie are tracked; dates, maps and other class instances are given as they are. */
 function isTracked(value: object): boolean {
-  return Array.isArray(value) || isPlainObject(value) || "originalMaxAge" in value;
+  return Array.isArray(value) || isPlainObject(value) || isCookie(value);
+}
+
+/** An object of express-session's Cookie; not told by its class, of which there may be several. */
+function isCookie(value: object): boolean {
+  return "originalMaxAge" in value && !Array.isArray(value) && !isPlainObject(value);
 }

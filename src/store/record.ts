@@ -1,6 +1,7 @@
 // A session as it is stored: one JSON text with the fields, the cookie and our own marks: the moment of its creation,
 // for absolute lifetimes, and its open tickets. The only place that knows this form.
 import session, { type SessionData } from "express-session";
+import { mendAttributes } from "./cookie-rules.js";
 import { isTooDeep, unstorable } from "./limits.js";
 import { apply, diff, isPlainObject, type Json, type JsonObject } from "./merge.js";
 
@@ -29,8 +30,10 @@ export function parse(text: string): SessionRecord {
   const record = JSON.parse(text) as JsonObject;
   if (!isPlainObject(record)) throw new TypeError("a stored session is not a JSON object");
   const { cookie } = record;
-  if (isPlainObject(cookie)) limitTimes(cookie);
-  else record["cookie"] = { originalMaxAge: null, expires: null };
+  if (isPlainObject(cookie)) {
+    limitTimes(cookie);
+    mendAttributes(cookie);
+  } else record["cookie"] = { originalMaxAge: null, expires: null };
   return record as SessionRecord;
 }
 

@@ -1,5 +1,7 @@
 // The sessions of users: whose a session is by its data, noted before it is written, looked up on whichever node.
 import type { SessionData } from "express-session";
+import { SessionError } from "../errors.js";
+import { kindOf } from "../options.js";
 import type { Draft } from "./drafts.js";
 import { endMemory, type Notes } from "./driver.js";
 import { inflate, readable, strip, timesOf } from "./record.js";
@@ -32,7 +34,7 @@ export class UserSessions {
     if (user === undefined) return;
     // One that was not theirs is noted anew: it may have been theirs once, and whoever saw that it was not any more is
     // about to drop the old entry.
-    const isNew = before === undefined || this.#userIn(before) !== user;
+    const isNew = before === undefined || this.#knownUserIn(before) !== user;
     // Old services may have prolonged it beside its text, but for no longer.
     const until = Math.max(expires, Date.now() + (timesOf(text).maxAge ?? 0));
     await this.#index.add(user, id, until, isNew);
@@ -68,7 +70,7 @@ export class UserSessions {
     for (const [index, entry] of entries.entries()) {
       const { id, created } = entry;
       const text = texts[index];
-      if (text !== undefined && this.#userIn(text) === user) found.push({ id, created, text });
+      if (text !== undefined && this.#knownUserIn(text) === user) found.push({ id, created, text });
       // One that was noted a moment ago may be about to be stored.
       else if (created < Date.now() - endMemory) gone.push(entry);
     }
@@ -76,12 +78,34 @@ export class UserSessions {
     return found;
   }
 
-  /** Whose session this text is. */
+  /**
+   * Whose session this text is. A client may have shaped what the application looks at: who says it is a list is not who
+   * has that list's text as a name.
+   */
   #userIn(text: string): string | undefined {
     const record = readable(text);
     if (!record) return undefined;
-    const user = this.#userOf(inflate(strip(record)));
-    return user === undefined || user === null || user === "" ? undefined : String(user);
+    let user: unknown;
+    try {
+      user = this.#userOf(inflate(strip(record)));
+    } catch (cause) {
+      throw new SessionError("DATA_INVALID", { detail: "The option user failed for it.", cause });
+    }
+    if (user === undefined || user === null || user === "" || user === false) return undefined;
+    if (typeof user === "string" || typeof user === "bigint" || (typeof user === "number" && !Number.isNaN(user))) {
+      return String(user);
+    }
+    const detail = `The option user gives a string or a number, not ${kindOf(user)}.`;
+    throw new SessionError("DATA_INVALID", { detail });
+  }
+
+  /** As {@link UserSessions.#userIn}; nobody's where the application cannot tell. */
+  #knownUserIn(text: string): string | undefined {
+    try {
+      return this.#userIn(text);
+    } catch {
+      return undefined;
+    }
   }
 }
 

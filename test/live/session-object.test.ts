@@ -1,6 +1,6 @@
 // The names of fields may be a client's: `session[key] = value`, `session[key][field] = value`.
 import { inspect, promisify } from "node:util";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { startApp } from "../support/app.js";
 
 async function twoSessions() {
@@ -189,6 +189,52 @@ describe("session[key] = value", () => {
     expect(errors[0]).toMatchObject({ code: "DATA_INVALID", message: expect.stringContaining('"cookie"') });
     const text = await app.sessions.store.read(one.id, (found) => found);
     expect(JSON.stringify(JSON.parse(text as string).cookie)).toBe(before);
+  });
+
+  test.each<[string, unknown]>([
+    ["originalMaxAge", "x"],
+    ["originalMaxAge", { a: 1 }],
+    ["maxAge", "60000"],
+    ["maxAge", Number.NaN],
+    ["maxAge", Number.POSITIVE_INFINITY],
+    ["expires", "tomorrow"],
+    ["expires", 1],
+    ["_expires", "x"],
+    ["domain", "a b"],
+    ["domain", { a: 1 }],
+    ["path", ["/"]],
+    ["sameSite", "laxx"],
+    ["priority", {}],
+    ["secure", "yes"],
+    ["httpOnly", 1],
+    ["toJSON", "x"],
+    ["serialize", 1],
+    ["data", {}],
+  ])("of its cookie takes what express-session can work with, and not %s: %o", async (field, value) => {
+    const { app, ada, one, errors } = await twoSessions();
+    const before = JSON.stringify(one.cookie);
+    one.cookie[field] = value;
+    Object.assign(one, { kept: 1 });
+    await one.save();
+    await app.sessions.update(one, ({ cookie }) => void ((cookie as any)[field] = value));
+    expect(JSON.stringify(one.cookie)).toBe(before);
+    expect(errors.map(({ code }) => code)).toEqual(["DATA_INVALID", "DATA_INVALID"]);
+    expect(errors[0].message).toContain(`cookie["${field}"]`);
+    // Else no request of this session would be answered any more.
+    expect((await ada.fetch("/session")).status).toBe(200);
+  });
+
+  test("of its cookie takes new times, and those that end it", async () => {
+    const { app, one, two, errors } = await twoSessions();
+    one.cookie.maxAge = 60_000;
+    one.cookie.expires = new Date(Date.now() + 30_000);
+    one.cookie.sameSite = "Strict";
+    one.cookie.expires = null;
+    two.cookie.maxAge = -1;
+    await one.save();
+    await two.save().catch(() => undefined);
+    await vi.waitFor(() => expect(app.sessions.get(two)?.ended).toBe("SESSION_EXPIRED"));
+    expect(errors.filter(({ code }) => code === "DATA_INVALID")).toEqual([]);
   });
 
   test("in update() is left out and told, too", async () => {

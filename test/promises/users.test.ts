@@ -80,6 +80,44 @@ test("everywhere else, then everywhere", async () => {
   expect(browser().cookies.size).toBe(0);
 });
 
+describe("who a client says it is", () => {
+  test.each<[string, unknown]>([
+    ["a list with somebody's name", ["ada"]],
+    ["an object that cannot be text", { toString: 1 }],
+    ["an object", { name: "ada" }],
+    ["true", true],
+  ])("as %s is DATA_INVALID, tried once, and no session of somebody's", async (_, user) => {
+    const { login, sessions, io } = await start();
+    await login("ada");
+    const mallory = await login("mallory");
+    await mallory.connect();
+    const [socket] = io.of("/").sockets.values();
+    const errors: unknown[] = [];
+    sessions.on("error", (error) => errors.push(error));
+    Object.assign(socket?.session as object, { user });
+    await expect(socket?.session?.save()).rejects.toMatchObject({ code: "DATA_INVALID" });
+    expect(errors).toHaveLength(1);
+    expect(await sessions.ofUser("ada")).toHaveLength(1);
+    expect(await sessions.destroyUser("mallory")).toBe(1);
+  });
+
+  test("is nobody where the option gives false, and DATA_INVALID where it throws", async () => {
+    const { login, io } = await startApp({
+      sessions: { user: (session) => (session.user === "bob" ? (false as never) : (session.user as string).trim()) },
+      attach: { missing: "anonymous" },
+    });
+    await login("bob");
+    const ada = await login("ada");
+    await ada.connect();
+    const [socket] = io.of("/").sockets.values();
+    Object.assign(socket?.session as object, { user: 7 });
+    await expect(socket?.session?.save()).rejects.toMatchObject({
+      code: "DATA_INVALID",
+      cause: expect.any(TypeError) as TypeError,
+    });
+  });
+});
+
 describe("what cannot work is an error", () => {
   const secret = "s";
   test("without the option, with a store that holds nothing but sessions, with no user", async () => {

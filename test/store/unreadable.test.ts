@@ -235,3 +235,25 @@ test("many unreadable records do not keep other sessions of a wrapped store from
   await expect.poll(() => closed.length, { timeout: 20_000 }).toBeGreaterThanOrEqual(95);
   expect(closed.filter((id) => id.startsWith("good"))).toEqual([]);
 });
+
+test.each([
+  ["originalMaxAge", "x"],
+  ["originalMaxAge", { a: 1 }],
+  ["expires", { a: 1 }],
+  ["domain", { a: 1 }],
+  ["path", 5],
+  ["sameSite", "laxx"],
+  ["priority", "none"],
+])("a record whose cookie has %s: %j does not keep its requests from being answered", async (field, value) => {
+  const memory = new session.MemoryStore() as session.MemoryStore & { sessions: Record<string, string> };
+  const { login } = await startApp({
+    sessions: { store: liveStore(memory), cookie: { maxAge: 60_000 }, rolling: true },
+  });
+  const ada = await login("ada");
+  const [id, text] = Object.entries(memory.sessions)[0] as [string, string];
+  const record = JSON.parse(text) as { cookie: object };
+  memory.sessions[id] = JSON.stringify({ ...record, cookie: { ...record.cookie, [field]: value } });
+  const response = await ada.fetch("/session", { signal: AbortSignal.timeout(5000) });
+  expect(await response.json()).toMatchObject({ user: "ada" });
+  await ada.connect();
+});
