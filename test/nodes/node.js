@@ -2,6 +2,7 @@
 // Started by test/support/fleet.ts, which tells it what to do by messages.
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import express from "express";
 import { Server } from "socket.io";
 import { createSessions } from "../../dist/esm/index.js";
@@ -161,6 +162,13 @@ async function openStore({ kind, url, ports, nodeAddressMap, ...options }) {
     ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap })
     : createClient({ url });
   client.on("error", () => {});
-  await client.connect();
+  // The client of a cluster does not try again by itself, and a master may be away just now.
+  while (
+    !(await client.connect().then(
+      () => true,
+      () => false,
+    ))
+  )
+    await delay(100);
   return { store: redisStore({ client, ...options }), end: async () => client.destroy() };
 }
