@@ -17,19 +17,34 @@ export function claim(server: object, owner: object): void {
   owners.set(server, owner);
 }
 
+/** An HTTP server, as far as it is used here. */
+interface HttpServer {
+  once?(event: "close", listener: () => void): unknown;
+}
+
 /**
- * As {@link claim}, for a path of the HTTP server below, where it is known.
+ * As {@link claim}, for a path of the HTTP server below, where it is known. Until that closes, which may listen again
+ * with other servers on it, or until the returned call.
  *
  * @throws SessionError `OPTION_INVALID`
  */
-export function claimPath(http: object | null | undefined, path: string | null | undefined, owner: object): void {
-  if (!http) return;
-  const own = paths.get(http) ?? new Map<string, object>();
-  paths.set(http, own);
+export function claimPath(
+  http: HttpServer | null | undefined,
+  path: string | null | undefined,
+  owner: object,
+): () => void {
+  if (!http) return () => undefined;
+  let own = paths.get(http);
+  if (!own) {
+    paths.set(http, (own = new Map<string, object>()));
+    http.once?.("close", () => void paths.delete(http));
+  }
+  const claimed = own;
   const key = path?.replace(/\/$/, "") ?? "";
-  const other = own.get(key);
+  const other = claimed.get(key);
   if (other && other !== owner) throw taken(`${path ?? "all paths"} of this HTTP server`);
-  own.set(key, owner);
+  claimed.set(key, owner);
+  return () => void claimed.delete(key);
 }
 
 function taken(what: string): Error {

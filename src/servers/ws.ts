@@ -32,6 +32,7 @@ export interface WebSocketServer {
   handleUpgrade(request: IncomingMessage, socket: unknown, head: unknown, callback: Callback): void;
   shouldHandle(request: IncomingMessage): boolean;
   on(event: "headers", listener: (headers: string[], request: IncomingMessage) => void): unknown;
+  on(event: "close", listener: () => void): unknown;
 }
 
 /** True for a WebSocketServer of the `ws` package. */
@@ -47,7 +48,7 @@ export function isWebSocketServer(value: unknown): value is WebSocketServer {
 /** Attaches to a server in any mode: `port`, `server` or `noServer`. */
 export function attachWebSocketServer(server: WebSocketServer, parts: ServerParts): void {
   claim(server, server);
-  claimPath(server.options.server, server.options.path, parts.owner);
+  server.on("close", claimPath(server.options.server, server.options.path, parts.owner));
   const { admission } = parts;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();

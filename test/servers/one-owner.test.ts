@@ -1,4 +1,5 @@
 // A server has the sessions of one createSessions(), whichever of its parts is attached (expressjs/session#613).
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { Server as EngineServer } from "engine.io";
 import { Server } from "socket.io";
@@ -59,6 +60,23 @@ describe("a second createSessions()", () => {
     const late = new Server();
     createSessions({ secret }).attach(late);
     expect(() => late.attach(http)).toThrow(refused);
+  });
+
+  test("is welcome where the first server is closed", async () => {
+    const { http, io } = start();
+    const socketServer = (): WebSocketServer => new WebSocketServer({ server: http, path: "/ws" });
+    const first = socketServer();
+    createSessions({ secret }).attach(first);
+    createSessions({ secret }).attach(io);
+    first.close();
+    await once(first, "close");
+    createSessions({ secret }).attach(socketServer());
+    // Closes the HTTP server, too, which may listen again.
+    http.listen(0);
+    await once(http, "listening");
+    await io.close();
+    createSessions({ secret }).attach(new Server(http));
+    createSessions({ secret }).attach(socketServer());
   });
 
   test("on another ws server is fine, as the application sends upgrades to them by their path", () => {
