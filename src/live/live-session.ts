@@ -67,6 +67,8 @@ interface Check {
   readonly done: Promise<boolean>;
   /** The doubts that it settles. */
   readonly doubts: number;
+  /** When it began. */
+  readonly since: number;
   /** The look after it, for all who came with newer doubts. */
   next: Promise<boolean> | undefined;
 }
@@ -360,18 +362,18 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   }
 
   /**
-   * Re-reads the store, once for all who ask meanwhile; one who comes with a newer doubt waits for the look after it.
-   * Resolves with whether handlers may go on.
+   * Re-reads the store, once for all who ask meanwhile; one who comes with a newer doubt, or a lease after it began,
+   * waits for the look after it. Resolves with whether handlers may go on.
    */
   check(): Promise<boolean> {
     const under = this.#checking;
+    const since = monotonicNow();
     if (under) {
-      if (under.doubts === this.#doubts) return under.done;
+      if (under.doubts === this.#doubts && since - under.since < this.context.lease) return under.done;
       under.next ??= under.done.then(() => this.check());
       return under.next;
     }
     const doubts = this.#doubts;
-    const since = monotonicNow();
     const done = this.#read().then(
       () => {
         this.#checking = undefined;
@@ -384,7 +386,7 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
         return this.unanswered();
       },
     );
-    this.#checking = { done, doubts, next: undefined };
+    this.#checking = { done, doubts, since, next: undefined };
     return done;
   }
 

@@ -4,6 +4,7 @@ import type { Driver, NoticeListener } from "../../src/store/driver.js";
 import { liveStore } from "../../src/store/foreign.js";
 import { LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/memory.js";
+import type { ActiveSession } from "../../src/live/live-session.js";
 import { Registry } from "../../src/live/registry.js";
 import { LineStore } from "../support/stores.js";
 
@@ -24,10 +25,12 @@ interface Shared {
   /** The commands that were sent, and of how many sessions. */
   readonly asked: { read: number; readMany: number[] };
   isDown: boolean;
+  /** Until it resolves, what was read is under way. */
+  answer: Promise<void>;
 }
 
 /** A storage that another node writes, too, and that tells of it when the test says so. */
-function share(): Shared {
+function share(term = lease): Shared {
   const others = new MemoryDriver();
   const asked = { read: 0, readMany: [] as number[] };
   let listener: NoticeListener | undefined;
@@ -42,7 +45,9 @@ function share(): Shared {
     read: async (id) => {
       asked.read++;
       if (shared.isDown) throw new Error("down");
-      return others.read(id);
+      const text = await others.read(id);
+      await shared.answer;
+      return text;
     },
     readMany: async (ids) => {
       asked.readMany.push(ids.length);
@@ -59,7 +64,7 @@ function share(): Shared {
   const store = new LiveStore(driver);
   listener?.hearing(true);
   const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
-  const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+  const registry = new Registry(store, { lease: term, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const shared: Shared = {
     watching: Promise.resolve(),
     store,
@@ -68,6 +73,7 @@ function share(): Shared {
     listener: listener as NoticeListener,
     asked,
     isDown: false,
+    answer: Promise.resolve(),
   };
   onTestFinished(() => registry.close());
   return shared;
@@ -94,6 +100,26 @@ test("a thousand silent sessions are re-read once per lease, two hundred with on
   expect(shared.asked).toEqual({ read: 1000, readMany: [200, 200, 200, 200, 200] });
   await vi.advanceTimersByTimeAsync(lease * 3);
   expect(shared.asked.readMany).toHaveLength(20);
+});
+
+test("an event does not go by a look that began a lease ago: nobody knows what was written since", async () => {
+  const shared = share(100);
+  await connect(shared, 1);
+  const live = shared.registry.get("id 0") as ActiveSession;
+  let answer = (): void => undefined;
+  shared.answer = new Promise((resolve) => (answer = resolve));
+  live.doubt();
+  const first = live.enter();
+  await vi.advanceTimersByTimeAsync(50);
+  const joined = live.enter();
+  await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
+  await vi.advanceTimersByTimeAsync(51);
+  const late = Promise.resolve(live.enter()).then(() => (live.data as { n?: number }).n);
+  answer();
+  expect(await Promise.all([first, joined])).toEqual([true, true]);
+  expect(await late).toBe(1);
+  // One for the connection, one for those who shared it, one more.
+  expect(shared.asked.read).toBe(3);
 });
 
 test("sessions that come one after the other are still read together", async () => {
