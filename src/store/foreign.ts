@@ -124,9 +124,10 @@ class ForeignDriver implements Driver {
     try {
       sessions = await this.#optional("all");
     } catch (error) {
-      if (!isOfRecord(error)) throw error;
+      // As stores stumble over a record that is null, say.
+      if (!isOfRecord(error) && !(error instanceof TypeError)) throw error;
       if (typeof (this.#store as ListingStore).ids === "function") return this.#each(await this.ids());
-      throw new SessionError("RECORD_INVALID", { cause: error });
+      throw isOfRecord(error) ? new SessionError("RECORD_INVALID", { cause: error }) : error;
     }
     if (typeof sessions !== "object" || sessions === null) return new Map();
     if (Array.isArray(sessions)) return this.#alive(sessions.map(listed));
