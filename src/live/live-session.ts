@@ -439,7 +439,13 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
       if (isShared) this.#toldAt ||= now;
     } else if (expires !== this.#expires || maxAge !== this.#maxAge) {
       // Somebody prolonged it, in the future perhaps: clocks differ, and are set.
-      this.#toldAt = Math.max(this.#toldAt, now - Math.max(Date.now() - (expires - maxAge), 0));
+      const usedAt = now - Math.max(Date.now() - (expires - maxAge), 0);
+      this.#toldAt = Math.max(this.#toldAt, usedAt);
+      // Or cut it short, by hand: what was done before does not count, and what is done now is told at once.
+      if (maxAge === this.#maxAge && expires < this.#expires) {
+        this.#toldAt = usedAt;
+        this.#activeAt = Math.min(this.#activeAt, usedAt);
+      }
     }
     this.#maxAge = maxAge;
     this.#expires = expires;

@@ -300,7 +300,8 @@ interface Entry {
 
 function listed(one: unknown): Entry {
   const { id, ...data } = (one ?? {}) as { id?: unknown };
-  return typeof id === "string" ? { id, data } : { id: undefined, data: one };
+  if (typeof id !== "string") return { id: undefined, data: one };
+  return { id, data: Array.isArray(one) ? one : data };
 }
 
 /** What a store gave, as text; "" for what is no JSON, or is nested too deep. */

@@ -9,7 +9,7 @@ import session, { type SessionData, type Store } from "express-session";
 import memorystore from "memorystore";
 import sessionFileStore from "session-file-store";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { liveStore } from "../../src/index.js";
+import { liveStore, memoryStore } from "../../src/index.js";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { postgresStore } from "../../src/store/postgres.js";
 import { redisStore } from "../../src/store/redis.js";
@@ -399,6 +399,29 @@ test("who writes over a socket all the time stays, where a store's touch moves n
     expect(socket.connected).toBe(true);
     expect(await ada.get("/session")).toMatchObject({ user: "ada" });
   });
+});
+
+test("an expiry that was moved back by hand counts for open sockets, too, unless their client goes on", async () => {
+  const store = memoryStore();
+  const app = await startApp({
+    sessions: { store, cookie: { maxAge } },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("here", (done) => done()));
+    },
+  });
+  const [ada, eve] = [await app.login(), await app.login()];
+  const [idle, used] = [await ada.connect(), await eve.connect()];
+  await Promise.all([idle, used].map((socket) => socket.timeout(10_000).emitWithAck("here")));
+  const end = closed(idle);
+  const expires = new Date(Date.now() + 1500).toISOString();
+  for (const { sessionId } of [ada, eve]) {
+    await store.touch(sessionId, { cookie: { originalMaxAge: maxAge, expires } } as never);
+  }
+  await used.timeout(10_000).emitWithAck("here");
+  expect((await end).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  expect(await ada.get("/session")).toEqual({});
+  expect(used.connected).toBe(true);
+  expect(await eve.get("/session")).toMatchObject({ user: "ada" });
 });
 
 describe("stores whose touch writes the data", () => {
