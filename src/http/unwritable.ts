@@ -1,14 +1,22 @@
-// Requests whose session holds what JSON cannot: express-session throws in res.end() then, after it has noted that the
-// response is ended, so that nobody can answer any more. Such a request is answered, without its session.
+// Requests whose session holds what JSON, or a cookie, cannot: express-session throws in res.end() then, after it has noted
+// that the response is ended, so that nobody can answer any more; and in save(), whoever calls it. Such a request is
+// answered, without its session, and save() tells its callback.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { stringify } from "../store/record.js";
 
 type End = (this: ServerResponse, ...values: unknown[]) => ServerResponse;
 type Next = (error?: unknown) => void;
 
+interface Session {
+  save(callback?: Next): unknown;
+  reload(callback: Next): unknown;
+}
+
+type SessionRequest = IncomingMessage & { session?: object | undefined };
+
 /** Lets express-session's `res.end()` answer, whatever the application put into its session; `end` is the response's own. */
 export function answerAnyway(
-  request: IncomingMessage & { session?: object | undefined },
+  request: SessionRequest,
   response: ServerResponse,
   end: ServerResponse["end"],
   next: Next,
@@ -19,19 +27,44 @@ export function answerAnyway(
       return Reflect.apply(saveAndEnd, this, values);
     } catch (error) {
       const { session } = request;
-      const invalid = session && errorOf(session);
-      if (!invalid) throw error;
-      // As express-session does with the errors of its store.
-      setImmediate(next, invalid);
+      if (!session) throw error;
       // It looks at the session once more, for its cookie.
       request.session = undefined;
+      let answered: ServerResponse;
       try {
-        return Reflect.apply(end as End, this, values);
+        // What the response itself does not take is thrown here once more.
+        answered = Reflect.apply(end as End, this, values);
       } finally {
         request.session = session;
       }
+      // As express-session does with the errors of its store.
+      setImmediate(next, errorOf(session) ?? error);
+      return answered;
     }
   } as typeof response.end;
+  saveSafely(request);
+}
+
+/** A callback is nowhere that an exception could be caught. */
+function saveSafely(request: SessionRequest): void {
+  const session = request.session as Session | undefined;
+  if (!session) return;
+  const { save, reload } = session;
+  session.save = function (this: Session, callback?: Next): unknown {
+    try {
+      return save.call(this, callback);
+    } catch (error) {
+      if (typeof callback === "function") setImmediate(callback, errorOf(this) ?? error);
+      return this;
+    }
+  };
+  session.reload = function (this: Session, callback: Next): unknown {
+    return reload.call(this, (error) => {
+      // The request has another object then.
+      if (request.session !== this) saveSafely(request);
+      callback(error);
+    });
+  };
 }
 
 function errorOf(session: object): unknown {

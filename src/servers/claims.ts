@@ -2,6 +2,8 @@
 import { invalid } from "../options.js";
 
 const owners = new WeakMap<object, object>();
+/** In place of a path where a server takes what comes to any: a WebSocketServer without a `path`. */
+const all = "";
 /** The paths of an HTTP server, with whose sessions their sockets have. */
 const paths = new WeakMap<object, Map<string, object>>();
 
@@ -40,9 +42,11 @@ export function claimPath(
     http.once?.("close", () => void paths.delete(http));
   }
   const claimed = own;
-  const key = path?.replace(/\/$/, "") ?? "";
-  const other = claimed.get(key);
-  if (other && other !== owner) throw taken(`${path ?? "all paths"} of this HTTP server`);
+  const key = path?.replace(/\/$/, "") ?? all;
+  for (const [one, other] of claimed) {
+    const isSame = one === key || one === all || key === all;
+    if (isSame && other !== owner) throw taken(`${path ?? "a path"} of this HTTP server`);
+  }
   claimed.set(key, owner);
   return () => void claimed.delete(key);
 }

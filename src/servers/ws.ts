@@ -47,8 +47,12 @@ export function isWebSocketServer(value: unknown): value is WebSocketServer {
 
 /** Attaches to a server in any mode: `port`, `server` or `noServer`. */
 export function attachWebSocketServer(server: WebSocketServer, parts: ServerParts): void {
+  const { server: http, path } = server.options;
+  // What an application decides for itself is its own.
+  const takesPath = !Object.hasOwn(server, "shouldHandle");
+  const release = takesPath ? claimPath(http, path, parts.owner) : undefined;
   claim(server, server);
-  server.on("close", claimPath(server.options.server, server.options.path, parts.owner));
+  if (release) server.on("close", release);
   const { admission } = parts;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();

@@ -1,4 +1,5 @@
 // What a client sends may be nested deeper than the stack, and a handler may put it into a session.
+import type { Application } from "express";
 import session from "express-session";
 import { describe, expect, test } from "vitest";
 import { liveStore } from "../../src/index.js";
@@ -152,6 +153,62 @@ describe.each(shapes)("a record with nested %s that is stored already", (_, nest
     expect((await app.sessions.store.all()).map(({ user }) => user)).toEqual(["bob"]);
     expect(await bob.get("/session")).toEqual({ user: "bob" });
   });
+});
+
+describe("req.session that cannot be saved", () => {
+  const wrong: [string, (session: any) => void, object][] = [
+    ["too deep", (own) => (own.draft = JSON.parse(arrays(20_000))), tooDeep],
+    ["a BigInt", (own) => (own.draft = 1n), { code: "DATA_INVALID" }],
+    ["a cookie that none can be", (own) => (own.cookie.originalMaxAge = "x"), { name: "TypeError" }],
+  ];
+
+  test.each(wrong)("%s: the request is answered, and told", async (_, spoil, error) => {
+    const told: unknown[] = [];
+    const { ada } = await startAppWith((app) => {
+      app.get("/spoil", (req, res) => {
+        spoil(req.session);
+        res.end("answered");
+      });
+      app.use(((problem: unknown, _req: unknown, _res: unknown, _next: unknown) => told.push(problem)) as never);
+    });
+    const response = await ada.fetch("/spoil", { signal: AbortSignal.timeout(5000) });
+    expect(await response.text()).toBe("answered");
+    await expect.poll(() => told).toMatchObject([error]);
+    expect(await ada.get("/session")).toEqual({ user: "ada" });
+  });
+
+  // Where nobody could catch it: it would end the process.
+  test.each(wrong.slice(0, 2))(
+    "%s: save() in a callback tells its own, after reload() too",
+    async (_, spoil, error) => {
+      const { ada } = await startAppWith((app) => {
+        app.get("/spoil", (req, res) => {
+          setImmediate(() => {
+            spoil(req.session);
+            req.session.save((first) => {
+              req.session.reload(() => {
+                spoil(req.session);
+                req.session.save((second) => {
+                  Reflect.deleteProperty(req.session, "draft");
+                  req.session.save((third) =>
+                    res.json(
+                      [first, second, third].map((one) => (one ? { code: one.code, message: one.message } : null)),
+                    ),
+                  );
+                });
+              });
+            });
+          });
+        });
+      });
+      expect(await ada.get("/spoil")).toEqual([expect.objectContaining(error), expect.objectContaining(error), null]);
+    },
+  );
+
+  async function startAppWith(setup: (app: Application) => void) {
+    const { login } = await startApp({ sessions: { cookie: { maxAge: 60_000 } }, setup: ({ app }) => setup(app) });
+    return { ada: await login() };
+  }
 });
 
 test("a big array that changes its length elsewhere is brought in without blocking the others", async () => {

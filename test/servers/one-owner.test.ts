@@ -79,6 +79,21 @@ describe("a second createSessions()", () => {
     createSessions({ secret }).attach(socketServer());
   });
 
+  test("on a WebSocketServer that takes all paths of the HTTP server is refused, and on a path beside it", () => {
+    const { http, io } = start();
+    const first = createSessions({ secret }).attach(io);
+    const everywhere = new WebSocketServer({ server: http });
+    expect(() => createSessions({ secret }).attach(everywhere)).toThrow(refused);
+    // What was refused is nobody's.
+    first.attach(everywhere);
+    expect(() => createSessions({ secret }).attach(new WebSocketServer({ server: http, path: "/ws" }))).toThrow(
+      refused,
+    );
+    const chosen = new WebSocketServer({ server: http });
+    chosen.shouldHandle = ({ url }) => url === "/chosen";
+    createSessions({ secret }).attach(chosen);
+  });
+
   test("on another ws server is fine, as the application sends upgrades to them by their path", () => {
     for (const path of ["/a", "/b"]) createSessions({ secret }).attach(new WebSocketServer({ noServer: true, path }));
   });
