@@ -1,5 +1,6 @@
 // Lets the data of sessions through the adapters of Socket.IO that clone what they send to other nodes: process.send()
 // with "advanced" serialization, worker threads. A clone takes no proxies.
+import { setHidden } from "../hidden.js";
 import { untracked } from "../live/untracked.js";
 import type { Adapter, Namespace, Server } from "./socket.io-parts.js";
 
@@ -18,10 +19,10 @@ function mendAdapters(namespace: Namespace): void {
   mend(namespace.adapter);
   const init = namespace._initAdapter;
   if (typeof init !== "function") return;
-  namespace._initAdapter = () => {
+  setHidden(namespace, "_initAdapter", () => {
     init.call(namespace);
     mend(namespace.adapter);
-  };
+  });
 }
 
 /** What adapters send with: those over Socket.IO's ClusterAdapter, and older ones. */
@@ -35,7 +36,7 @@ function mend(adapter: Adapter): void {
   for (const name of typeof adapter.doPublish === "function" ? cluster : older) {
     const send = adapter[name];
     if (typeof send !== "function") continue;
-    adapter[name] = (...values) => {
+    const sendAgain: typeof send = (...values) => {
       const again = (error: unknown): ReturnType<typeof send> => {
         const plain = isUnclonable(error) ? untracked(values) : undefined;
         if (plain === undefined) throw error;
@@ -48,6 +49,7 @@ function mend(adapter: Adapter): void {
         return again(error);
       }
     };
+    setHidden(adapter, name, sendAgain);
   }
 }
 

@@ -100,6 +100,15 @@ test("what stands in socket.data is found from other nodes", async () => {
   expect(found?.data).toEqual({ address: { city: "Ulm" } });
 });
 
+test.each([false, true])("nothing of it is seen by who copies namespaces and adapters (set late: %s)", async (late) => {
+  const [{ io }] = await startNodes(late);
+  const bare = new Server({ adapter: ThreadAdapter as never });
+  onTestFinished(() => bare.close());
+  for (const of of [(server: Server): object => server.of("/"), (server: Server): object => server.of("/").adapter]) {
+    expect(Object.keys(of(io))).toEqual(Object.keys(of(bare)));
+  }
+});
+
 test("a namespace without sessions may send data of one", async () => {
   const [here, there] = await startNodes(false);
   const { socket } = await socketOn(here, session);
