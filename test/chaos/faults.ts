@@ -78,6 +78,8 @@ function storageFaults({ storage, wires, history, random }: Shaken, hasTimeForLo
       for (const server of those) server.pause();
       await delay(outage());
       for (const server of those) server.resume();
+      // A master that has heard nobody for long takes itself for cut off at first.
+      await storage.serves();
     },
   };
   const weightOf = { stopped: 2, killed: 2, paused: 3 };
