@@ -103,7 +103,7 @@ test("what stands in socket.data is found from other nodes", async () => {
 test.each([false, true])("nothing of it is seen by who copies namespaces and adapters (set late: %s)", async (late) => {
   const [{ io }] = await startNodes(late);
   const bare = new Server({ adapter: ThreadAdapter as never });
-  onTestFinished(() => bare.close());
+  onTestFinished(() => void bare.of("/").adapter.close());
   for (const of of [(server: Server): object => server.of("/"), (server: Server): object => server.of("/").adapter]) {
     expect(Object.keys(of(io))).toEqual(Object.keys(of(bare)));
   }
