@@ -8,8 +8,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
-    // Two workers: the tests drive real servers and a real browser, and should not starve each other.
-    maxWorkers: 2,
+    // Three workers on two cores: many tests wait for time to pass, but a real browser and servers must not starve.
+    maxWorkers: 3,
     projects: [
       {
         extends: true,

@@ -59,6 +59,8 @@ export interface Context extends SaveContext {
 }
 
 const longestTouchInterval = 60_000;
+/** How long after a touch that is under way or failed (ms) the next is made. */
+const touchPause = 1000;
 /** A store that has answered nobody for so long (ms) since it failed is away; before that, a part of it may be. */
 const sureAfter = 1000;
 
@@ -99,6 +101,8 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
   #activeAt = 0;
   /** Of which activity the store was told, by whomever. */
   #toldAt = 0;
+  /** Whether the store is being told of activity. */
+  #isTelling = false;
   /** When a shared store was last seen to have this data. */
   #checkedAt = 0;
   /** Since when the store does not answer for this session, whatever it does for others; 0 while it does. */
@@ -459,8 +463,10 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     if (!isAlive || (this.#maxAge === undefined && !this.context.store.isShared)) return;
     this.#activeAt = now;
     const due = this.#toldAt + this.#touchInterval;
-    if (now >= due) this.#prolong().catch(ignore);
-    else this.context.wakeAt(due);
+    if (now < due) this.context.wakeAt(due);
+    else if (!this.#isTelling) this.#prolong().catch(ignore);
+    // One at a time: in an outage an event would wait behind all of them.
+    else this.context.wakeAt(now + touchPause);
   }
 
   /** Tells the store of the last activity. */
@@ -468,12 +474,15 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     const before = this.#toldAt;
     const at = this.#activeAt;
     this.#toldAt = at;
+    this.#isTelling = true;
     try {
       // When that was by the system's clock as it is now.
       await this.context.store.prolong(this.id, Math.round(Date.now() - (monotonicNow() - at)));
     } catch (error) {
       if (!this.endsBy(error)) this.#toldAt = before;
       throw error;
+    } finally {
+      this.#isTelling = false;
     }
   }
 
@@ -491,8 +500,8 @@ export class ActiveSession extends Saved implements LiveSession, SessionOperatio
     const toldAt = this.#toldAt;
     let touchAt = this.#activeAt > toldAt ? toldAt + this.#touchInterval : never;
     if (now >= touchAt) {
-      touchAt = now + Math.max(this.#touchInterval, 1000);
-      this.#prolong().catch(ignore);
+      touchAt = now + Math.max(this.#touchInterval, touchPause);
+      if (!this.#isTelling) this.#prolong().catch(ignore);
     }
     return Math.min(Math.max(deadline, this.#checkAgainAt ?? 0), touchAt, next, this.tickSaving(now));
   }

@@ -12,9 +12,10 @@ test(
   async () => {
     const { url, server } = await startRedis();
     onTestFinished(() => server.close());
-    const store = { kind: "redis", url, prefix: ownPrefix(), timeout: 300 } as const;
+    const store = { kind: "redis", url, prefix: ownPrefix(), timeout: 200 } as const;
     const [node] = await startNodes(1, { store, sessions: { lease: 500 } });
-    const maxAge = 1000;
+    // Its half is longer than an event may wait for a storage that is not known to be away yet: two timeouts.
+    const maxAge = 1600;
     const { end } = await inTime(maxAge / 2, async (step) => {
       const ada = await node.login({ user: "ada", maxAge });
       const socket = await node.visit(ada).connect();
