@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
 import { type AttachOptions, createSessions, liveStore, type Sessions } from "../../src/index.js";
@@ -235,6 +236,8 @@ test("a client that sends, closes and is cut off leaves no socket behind", async
   });
   const socket = await connect(await login());
   line.state = "waits";
+  // From now on nobody looks, and the last look is more than a lease ago.
+  await delay(10);
   socket.send("user");
   socket.close();
   // Its message waits for the store.
