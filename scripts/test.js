@@ -54,7 +54,7 @@ function tests() {
   const skips = join(temp, "skips.json");
   env.SKIPS_FILE = skips;
   const reporters = ["default", "json", "./scripts/skip-reporter.js"].map((name) => `--reporter=${name}`);
-  const isGreen = run("vitest", ["run", ...reporters, `--outputFile.json=${file}`], 9 * minutes);
+  const isGreen = run("vitest", ["run", ...reporters, `--outputFile.json=${file}`], 15 * minutes);
   const report = readReport(file);
   const skipped = readReport(skips) ?? [];
   const before = failures.length;
