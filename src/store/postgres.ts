@@ -217,15 +217,15 @@ class PostgresDriver implements Driver {
     // The first reason stands, unless it is old and waits for the sweep.
     await this.#query(
       `WITH gone AS (DELETE FROM $table WHERE sid = $1), reason AS (
-        INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, to_timestamp($4))
+        INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, now() + make_interval(secs => $4))
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$5")}
       ) SELECT pg_notify($channel, $6)`,
       [
         id,
         endPrefix + noticeName(id),
         endRow(code, now),
-        seconds(now + markMemory),
-        seconds(now + oldMark),
+        seconds(markMemory),
+        seconds(oldMark),
         `${noticeName(id)} ${this.#writer.message(code)}`,
       ],
     );
@@ -233,8 +233,8 @@ class PostgresDriver implements Driver {
 
   async endOf(id: string): Promise<End | undefined> {
     const rows = await this.#query<{ ended: string | null }>(
-      `SELECT sess->>'ended' AS ended FROM $table WHERE sid = $1 AND expire > to_timestamp($2)`,
-      [endPrefix + noticeName(id), seconds(Date.now() + oldMark)],
+      `SELECT sess->>'ended' AS ended FROM $table WHERE sid = $1 AND expire > now() + make_interval(secs => $2)`,
+      [endPrefix + noticeName(id), seconds(oldMark)],
     );
     return parseEnd(rows[0]?.ended ?? "");
   }
@@ -283,17 +283,10 @@ class PostgresDriver implements Driver {
     const name = `left(encode(sha256(convert_to(sid, 'UTF8')), 'hex'), 32)`;
     await this.#query(
       `WITH gone AS (DELETE FROM $table WHERE NOT starts_with(sid, $5) RETURNING sid), reasons AS (
-        INSERT INTO $table AS here (sid, sess, expire) SELECT $1 || ${name}, $2, to_timestamp($3) FROM gone
+        INSERT INTO $table AS here (sid, sess, expire) SELECT $1 || ${name}, $2, now() + make_interval(secs => $3) FROM gone
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$6")}
       ) SELECT pg_notify($channel, ${name} || ' ' || $4) FROM gone`,
-      [
-        endPrefix,
-        endRow(code, now),
-        seconds(now + markMemory),
-        this.#writer.message(code),
-        ownPrefix,
-        seconds(now + oldMark),
-      ],
+      [endPrefix, endRow(code, now), seconds(markMemory), this.#writer.message(code), ownPrefix, seconds(oldMark)],
     );
   }
 
@@ -340,9 +333,12 @@ function later(expires: string, isExact: string): string {
   return `CASE WHEN ${isExact}::boolean THEN coalesce(to_timestamp(${expires}), expire) ELSE greatest(expire, to_timestamp(${expires})) END`;
 }
 
-/** Whether what is remembered of an end (`here`) is no reason any more, or that the session was created again. */
-function isOld(expires: string): string {
-  return `(here.expire <= to_timestamp(${expires}) OR here.sess->>'ended' IS NULL)`;
+/**
+ * Whether what is remembered of an end (`here`) is no reason any more, or that the session was created again. By the
+ * server's clock: those of nodes may differ.
+ */
+function isOld(age: string): string {
+  return `(here.expire <= now() + make_interval(secs => ${age}) OR here.sess->>'ended' IS NULL)`;
 }
 
 function endRow(code: EndCode, at: number): string {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import { Client, Pool } from "pg";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { openPostgresNotices } from "../../src/store/postgres-notices.js";
 import { PostgresTable } from "../../src/store/postgres-table.js";
@@ -92,6 +92,18 @@ test("neither payloads nor the rows of ends hold an id, and ends are no sessions
   expect(JSON.stringify([heard, ends])).not.toContain("the-id");
   expect(await new Promise((resolve) => store.length((_, count) => resolve(count)))).toBe(0);
   expect(await new Promise((resolve) => store.all((_, all) => resolve({ ...(all as unknown as object) })))).toEqual({});
+});
+
+test("a node whose clock is ahead knows why a session ended on another one", async () => {
+  const table = ownTable();
+  const options = { pool: postgresPool(postgres.url), table, createTable: true };
+  const [store, other] = [postgresStore(options), postgresStore(options)];
+  await write(store, "the-id", { cookie: {} });
+  await store.end("the-id", "SESSION_ROTATED");
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  expect(await other.read("the-id", (text) => text)).toBeUndefined();
+  expect(other.endOf("the-id")?.code).toBe("SESSION_ROTATED");
 });
 
 describe("a table that is dropped and made again while nodes run", () => {
