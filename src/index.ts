@@ -1,6 +1,6 @@
 // The public face.
-import "./servers/socket.io-types.js";
-import "./servers/ws-types.js";
+import "./transports/socket.io/types.js";
+import "./transports/ws/types.js";
 
 export {
   type EndCode,
@@ -12,10 +12,10 @@ export {
 } from "./errors.js";
 export type { AllowedOrigins } from "./handshake/origin.js";
 export type { Middleware } from "./http/middleware.js";
-export type { LiveSession } from "./live/live-session.js";
-export type { ViewFunction } from "./live/view.js";
-export type { SessionCallback, SocketSession, SocketSessionMethods } from "./live/session-object.js";
-export type { Missing, Refusal } from "./servers/admission.js";
+export type { LiveSession } from "./session/live-session.js";
+export type { ViewFunction } from "./session/view.js";
+export type { SessionCallback, SocketSession, SocketSessionMethods } from "./session/socket-session.js";
+export type { Missing, Refusal } from "./handshake/admission.js";
 export {
   type AttachOptions,
   type CreateOptions,
@@ -28,9 +28,9 @@ export {
   type Target,
   type UserSession,
   type ViewOf,
-} from "./sessions.js";
-export type { Driver } from "./store/driver.js";
-export { liveStore } from "./store/foreign.js";
+} from "./create-sessions.js";
+export type { Driver } from "./store/drivers/driver.js";
+export { liveStore } from "./store/drivers/express-store/express-store.js";
 export { LiveStore, type LiveStoreOptions } from "./store/live-store.js";
-export { memoryStore } from "./store/memory.js";
+export { memoryStore } from "./store/drivers/memory.js";
 export type { WarningCode } from "./warnings.js";

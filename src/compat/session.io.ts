@@ -2,7 +2,7 @@
 // Must not know which version of Socket.IO it stands on: it uses only what all of them share.
 import { IncomingMessage } from "node:http";
 import { SessionError } from "../errors.js";
-import { setHidden } from "../hidden.js";
+import { setHidden } from "../internal/hidden.js";
 import { giveSession, watchHandshakes } from "./shared/built-handshakes.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./shared/cookies.js";
 import { once } from "./shared/once.js";

@@ -1,7 +1,7 @@
 // What a Socket.IO or Engine.IO server's own `cors` option says of an origin, asked as the package cors asks it: options,
 // or a function that gives them for each request; `origin` may be a function, too.
 import type { IncomingMessage } from "node:http";
-import { parseOrigin, normalize } from "./proxy.js";
+import { parseOrigin, normalize } from "./proxy-trust.js";
 
 /** The `cors` option, as far as it counts here. */
 export interface CorsOptions {

@@ -1,6 +1,6 @@
 // The names by which browsers reach this server, where the application lists them. Whoever controls a name can let it
 // point here (DNS rebinding): to the browser, pages of that name are then of this server's own origin.
-import { invalid, kindOf, shown } from "../options.js";
+import { invalid, kindOf, shown } from "../internal/check-options.js";
 
 /** Whether an origin is at one of this server's hosts. */
 export type OwnHosts = (origin: string) => boolean;

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import { warnOnce } from "../warnings.js";
 import { type Cors, inTime, isAllowedByCors, matches } from "./cors.js";
-import { isOrigin, parseOrigin, type ProxyTrust } from "./proxy.js";
+import { isOrigin, parseOrigin, type ProxyTrust } from "./proxy-trust.js";
 
 /** Origins that may connect besides the server's own: a list, or a function that decides. */
 export type AllowedOrigins =

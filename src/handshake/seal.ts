@@ -2,7 +2,7 @@
 // authenticated (AES-256-GCM, NIST SP 800-38D) under keys derived from the secrets (HKDF, RFC 5869), valid for a while.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { SessionError } from "../errors.js";
-import { monotonicNow } from "../monotonic.js";
+import { monotonicNow } from "../internal/monotonic.js";
 
 const saltLength = 16;
 const keyLength = 32;

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { parse as parseQuery } from "node:querystring";
-import { forwardedScheme, isEncrypted, type ProxyTrust, type TrustingApp } from "../handshake/proxy.js";
+import { forwardedScheme, isEncrypted, type ProxyTrust, type TrustingApp } from "../handshake/proxy-trust.js";
 
 const trusted = Symbol("trust");
 

@@ -3,9 +3,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import session, { type SessionData } from "express-session";
 import { SessionError } from "../errors.js";
-import { cookieValue, type FindId } from "../handshake/credentials.js";
-import type { ProxyTrust, TrustingApp } from "../handshake/proxy.js";
-import { invalid } from "../options.js";
+import { cookieValue, type FindId } from "../handshake/session-id.js";
+import type { ProxyTrust, TrustingApp } from "../handshake/proxy-trust.js";
+import { invalid } from "../internal/check-options.js";
 import { LiveStore } from "../store/live-store.js";
 import { warnOnce } from "../warnings.js";
 import { takeEndCallback } from "./end-callback.js";

@@ -5,14 +5,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import createDebug from "debug";
 import { type SessionCode, SessionError, verdict } from "../errors.js";
-import type { FindId } from "../handshake/credentials.js";
+import type { FindId } from "../handshake/session-id.js";
 import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
-import type { ProxyTrust } from "../handshake/proxy.js";
+import type { ProxyTrust } from "../handshake/proxy-trust.js";
 import { type Tickets, withoutSecret } from "../handshake/ticket.js";
-import { type Shown, timeUntil, type Views } from "../live/view.js";
+import { type Shown, timeUntil, type Views } from "../session/view.js";
 import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
-import { deadlineOf, timesOf } from "../store/record.js";
+import { deadlineOf, timesOf } from "../store/record/session-record.js";
 import type { Middleware } from "./middleware.js";
 
 const debug = createDebug("socket-session:routes");
@@ -90,7 +90,7 @@ async function issue({ parts, id, request, response }: Visit): Promise<void> {
   send(response, 200, await parts.tickets.issue(id, originOfPage(request, parts.trust)));
 }
 
-/** Gives the browser the cookie of the session that has taken this one's place, see `servers/regeneration.ts`. */
+/** Gives the browser the cookie of the session that has taken this one's place, see `transports/regeneration.ts`. */
 async function collect({ parts, id: old, request, response }: Visit): Promise<void> {
   const { store, collectTickets } = parts;
   if (!collectTickets) throw withoutSecret();

@@ -2,9 +2,17 @@
 // its functions return when they return it. express-session itself finds most of it at a request, or never.
 import type { IncomingMessage } from "node:http";
 import type { SessionOptions } from "express-session";
-import { forwardedScheme, type ProxyTrust } from "../handshake/proxy.js";
-import { checkBooleans, checkFunctions, checkNames, invalid, kindOf, type NamesOf, shown } from "../options.js";
-import { cookieRules } from "../store/cookie-rules.js";
+import { forwardedScheme, type ProxyTrust } from "../handshake/proxy-trust.js";
+import {
+  checkBooleans,
+  checkFunctions,
+  checkNames,
+  invalid,
+  kindOf,
+  type NamesOf,
+  shown,
+} from "../internal/check-options.js";
+import { cookieRules } from "../store/record/cookie-rules.js";
 import { warnOnce } from "../warnings.js";
 import { isHandshake } from "./handshake-request.js";
 

@@ -2,7 +2,7 @@
 // that the response is ended, so that nobody can answer any more; and in save(), whoever calls it. Such a request is
 // answered, without its session, and save() tells its callback.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { stringify } from "../store/record.js";
+import { stringify } from "../store/record/session-record.js";
 
 type End = (this: ServerResponse, ...values: unknown[]) => ServerResponse;
 type Next = (error?: unknown) => void;

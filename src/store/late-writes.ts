@@ -1,6 +1,6 @@
 // Writes that were given up and may still arrive. Without compare-and-set one may overwrite a newer state, or bring an
 // ended session back: then the newer state is written again.
-import { endMemory } from "./driver.js";
+import { endMemory } from "./drivers/driver.js";
 
 /** What was written last; `text` is undefined where the session was removed. */
 interface Written {

@@ -2,17 +2,17 @@
 // listens. Works over a driver; knows nothing of sockets.
 import session, { type SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
-import { checkNames, checkPositive, checkTimes, type NamesOf } from "../options.js";
-import { monotonicNow } from "../monotonic.js";
-import { Census } from "./census.js";
-import { Commands } from "./commands.js";
-import type { Driver, End, Written } from "./driver.js";
-import { Listeners, type Subscriber } from "./listeners.js";
-import { addTicket, inflate, marksOf, parse, stringify, strip, takeTicket, timesOf } from "./record.js";
-import { SessionObjects } from "./session-objects.js";
+import { checkNames, checkPositive, checkTimes, type NamesOf } from "../internal/check-options.js";
+import { monotonicNow } from "../internal/monotonic.js";
+import { ConnectionCount } from "./users/connection-count.js";
+import { CommandRunner } from "./command-runner.js";
+import type { Driver, End, Written } from "./drivers/driver.js";
+import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
+import { addTicket, inflate, marksOf, parse, stringify, strip, takeTicket, timesOf } from "./record/session-record.js";
+import { ReadSnapshots } from "./read-snapshots.js";
 import { StoredSessions } from "./stored-sessions.js";
-import type { Writer } from "./unanswered.js";
-import { type StoredSession, type UserOf, UserSessions } from "./user-sessions.js";
+import type { Writer } from "./lost-answers.js";
+import { type StoredSession, type UserOf, UserSessions } from "./users/user-sessions.js";
 
 /** Options of `liveStore()`. */
 export interface LiveStoreOptions {
@@ -50,11 +50,11 @@ export type ListedSession = SessionData & { readonly id: string };
  */
 export class LiveStore extends session.Store {
   readonly #driver: Driver;
-  readonly #commands: Commands;
-  readonly #listeners: Listeners;
-  readonly #census: Census;
+  readonly #runner: CommandRunner;
+  readonly #bus: ChangeBus;
+  readonly #connectionCount: ConnectionCount;
   readonly #sessions: StoredSessions;
-  readonly #objects: SessionObjects;
+  readonly #snapshots: ReadSnapshots;
 
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
     super();
@@ -62,17 +62,17 @@ export class LiveStore extends session.Store {
     const { timeout = 5000, maxSessionSize } = options;
     checkTimes({ timeout });
     this.#driver = driver;
-    this.#commands = new Commands(driver.isShared, timeout, () => driver.trouble);
-    this.#listeners = new Listeners(driver.notices, {
+    this.#runner = new CommandRunner(driver.isShared, timeout, () => driver.trouble);
+    this.#bus = new ChangeBus(driver.notices, {
       heard: (id, kind, write) => {
-        if (kind === "changed") this.#listeners.notify({ kind: "stale", id, write });
+        if (kind === "changed") this.#bus.notify({ kind: "stale", id, write });
         else this.#sessions.hasEnded(id, kind);
       },
-      told: (id, node, word) => this.#census.heard(id, node, word),
+      told: (id, node, word) => this.#connectionCount.heard(id, node, word),
     });
-    this.#census = new Census(driver.tell?.bind(driver), this.#listeners);
-    this.#sessions = new StoredSessions(driver, this.#commands, this.#listeners);
-    this.#objects = new SessionObjects(this.#sessions);
+    this.#connectionCount = new ConnectionCount(driver.tell?.bind(driver), this.#bus);
+    this.#sessions = new StoredSessions(driver, this.#runner, this.#bus);
+    this.#snapshots = new ReadSnapshots(this.#sessions);
     if (maxSessionSize !== undefined) this.maxSessionSize = maxSessionSize;
     // express-session puts its generator here; what it generates is new, and only what is new may be created.
     let generate: ((request: GeneratingRequest) => void) | undefined;
@@ -82,7 +82,7 @@ export class LiveStore extends session.Store {
       set: (original: (request: GeneratingRequest) => void) => {
         generate = (request) => {
           original(request);
-          this.#objects.generated(request.sessionID, request.session);
+          this.#snapshots.generated(request.sessionID, request.session);
         };
       },
     });
@@ -90,21 +90,21 @@ export class LiveStore extends session.Store {
 
   /** Milliseconds a session may live since it was created, whatever its activity. Set by `createSessions`. */
   get absoluteTimeout(): number | undefined {
-    return this.#sessions.drafts.absoluteTimeout;
+    return this.#sessions.records.absoluteTimeout;
   }
 
   set absoluteTimeout(ms: number | undefined) {
-    this.#sessions.drafts.absoluteTimeout = ms;
+    this.#sessions.records.absoluteTimeout = ms;
   }
 
   /** How many bytes (UTF-8) a session may take as it is stored. Set by `createSessions` where it is given there. */
   get maxSessionSize(): number {
-    return this.#sessions.drafts.maxSize;
+    return this.#sessions.records.maxSize;
   }
 
   set maxSessionSize(bytes: number) {
     checkPositive({ maxSessionSize: bytes });
-    this.#sessions.drafts.maxSize = bytes;
+    this.#sessions.records.maxSize = bytes;
   }
 
   /** Whose a session is: from now on the sessions of each user are known. Set by `createSessions`. */
@@ -114,10 +114,10 @@ export class LiveStore extends session.Store {
     this.#sessions.users = new UserSessions(
       userOf,
       {
-        read: (name) => this.#commands.ask("", () => notes.read(name)),
-        create: (name, text, expires) => this.#commands.ask("", () => notes.create(name, text, expires)),
+        read: (name) => this.#runner.ask("", () => notes.read(name)),
+        create: (name, text, expires) => this.#runner.ask("", () => notes.create(name, text, expires)),
         touch: (name, text, expires, expected) =>
-          this.#commands.ask("", () => notes.touch(name, text, expires, expected)),
+          this.#runner.ask("", () => notes.touch(name, text, expires, expected)),
       },
       this.#driver.ttl ?? forGood,
     );
@@ -125,7 +125,7 @@ export class LiveStore extends session.Store {
 
   /** Since when the storage does not answer (ms, a moment of `monotonicNow()`); undefined while it does. */
   get downSince(): number | undefined {
-    return this.#commands.downSince;
+    return this.#runner.downSince;
   }
 
   /** True while the storage does not answer. */
@@ -138,7 +138,7 @@ export class LiveStore extends session.Store {
    * `monotonicNow()`); 0 for never. A storage that came back may have lost what it had.
    */
   get troubledUntil(): number {
-    return Math.max(this.#commands.troubledUntil, this.#listeners.troubledUntil);
+    return Math.max(this.#runner.troubledUntil, this.#bus.troubledUntil);
   }
 
   /** How often a write was tried again because another node was quicker. */
@@ -153,7 +153,7 @@ export class LiveStore extends session.Store {
 
   /** False while other nodes' notices are known to be missed. True, too, where the storage has none: see the lease. */
   get isHearing(): boolean {
-    return this.#listeners.isHearing;
+    return this.#bus.isHearing;
   }
 
   /** True where {@link LiveStore.readMany} is one command. */
@@ -184,14 +184,14 @@ export class LiveStore extends session.Store {
   override set(id: string, data: SessionData): Promise<void>;
   override set(id: string, data: SessionData, callback: Callback | undefined): void;
   override set(id: string, data: SessionData, callback?: Callback): Answer<void> {
-    return settle(this.#objects.write(id, data), callback);
+    return settle(this.#snapshots.write(id, data), callback);
   }
 
   /** Moves the expiry as the cookie of what `get()` gave was moved, or to that of any other object's cookie. */
   override touch(id: string, data: SessionData): Promise<void>;
   override touch(id: string, data: SessionData, callback: (() => void) | undefined): void;
   override touch(id: string, data: SessionData, callback?: () => void): Answer<void> {
-    return settle(this.#objects.touch(id, data), callback);
+    return settle(this.#snapshots.touch(id, data), callback);
   }
 
   /** Ends a session everywhere, as {@link LiveStore.end} with `SESSION_DESTROYED`. */
@@ -221,7 +221,7 @@ export class LiveStore extends session.Store {
 
   override createSession(request: never, data: SessionData): session.Session & SessionData {
     const { sessionID } = request as GeneratingRequest;
-    return this.#objects.inflated(sessionID, data, () => super.createSession(request, data));
+    return this.#snapshots.inflated(sessionID, data, () => super.createSession(request, data));
   }
 
   /**
@@ -265,13 +265,13 @@ export class LiveStore extends session.Store {
   override clear(callback?: Callback): Answer<void> {
     const clearing = this.#sessions.queue.runAlone(async () => {
       try {
-        await this.#commands.ask("", () => this.#driver.clear());
+        await this.#runner.ask("", () => this.#driver.clear());
       } catch (error) {
         // It may have been carried out: this node does not hear its own notices.
-        this.#listeners.notify({ kind: "stale", id: undefined });
+        this.#bus.notify({ kind: "stale", id: undefined });
         throw error;
       }
-      this.#listeners.notify({ kind: "cleared" });
+      this.#bus.notify({ kind: "cleared" });
     });
     return settle(clearing, callback);
   }
@@ -280,7 +280,7 @@ export class LiveStore extends session.Store {
 
   /** Hears of every change made through this store, until the returned function is called. */
   subscribe(subscriber: Subscriber): () => void {
-    return this.#listeners.subscribe(subscriber);
+    return this.#bus.subscribe(subscriber);
   }
 
   /**
@@ -288,12 +288,12 @@ export class LiveStore extends session.Store {
    * of. Undefined where the storage has no notices. Never rejects, see {@link LiveStore.isHearing}.
    */
   watch(id: string): Promise<void> | undefined {
-    return this.#listeners.watch(id);
+    return this.#bus.watch(id);
   }
 
   /** The notices of this session are not needed any more, unless another subscriber watches it. */
   unwatch(id: string): void {
-    this.#listeners.unwatch(id);
+    this.#bus.unwatch(id);
   }
 
   /** The part of the storage that has this session: sessions of one part are answered together, or none of them is. */
@@ -306,7 +306,7 @@ export class LiveStore extends session.Store {
    * one that is the same as what is known says something.
    */
   readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
-    return this.#commands.ask("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
+    return this.#runner.ask("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
   }
 
   /** Whether the storage has lost one of these writes; true where it cannot tell, false where it does not answer. */
@@ -349,8 +349,8 @@ export class LiveStore extends session.Store {
 
   /** Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. */
   prolong(id: string, at: number): Promise<void> {
-    const { queue, drafts } = this.#sessions;
-    return queue.run(id, () => this.#sessions.rewrite(id, (text) => drafts.prolonged(text, at), { isTouch: true }));
+    const { queue, records } = this.#sessions;
+    return queue.run(id, () => this.#sessions.rewrite(id, (text) => records.prolonged(text, at), { isTouch: true }));
   }
 
   /**
@@ -358,7 +358,7 @@ export class LiveStore extends session.Store {
    * what `change` returned, when it is durable.
    */
   async update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
-    const flushing = this.#listeners.flush(id);
+    const flushing = this.#bus.flush(id);
     if (flushing) await flushing;
     return this.#sessions.queue.run(id, () => this.#update(id, change));
   }
@@ -370,7 +370,7 @@ export class LiveStore extends session.Store {
         const record = parse(text);
         // A clock that is set forward ends no ticket of this node.
         addTicket(record, nonce, expires, Math.min(Date.now(), monotonicNow()));
-        return this.#sessions.drafts.of(record);
+        return this.#sessions.records.of(record);
       }),
     );
   }
@@ -382,7 +382,7 @@ export class LiveStore extends session.Store {
       this.#sessions.rewrite(id, (text) => {
         const record = parse(text);
         isTaken = takeTicket(record, nonce);
-        return isTaken ? this.#sessions.drafts.ofAnySize(record) : { text, expires: timesOf(text).expires };
+        return isTaken ? this.#sessions.records.ofAnySize(record) : { text, expires: timesOf(text).expires };
       }),
     );
     return isTaken;
@@ -390,7 +390,7 @@ export class LiveStore extends session.Store {
 
   /** Creates a session from an object that `generate` made: resolves when it is stored. */
   create(id: string, data: SessionData): Promise<void> {
-    return this.#objects.write(id, data);
+    return this.#snapshots.write(id, data);
   }
 
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
@@ -424,9 +424,9 @@ export class LiveStore extends session.Store {
     return this.#sessions.endOfUser(user, sessions);
   }
 
-  /** Number of connections of a session on each node that has any, this one first; see {@link Census}. */
+  /** Number of connections of a session on each node that has any, this one first; see {@link ConnectionCount}. */
   connectionsOf(id: string): Promise<number[]> {
-    return this.#census.connectionsOf(id);
+    return this.#connectionCount.connectionsOf(id);
   }
 
   /**
@@ -434,13 +434,13 @@ export class LiveStore extends session.Store {
    * the update afterwards.
    */
   async updateObject<T>(id: string, data: SessionData, change: (data: SessionData) => T): Promise<T> {
-    const write = this.#objects.writing(id, data);
-    const flushing = this.#listeners.flush(id);
+    const write = this.#snapshots.writing(id, data);
+    const flushing = this.#bus.flush(id);
     if (flushing) await flushing;
     return this.#sessions.queue.run(id, async () => {
       await write();
       const result = await this.#update(id, change);
-      await this.#objects.refresh(id, data);
+      await this.#snapshots.refresh(id, data);
       return result;
     });
   }
@@ -450,7 +450,7 @@ export class LiveStore extends session.Store {
    * be created.
    */
   adopt(object: session.Session & Partial<SessionData>, isNew: boolean): void {
-    this.#objects.adopt(object, isNew);
+    this.#snapshots.adopt(object, isNew);
   }
 
   /** Stops timers. The wrapped store or client stays open: it belongs to who made it. */
@@ -462,14 +462,14 @@ export class LiveStore extends session.Store {
 
   async #get(id: string): Promise<SessionData | undefined> {
     // What a socket of this process changed a moment ago is part of what HTTP reads.
-    const flushing = this.#listeners.flush(id);
+    const flushing = this.#bus.flush(id);
     if (flushing) await flushing.catch(ignore);
-    return this.#objects.read(id);
+    return this.#snapshots.read(id);
   }
 
   async #all(isList: boolean): Promise<SessionData[] | Record<string, SessionData>> {
     const stored = await this.#afterAll(() => this.#driver.all());
-    const sessions = this.#objects.listed(stored);
+    const sessions = this.#snapshots.listed(stored);
     if (isList || !(stored instanceof Map)) {
       return sessions.map(({ id, data }) => (id === undefined ? data : Object.assign(data, { id })));
     }
@@ -481,7 +481,7 @@ export class LiveStore extends session.Store {
   /** Asks the storage about all sessions, when what was asked for before is done. */
   #afterAll<T>(command: () => Promise<T>): Promise<T> {
     const { queue } = this.#sessions;
-    const ask = (): Promise<T> => this.#commands.ask("", command);
+    const ask = (): Promise<T> => this.#runner.ask("", command);
     // In this process's memory it takes no time; elsewhere nobody's work waits for a list of all.
     return this.isShared ? queue.runAfter(ask) : queue.runAlone(ask);
   }
@@ -498,7 +498,7 @@ export class LiveStore extends session.Store {
         throw new SessionError("UPDATE_ASYNC");
       }
       const next = strip(parse(stringify(data)));
-      return this.#sessions.drafts.of(Object.assign(next, marks));
+      return this.#sessions.records.of(Object.assign(next, marks));
     });
     return result as T;
   }

@@ -3,19 +3,19 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EndCode, SessionError } from "../errors.js";
-import { monotonicNow } from "../monotonic.js";
-import { inBatches } from "./batches.js";
-import type { Commands } from "./commands.js";
-import { type Draft, Drafts } from "./drafts.js";
-import type { Driver, Written } from "./driver.js";
-import { Ends } from "./ends.js";
+import { monotonicNow } from "../internal/monotonic.js";
+import { inBatches } from "../internal/batches.js";
+import type { CommandRunner } from "./command-runner.js";
+import { type Draft, RecordWriter } from "./record/record-writer.js";
+import type { Driver, Written } from "./drivers/driver.js";
+import { EndReasons } from "./cluster/end-reasons.js";
 import { LateWrites } from "./late-writes.js";
-import type { Listeners } from "./listeners.js";
-import { KeyedQueue } from "./queue.js";
-import { parse, readable, type SessionRecord, strip, timesOf } from "./record.js";
-import { type Unanswered, UnansweredWrites, type Writer } from "./unanswered.js";
-import type { UserSessions } from "./user-sessions.js";
-import type { UserEntry } from "./users.js";
+import type { ChangeBus } from "./cluster/change-bus.js";
+import { KeyedQueue } from "../internal/keyed-queue.js";
+import { parse, readable, type SessionRecord, strip, timesOf } from "./record/session-record.js";
+import { type LostAnswer, LostAnswers, type Writer } from "./lost-answers.js";
+import type { UserSessions } from "./users/user-sessions.js";
+import type { UserEntry } from "./users/user-index.js";
 import { warnOnce } from "../warnings.js";
 
 const attempts = 100;
@@ -43,27 +43,27 @@ export interface Rewriting {
 
 export class StoredSessions {
   readonly queue = new KeyedQueue();
-  readonly ends = new Ends();
-  readonly drafts = new Drafts();
+  readonly ends = new EndReasons();
+  readonly records = new RecordWriter();
   /** Where it is kept whose the sessions are. */
   users: UserSessions | undefined;
   /** How often a write was tried again because another node was quicker. */
   retries = 0;
 
   readonly #driver: Driver;
-  readonly #commands: Commands;
-  readonly #listeners: Listeners;
+  readonly #runner: CommandRunner;
+  readonly #bus: ChangeBus;
   readonly #late = new LateWrites();
-  readonly #unanswered = new UnansweredWrites();
+  readonly #unanswered = new LostAnswers();
   /** The number of the last write. */
   #writes = 0;
   /** Whose record is known to be no session. */
   readonly #unreadable = new Set<string>();
 
-  constructor(driver: Driver, commands: Commands, listeners: Listeners) {
+  constructor(driver: Driver, commands: CommandRunner, bus: ChangeBus) {
     this.#driver = driver;
-    this.#commands = commands;
-    this.#listeners = listeners;
+    this.#runner = commands;
+    this.#bus = bus;
   }
 
   /** What is stored; nothing of a session that has ended, though an older snapshot of the storage may have it back. */
@@ -76,7 +76,7 @@ export class StoredSessions {
   /** Whether a session that is stored, and has ended as far as this node knows, was created again since. */
   async #isCreatedAgain(id: string): Promise<boolean> {
     const { createdAgo } = this.#driver;
-    const ago = createdAgo && (await this.#commands.ask(id, () => createdAgo.call(this.#driver, id)));
+    const ago = createdAgo && (await this.#runner.ask(id, () => createdAgo.call(this.#driver, id)));
     // A snapshot may hold an earlier life's word, with the session of then.
     if (ago === undefined || !this.ends.wasKnown(id, ago)) return false;
     this.ends.forget(id);
@@ -86,7 +86,7 @@ export class StoredSessions {
   /** What is stored; while a late write may still arrive, what was written after it. */
   #read(id: string): Promise<string | undefined> {
     const known = this.#late.known(id);
-    return known ? Promise.resolve(known.text) : this.#commands.ask(id, () => this.#driver.read(id));
+    return known ? Promise.resolve(known.text) : this.#runner.ask(id, () => this.#driver.read(id));
   }
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
@@ -107,7 +107,7 @@ export class StoredSessions {
       this.hasEnded(id, end.code);
       return undefined;
     }
-    if (!this.drafts.isTooOld(text)) return text;
+    if (!this.records.isTooOld(text)) return text;
     await this.#write(id, undefined, () => this.#driver.remove(id, "SESSION_EXPIRED"));
     this.hasEnded(id, "SESSION_EXPIRED");
     return undefined;
@@ -119,14 +119,14 @@ export class StoredSessions {
     if (!record && !this.#unreadable.has(id) && this.#unreadable.size < mostUnreadable) {
       this.#unreadable.add(id);
       warnOnce("RECORD_INVALID", hash("sha256", id, "base64url"));
-      this.#listeners.notify({ kind: "unreadable", id });
+      this.#bus.notify({ kind: "unreadable", id });
     }
     return record;
   }
 
   /** Creates; false where the id is taken. Runs within the queue. */
   async create(id: string, text: string): Promise<boolean> {
-    const draft = this.drafts.of(strip(parse(text)));
+    const draft = this.records.of(strip(parse(text)));
     // What an older snapshot has brought back makes room.
     if (this.ends.of(id)) await this.current(id);
     if (this.users) await this.users.note(id, draft);
@@ -201,7 +201,7 @@ export class StoredSessions {
           continue;
         }
       }
-      if (isChanged || source) this.#listeners.notify({ kind: "changed", id, text: next.text, source, write });
+      if (isChanged || source) this.#bus.notify({ kind: "changed", id, text: next.text, source, write });
       return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
@@ -212,7 +212,7 @@ export class StoredSessions {
    * has come: an earlier write of the same writer may have turned out to be stored.
    */
   merge(id: string, base: () => string, next: string, rewriting?: Rewriting): Promise<void> {
-    return this.rewrite(id, (text) => this.drafts.merged(text, base(), next, rewriting?.isTouch), rewriting, next);
+    return this.rewrite(id, (text) => this.records.merged(text, base(), next, rewriting?.isTouch), rewriting, next);
   }
 
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
@@ -237,11 +237,11 @@ export class StoredSessions {
     }
     for (let index = 0; index < together.length; index += batchSize) {
       const batch = together.slice(index, index + batchSize);
-      const read = await this.#commands.ask("", () => (this.#driver.readMany as ReadMany)(batch));
+      const read = await this.#runner.ask("", () => (this.#driver.readMany as ReadMany)(batch));
       for (const [at, id] of batch.entries()) {
         const text = read[at];
         // It is to be ended, in its turn.
-        if (text !== undefined && this.drafts.isTooOld(text)) alone.push(id);
+        if (text !== undefined && this.records.isTooOld(text)) alone.push(id);
         else texts.set(id, text);
       }
     }
@@ -301,7 +301,7 @@ export class StoredSessions {
   hasEnded(id: string, code: EndCode): void {
     this.#unanswered.forget(id);
     this.ends.keep(id, code);
-    this.#listeners.notify({ kind: "ended", id, code });
+    this.#bus.notify({ kind: "ended", id, code });
   }
 
   /** `text` as `change` makes it. Rejects with `RECORD_INVALID` for one that is no session. */
@@ -363,12 +363,12 @@ export class StoredSessions {
 
   /** Nobody tells this node of its own writes: where it does not know of one, it has to look. */
   #doubt(id: string): void {
-    this.#listeners.notify({ kind: "stale", id });
+    this.#bus.notify({ kind: "stale", id });
   }
 
   /** Asks again until there is an answer, for as long as a command may take; undefined where there never was one. */
   async #insist(ask: () => Promise<boolean>): Promise<boolean | undefined> {
-    const until = monotonicNow() + this.#commands.timeout;
+    const until = monotonicNow() + this.#runner.timeout;
     for (;;) {
       try {
         return await ask();
@@ -380,20 +380,20 @@ export class StoredSessions {
   }
 
   /** Finds out what became of a write that was not answered, before anything else is done with the session. */
-  async #settle(id: string, lost: Unanswered): Promise<void> {
+  async #settle(id: string, lost: LostAnswer): Promise<void> {
     const isStored = await (lost.isWanted ? this.#again(id, lost) : this.#hasWritten(id, lost.write));
     this.#unanswered.forget(id);
     if (!isStored) return;
     const { writer, sent, next } = lost;
     writer.stands(next.text, sent);
-    this.#listeners.notify({ kind: "changed", id, text: next.text, source: writer });
+    this.#bus.notify({ kind: "changed", id, text: next.text, source: writer });
   }
 
   /**
    * Asks for a write again. True where it is stored, by now or since its answer was lost; it is not made a second time,
    * whatever others have written over it.
    */
-  async #again(id: string, { write, expected, next, expires }: Unanswered): Promise<boolean> {
+  async #again(id: string, { write, expected, next, expires }: LostAnswer): Promise<boolean> {
     if (await this.#hasWritten(id, write)) return true;
     // With its own number: should the first one still be under way, one of the two is carried out.
     const replace = (): Promise<boolean> => this.#driver.replace(id, next.text, expires, expected, write);
@@ -405,7 +405,7 @@ export class StoredSessions {
   }
 
   #lastWrite(id: string, node?: string): Promise<number | undefined> {
-    return this.#commands.ask(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
+    return this.#runner.ask(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
   }
 
   /**
@@ -425,7 +425,7 @@ export class StoredSessions {
   async #learnEnd(id: string): Promise<void> {
     const { endOf } = this.#driver;
     if (!endOf || this.ends.of(id)) return;
-    const end = await this.#commands.ask(id, () => endOf.call(this.#driver, id));
+    const end = await this.#runner.ask(id, () => endOf.call(this.#driver, id));
     if (end) this.ends.learn(id, end);
   }
 
@@ -433,7 +433,7 @@ export class StoredSessions {
   async #write<T>(id: string, text: string | undefined, command: () => Promise<T>): Promise<T> {
     let running: Promise<T> | undefined;
     try {
-      const written = await this.#commands.ask(id, () => (running = command()));
+      const written = await this.#runner.ask(id, () => (running = command()));
       if (written !== false) this.#late.written(id, text);
       return written;
     } catch (error) {

@@ -4,7 +4,7 @@ import type { Express } from "express";
 import { sign } from "cookie-signature";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type AttachOptions, type LiveStore, liveStore, type Sessions } from "../../src/index.js";
-import type { CreateOptions } from "../../src/sessions.js";
+import type { CreateOptions } from "../../src/create-sessions.js";
 import { secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
 import { arrive, type Client, handshake, type Holder, Refusal, type ServerKind } from "../support/servers.js";

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import session, { type SessionData } from "express-session";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import type { Notice } from "../../src/store/listeners.js";
+import type { Notice } from "../../src/store/cluster/change-bus.js";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { inTime } from "../support/pace.js";
 import { callsContract } from "./calls.js";

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { answerTimeout, type Cors } from "../../src/handshake/cors.js";
 import { ownHosts } from "../../src/handshake/hosts.js";
 import { type AllowedOrigins, refusedOrigin } from "../../src/handshake/origin.js";
-import { ProxyTrust } from "../../src/handshake/proxy.js";
+import { ProxyTrust } from "../../src/handshake/proxy-trust.js";
 
 interface Asked {
   readonly headers: Record<string, string>;

@@ -151,13 +151,13 @@ process.send({ port: http.address().port });
 async function openStore({ kind, url, ports, nodeAddressMap, ...options }) {
   if (kind === "postgres") {
     const { default: pg } = await import("pg");
-    const { postgresStore } = await import("../../dist/esm/store/postgres.js");
+    const { postgresStore } = await import("../../dist/esm/postgres.js");
     const pool = new pg.Pool({ connectionString: url });
     pool.on("error", () => {});
     return { store: postgresStore({ pool, createTable: true, ...options }), end: () => pool.end() };
   }
   const { createClient, createCluster } = await import("redis");
-  const { redisStore } = await import("../../dist/esm/store/redis.js");
+  const { redisStore } = await import("../../dist/esm/redis.js");
   const client = ports
     ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap })
     : createClient({ url });

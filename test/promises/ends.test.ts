@@ -4,7 +4,7 @@ import type { Socket } from "socket.io";
 import { describe, expect, test } from "vitest";
 import type { EndCode, Sessions } from "../../src/index.js";
 import { LiveStore } from "../../src/store/live-store.js";
-import { MemoryDriver } from "../../src/store/memory.js";
+import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { type App, startApp } from "../support/app.js";
 import { type Browser, closed, transports } from "../support/browser.js";
 import { late } from "../support/stores.js";

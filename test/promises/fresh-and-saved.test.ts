@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import session from "express-session";
 import { describe, expect, test } from "vitest";
 import { liveStore } from "../../src/index.js";
-import { MemoryDriver } from "../../src/store/memory.js";
+import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { LiveStore } from "../../src/store/live-store.js";
 import { startApp } from "../support/app.js";
 import { transports } from "../support/browser.js";

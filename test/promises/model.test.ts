@@ -2,11 +2,11 @@
 import fc from "fast-check";
 import session, { type SessionData } from "express-session";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Driver } from "../../src/store/driver.js";
-import { Registry } from "../../src/live/registry.js";
-import type { ActiveSession, Connection } from "../../src/live/live-session.js";
+import type { Driver } from "../../src/store/drivers/driver.js";
+import { Registry } from "../../src/session/registry.js";
+import type { ActiveSession, Connection } from "../../src/session/live-session.js";
 import { LiveStore } from "../../src/store/live-store.js";
-import { MemoryDriver } from "../../src/store/memory.js";
+import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
 import { late } from "../support/stores.js";
 

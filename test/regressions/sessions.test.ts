@@ -1,10 +1,10 @@
 // What the methods of `sessions` and of `socket.session` take and answer, in unusual cases.
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type SessionError } from "../../src/index.js";
-import { Registry } from "../../src/live/registry.js";
-import type { NoticeListener } from "../../src/store/driver.js";
+import { Registry } from "../../src/session/registry.js";
+import type { NoticeListener } from "../../src/store/drivers/driver.js";
 import { LiveStore } from "../../src/store/live-store.js";
-import { MemoryDriver } from "../../src/store/memory.js";
+import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
 import { closed } from "../support/browser.js";
 import { late, LineStore } from "../support/stores.js";

@@ -1,6 +1,6 @@
 // Data of every shape, put into the session of a socket in every way, while others write it, too.
 import { expect, onTestFinished, test, vi } from "vitest";
-import { diff } from "../../src/store/merge.js";
+import { diff } from "../../src/store/record/merge.js";
 import { startApp } from "../support/app.js";
 
 async function withSocket() {

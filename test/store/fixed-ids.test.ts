@@ -1,9 +1,9 @@
 // Ids that repeat, because `genid` makes them: who logged out and logs in again on another node stays logged in.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LiveStore } from "../../src/store/live-store.js";
-import { postgresStore } from "../../src/store/postgres.js";
-import { channelName, clusterChannelName } from "../../src/store/redis-channels.js";
-import { redisStore } from "../../src/store/redis.js";
+import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.js";
+import { channelName, clusterChannelName } from "../../src/store/drivers/redis/channels.js";
+import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { type App, secret, startApp } from "../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
 import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";

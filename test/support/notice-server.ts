@@ -1,5 +1,5 @@
 // The other side of a notice line, in this process: what it is asked waits until the test has it answered, in any order.
-import { type NoticeConnection, type NoticeEvents, noticeName } from "../../src/store/notice-line.js";
+import { type NoticeConnection, type NoticeEvents, noticeName } from "../../src/store/cluster/notice-line.js";
 
 interface Command {
   readonly connection: OpenConnection;

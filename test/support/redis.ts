@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { createClient, createCluster } from "redis";
 import { onTestFinished } from "vitest";
 import { findRedis } from "../../scripts/find-redis.js";
-import { type RedisClusterClient } from "../../src/store/redis.js";
+import { type RedisClusterClient } from "../../src/store/drivers/redis/redis-store.js";
 import { freePort, PrivateServer, temporaryFolder } from "./private-server.js";
 
 export interface RedisServer {

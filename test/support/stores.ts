@@ -1,7 +1,7 @@
 // Stores that are late, or do not answer: wrapped around the real ones.
 import { setTimeout as delay } from "node:timers/promises";
 import session, { type SessionData } from "express-session";
-import { type Driver } from "../../src/store/driver.js";
+import { type Driver } from "../../src/store/drivers/driver.js";
 
 type Done = (error?: unknown, value?: unknown) => void;
 

@@ -2,7 +2,7 @@
 // touch(), and of sockets what all versions of Socket.IO since 1.0 share.
 import type { EventEmitter } from "node:events";
 import createDebug from "debug";
-import { monotonicNow } from "../../monotonic.js";
+import { monotonicNow } from "../../internal/monotonic.js";
 import type { Session } from "./sessions.js";
 
 const debug = createDebug("socket-session:compat");

@@ -1,7 +1,7 @@
 // Puts a session on the handshakes that Socket.IO builds from a request, for those who are given the request alone:
 // before its sockets are made (allowRequest) or after (io.set() of 1.x and 2.x). Knows nothing of stores or cookies.
 import { createRequire } from "node:module";
-import { setHidden } from "../../hidden.js";
+import { setHidden } from "../../internal/hidden.js";
 
 interface Built {
   /** The session, when it is known. */

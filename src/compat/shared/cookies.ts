@@ -1,5 +1,5 @@
 // The session id in the cookies of a handshake, found by the application's own cookie parser.
-import { setHidden } from "../../hidden.js";
+import { setHidden } from "../../internal/hidden.js";
 import { once } from "./once.js";
 
 /** `express.cookieParser(secret)`, `connect.cookieParser(secret)` or `require("cookie-parser")(secret)`. */

@@ -2,9 +2,9 @@
 // session.
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { setHidden } from "../../hidden.js";
-import { safely } from "../../safely.js";
-import { addCookie, type Headers } from "../../servers/headers.js";
+import { setHidden } from "../../internal/hidden.js";
+import { safely } from "../../internal/safely.js";
+import { addCookie, type Headers } from "../../transports/response-headers.js";
 
 /** An Engine.IO server, in what all versions share; its options were properties before 4. */
 export interface Engine extends EventEmitter {

@@ -1,7 +1,7 @@
 // Holds back what a client sends while its session is still being read, so that the handler that is put on the socket
 // then misses nothing. Knows where incoming events pass in all versions of Socket.IO, and nothing of sessions.
-import { replaceMethod } from "../../hidden.js";
-import { WaitingCount } from "../../servers/waiting.js";
+import { replaceMethod } from "../../internal/hidden.js";
+import { WaitingCount } from "../../transports/waiting-messages.js";
 
 /**
  * Where what a client sends comes in: since 3.0, since 1.0, and before, where `$emit` tells of the end as well. Not

@@ -1,6 +1,6 @@
 // A page's messages, as socket.io-sessions gave them: none is missed, and each is acknowledged. Knows nothing of sessions.
 import type { EventEmitter } from "node:events";
-import { safely } from "../../safely.js";
+import { safely } from "../../internal/safely.js";
 
 type Listener = (...values: unknown[]) => unknown;
 

@@ -2,7 +2,7 @@
 // Does not know what a ticket holds.
 import type { IncomingMessage, Server as HttpServer, ServerResponse } from "node:http";
 import { refusedOrigin } from "../../handshake/origin.js";
-import type { ProxyTrust } from "../../handshake/proxy.js";
+import type { ProxyTrust } from "../../handshake/proxy-trust.js";
 
 /** What one browser's script says. */
 export interface Personal {

@@ -2,7 +2,7 @@
 // Knows neither stores nor sockets.
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { ProxyTrust } from "../../handshake/proxy.js";
+import { ProxyTrust } from "../../handshake/proxy-trust.js";
 import { Seal } from "../../handshake/seal.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./cookies.js";
 import { isForeign, type Personal } from "./session-script.js";

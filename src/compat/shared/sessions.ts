@@ -1,8 +1,8 @@
 // Sessions out of any express-session or Connect store, whose save() merges: it writes what was changed, and only if
 // the session is still there.
 import session, { type SessionData, type Store } from "express-session";
-import { liveStore } from "../../store/foreign.js";
-import { redact } from "../../store/commands.js";
+import { liveStore } from "../../store/drivers/express-store/express-store.js";
+import { redact } from "../../store/command-runner.js";
 import type { LiveStore } from "../../store/live-store.js";
 import { once } from "./once.js";
 

@@ -1,0 +1,121 @@
+// Options are checked when they are given: names that nobody knows and values of a wrong kind are OPTION_INVALID, with
+// the line to write. Knows no option itself.
+import { SessionError } from "../errors.js";
+
+/** All names of an options type, so that the compiler misses the one that was forgotten. */
+export type NamesOf<Options> = { readonly [Name in keyof Required<Options>]: true };
+
+/** The error for a wrong option. */
+export function invalid(detail: string, cause?: unknown): SessionError {
+  return new SessionError("OPTION_INVALID", { detail, cause });
+}
+
+/**
+ * Refuses names that are not known, with the nearest one that is.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function checkNames(options: unknown, known: Readonly<Record<string, true>>, where: string): void {
+  if (options === undefined) return;
+  // Arrays, dates, maps, promises and the like are objects, too, that have no names. A module is fine.
+  if (!["[object Object]", "[object Module]"].includes(Object.prototype.toString.call(options))) {
+    throw invalid(`The options of ${where} are an object, not ${kindOf(options)}.`);
+  }
+  for (const name of Object.keys(options as object)) {
+    if (Object.hasOwn(known, name)) continue;
+    const nearest = nearestOf(name, Object.keys(known));
+    throw invalid(`${where} has no option ${JSON.stringify(name)}.${nearest ? ` Did you mean ${nearest}?` : ""}`);
+  }
+}
+
+/** Refuses what is no function; undefined is fine. */
+export function checkFunctions(values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && typeof value !== "function")
+      throw invalid(`${name} is a function, not ${kindOf(value)}.`);
+  }
+}
+
+/** Refuses what is neither true nor false; undefined is fine. */
+export function checkBooleans(values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (value !== undefined && typeof value !== "boolean")
+      throw invalid(`${name} is true or false, not ${kindOf(value)}.`);
+  }
+}
+
+/** Refuses what is no number above 0. */
+export function checkPositive(values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (typeof value !== "number" || !(value > 0)) throw invalid(`${name} is a number above 0, not ${kindOf(value)}.`);
+  }
+}
+
+/** Refuses what is no finite number above 0. */
+export function checkFinite(values: Readonly<Record<string, unknown>>): void {
+  checkPositive(values);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === Number.POSITIVE_INFINITY) throw invalid(`${name} is a finite number, not Infinity.`);
+  }
+}
+
+/** The longest time that Node's timers count, in ms: 24.8 days. What is longer is over at once there. */
+const longestTimer = 2 ** 31 - 1;
+
+/** Refuses what is no time in ms that a timer can count. */
+export function checkTimes(values: Readonly<Record<string, unknown>>): void {
+  checkPositive(values);
+  for (const [name, value] of Object.entries(values)) {
+    if ((value as number) > longestTimer) throw invalid(`${name} is at most ${longestTimer} ms, not ${String(value)}.`);
+  }
+}
+
+/** What a value is, in words: never the value, which may be secret. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (value === "") return "an empty string";
+  if (Array.isArray(value)) return "an array";
+  if (value instanceof Date) return Number.isNaN(value.valueOf()) ? "an invalid Date" : "a Date";
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) return String(value);
+    return value < 0 ? "a negative number" : "a number";
+  }
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const { constructor } = value as { constructor?: { name?: unknown } };
+  const name = typeof constructor?.name === "string" ? constructor.name : "Object";
+  return name === "Object" || name === "" ? "an object" : `a ${name}`;
+}
+
+/** As {@link kindOf}, with the text of a string: for what is not secret. */
+export function shown(value: unknown): string {
+  return typeof value === "string" && value !== ""
+    ? `a string (${JSON.stringify(value.slice(0, 100))})`
+    : kindOf(value);
+}
+
+/** The name that was probably meant. */
+function nearestOf(name: string, known: readonly string[]): string | undefined {
+  const asked = name.toLowerCase();
+  const farthest = Math.max(2, Math.floor(name.length / 3));
+  const ranked = known.map((one) => {
+    const candidate = one.toLowerCase();
+    const isPart = asked.length > 2 && (asked.includes(candidate) || candidate.includes(asked));
+    return { one, distance: isPart ? 1 : distanceOf(asked, candidate) };
+  });
+  const [best] = ranked.toSorted((a, b) => a.distance - b.distance);
+  return best && best.distance <= farthest ? best.one : undefined;
+}
+
+/** How many letters have to be changed, added or left out (Levenshtein). */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

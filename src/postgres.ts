@@ -1,0 +1,7 @@
+// The entry point `socket-session/postgres`.
+export {
+  type PostgresClient,
+  type PostgresPool,
+  postgresStore,
+  type PostgresStoreOptions,
+} from "./store/drivers/postgres/postgres-store.js";

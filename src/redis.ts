@@ -1,0 +1,7 @@
+// The entry point `socket-session/redis`.
+export {
+  type RedisClient,
+  type RedisClusterClient,
+  redisStore,
+  type RedisStoreOptions,
+} from "./store/drivers/redis/redis-store.js";

@@ -1,0 +1,130 @@
+// What the fields of a session were a moment ago: tells data that is older than what was known from data that is newer.
+// Keeps hashes only; when there is reason to ask is not decided here.
+import { hash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import type { Written } from "../store/drivers/driver.js";
+import { isPlainObject, type Json, type JsonObject } from "../store/record/merge.js";
+import { parse, strip, timesOf } from "../store/record/session-record.js";
+
+/** For how long it is remembered (ms): storage that comes back has lost its last seconds, or all. */
+const memory = 60_000;
+/** How many values are remembered, of 8 bytes each. */
+const mostValues = 128;
+/** Of how many nodes the last write is remembered. */
+const mostWriters = 8;
+/** Objects are compared by field to this depth; what is below counts as one value. */
+const deepest = 8;
+
+/** A field that differs between two states. */
+type Differs = (path: string, one: Json | undefined, other: Json | undefined) => boolean;
+
+export class LossDetector {
+  /** Hashes of a field with a value that it had. */
+  readonly #values: number[] = [];
+  /** Hashes of fields that go back and forth by themselves: an earlier value of theirs says nothing. */
+  readonly #fickle: number[] = [];
+  /** The last confirmed write of each node, and until when it counts. */
+  readonly #writes: (Written & { readonly until: number })[] = [];
+  /** When none of it is needed any more, a moment of `monotonicNow()`. */
+  until = 0;
+
+  /** The store has `after` from now on, in place of `before`. */
+  add(before: string, after: string, now: number): void {
+    this.until = now + memory;
+    someDifference(fieldsOf(before), fieldsOf(after), (path, was, is) => {
+      if (this.#has(path, is)) keep(this.#fickle, hashOf(path));
+      keep(this.#values, hashOf(path, was));
+      return false;
+    });
+  }
+
+  noteWrite({ node, number }: Written, now: number): void {
+    this.until = now + memory;
+    const known = this.#writes.findIndex((write) => write.node === node);
+    if (known >= 0) this.#writes.splice(known, 1);
+    this.#writes.push({ node, number, until: this.until });
+    if (this.#writes.length > mostWriters) this.#writes.shift();
+  }
+
+  /** The last writes of which is known that the storage had them. */
+  writes(now: number): Written[] {
+    return this.#writes.filter(({ until }) => until > now);
+  }
+
+  #has(path: string, value: Json | undefined): boolean {
+    const hashed = hashOf(path, value);
+    return this.#values.some((one) => one === hashed);
+  }
+
+  /**
+   * True where `found` has something else than `expected`, and has it as it was before: a change that had been stored
+   * is undone. Whoever makes it undone by a write of the same value looks the same, where no expiry moved with it.
+   */
+  isBackIn(found: string, expected: string): boolean {
+    // Whoever wrote it has prolonged it, too.
+    if (isLater(timesOf(found).expires, timesOf(expected).expires)) return false;
+    return someDifference(
+      fieldsOf(found),
+      fieldsOf(expected),
+      (path, there) => this.#has(path, there) && !this.#fickle.includes(hashOf(path)),
+    );
+  }
+}
+
+function isLater(one: number, other: number): boolean {
+  return one > other && Number.isFinite(one);
+}
+
+function keep(list: number[], value: number): void {
+  if (Number.isNaN(value) || list.includes(value)) return;
+  list.push(value);
+  if (list.length > mostValues) list.shift();
+}
+
+/** Whether `differs` says so of any field, at any depth; it is asked of all until then. */
+function someDifference(one: JsonObject, other: JsonObject, differs: Differs, path = "", depth = 0): boolean {
+  for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) {
+    const [here, there] = [field(one, key), field(other, key)];
+    if (here === there) continue;
+    const below = `${path} ${JSON.stringify(key)}`;
+    if (isPlainObject(here) && isPlainObject(there) && depth < deepest) {
+      if (someDifference(here, there, differs, below, depth + 1)) return true;
+    } else if (!isEqual(here, there) && differs(below, here, there)) return true;
+  }
+  return false;
+}
+
+function isEqual(one: unknown, other: unknown): boolean {
+  try {
+    return isDeepStrictEqual(one, other);
+  } catch {
+    // Nested too deeply.
+    return false;
+  }
+}
+
+function field(object: JsonObject, key: string): Json | undefined {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** A field, or a field with a value, in 48 bits; NaN for what is nested too deeply, which is like nothing. */
+function hashOf(path: string, ...value: [] | [Json | undefined]): number {
+  try {
+    const text = value.length === 0 ? path : `${path}=${JSON.stringify(value[0], sortedKeys)}`;
+    return Number.parseInt(hash("sha1", text, "hex").slice(0, 12), 16);
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** A storage may keep the keys of objects in an order of its own. */
+function sortedKeys(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).toSorted(([one], [other]) => (one < other ? -1 : 1)));
+}
+
+/** Without the cookie: its expiry moves with each request. */
+function fieldsOf(text: string): JsonObject {
+  const { cookie: _, ...fields } = strip(parse(text));
+  return fields;
+}

@@ -1,0 +1,373 @@
+// What a live session knows of the store, and what it has over it: takes in what others changed, saves what was
+// changed here. Knows nothing of connections, nor of time but for trying again.
+import { type EndCode, endCodeOf, SessionError } from "../errors.js";
+import { monotonicNow } from "../internal/monotonic.js";
+import type { LiveStore } from "../store/live-store.js";
+import { diff, type JsonObject, reconcile } from "../store/record/merge.js";
+import { inflate, mergeInto, parse, stringify, strip } from "../store/record/session-record.js";
+import { cookieRefusalOf, createRoot, refusalOf, withoutMethods } from "./socket-session.js";
+import { ChangeTracker } from "./change-tracker.js";
+
+/** What saving needs of a registry. */
+export interface SaveContext {
+  readonly store: LiveStore;
+  /** Asks for a tick at this moment, one of `monotonicNow()` as all moments here. */
+  wakeAt(at: number): void;
+  failed(error: unknown): void;
+  /** The store has taken what was changed. */
+  saved(): void;
+}
+
+/** No moment at all. */
+export const never = Number.POSITIVE_INFINITY;
+const shortestRetry = 100;
+const longestRetry = 5_000;
+const firstLook = 100;
+const lastLook = 60_000;
+
+/** A save under way. */
+interface Save {
+  done: Promise<void>;
+  /** What its changes stand on. */
+  base: string;
+  /** What it asked for; undefined when the store has taken it. */
+  sent: string | undefined;
+  /** The save after it, for all who changed something meanwhile. */
+  next: Promise<void> | undefined;
+}
+
+/** An object of the data that the application holds untracked. */
+interface Escaped {
+  /** When it was put in. */
+  at: number;
+  /** When to look for changes made behind the proxy. */
+  lookAt: number;
+  /** True where that is done after this turn of the event loop anyway. */
+  isDue: boolean;
+}
+
+/** Changes that could not be saved. */
+interface Failed {
+  readonly times: number;
+  /** When to try again; never where trying again cannot help. */
+  readonly retryAt: number;
+}
+
+/** Of what can be saved only when something else is changed. */
+const hopeless: Failed = { times: 1, retryAt: never };
+
+/** Session data that saves itself. */
+export abstract class PersistentSession extends ChangeTracker {
+  readonly id: string;
+  ended: EndCode | undefined;
+  protected readonly context: SaveContext;
+
+  /** What is stored, as far as known; with what the root differs, it has unsaved changes. */
+  #base = "";
+  #isFilled = false;
+  #isDirty = false;
+  #isScheduled = false;
+  #save: Save | undefined;
+  #escaped: Escaped | undefined;
+  #failed: Failed | undefined;
+  #isAbandoned = false;
+
+  constructor(id: string, context: SaveContext) {
+    super(createRoot());
+    this.id = id;
+    this.context = context;
+  }
+
+  /** The session is over: its code says why. */
+  abstract end(code: EndCode): void;
+  /** Why the store does not have it any more, where nobody knows. */
+  protected abstract get goneCode(): EndCode;
+  /** Called when the store was seen to have `text`: it had `before`, and `expected` is what it should have now. */
+  protected abstract taken(before: string, text: string, expected: string): void;
+  /** Called where the store does not have it any more, and nobody knows why. */
+  protected abstract vanished(): void;
+  /** Called when there are changes to save. */
+  protected abstract woken(): void;
+  /** Called when a save is over. */
+  protected abstract settled(): void;
+
+  /** What is stored, as far as known; "" before it was read. */
+  protected get stored(): string {
+    return this.#base;
+  }
+
+  /** True where the store has every change made here. */
+  get isSaved(): boolean {
+    this.look();
+    return !this.#isDirty && !this.#save;
+  }
+
+  /** True where changes made here are known to wait for the store. */
+  get isPending(): boolean {
+    return this.#isDirty || this.#save !== undefined;
+  }
+
+  /** Gives up what waits for the store. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.forget();
+  }
+
+  /** True where nothing is left that could still be saved. What cannot be stored is not waited for. */
+  get isAtRest(): boolean {
+    return this.isSaved || this.#failed?.retryAt === never;
+  }
+
+  /** True where this text is what is known to be stored. */
+  protected isKnown(text: string): boolean {
+    return text === this.#base;
+  }
+
+  /** Takes what the store has. Runs within the session's queue, so that it never goes back in time. */
+  take(text: string, source?: object): void {
+    const before = this.#base;
+    const save = this.#save;
+    const expected = (source === this ? save?.sent : undefined) ?? before;
+    if (source === this && save) {
+      if (!this.#rebase(text, expected)) return;
+      save.sent = undefined;
+    } else {
+      if (!this.#rebase(text, before)) return;
+      if (save?.sent !== undefined && text !== before) {
+        // What the save under way asked for now stands on the newer text.
+        const sent = parse(text);
+        mergeInto(sent, parse(before), parse(save.sent));
+        save.sent = stringify(strip(sent));
+      }
+    }
+    this.#base = text;
+    this.taken(before, text, expected);
+  }
+
+  /**
+   * An earlier save failed, as no answer came; but the store took what it asked for, which was `sent`, and had `text`
+   * then. What was changed since stays on top. Runs within the session's queue.
+   */
+  stands(text: string, sent: string): void {
+    if (this.ended || !this.#rebase(text, sent)) return;
+    const before = this.#base;
+    const save = this.#save;
+    if (save) {
+      // The one under way holds what the earlier one did: that is not its own any more.
+      save.base = sent;
+      if (save.sent !== undefined) {
+        const next = parse(text);
+        mergeInto(next, parse(sent), parse(save.sent));
+        save.sent = stringify(strip(next));
+      }
+    }
+    this.#base = text;
+    this.taken(before, text, sent);
+  }
+
+  /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
+  #rebase(text: string, localBase: string): boolean {
+    if (!this.#isFilled || text === localBase) return true;
+    const wanted = parse(text);
+    if (this.#isDirty || this.#save || this.#escaped) {
+      try {
+        mergeInto(wanted, parse(localBase), parse(stringify(this.root)));
+      } catch (error) {
+        // What cannot be written cannot be merged: it waits, on what it stands on, until it is mended.
+        this.context.failed(error);
+        return false;
+      }
+    }
+    const { cookie, ...fields } = withoutMethods(strip(wanted));
+    const root = this.root as { cookie?: unknown };
+    // The cookie is an object of a class: its fields are set, the rest is plain data.
+    const inflated = inflate({ cookie }).cookie;
+    const own = root.cookie;
+    delete root.cookie;
+    reconcile(root as JsonObject, fields);
+    root.cookie = typeof own === "object" && own !== null ? Object.assign(own, inflated) : inflated;
+    return true;
+  }
+
+  // --- ChangeTracker ---
+
+  protected fill(): void {
+    if (this.#isFilled || this.#base === "") return;
+    this.#isFilled = true;
+    Object.assign(this.root, inflate(withoutMethods(strip(parse(this.#base)))));
+  }
+
+  protected allowsChange(): boolean {
+    if (!this.ended) return true;
+    this.context.failed(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
+    return false;
+  }
+
+  protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
+    const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
+    if (refusal) this.context.failed(refusal);
+    return refusal === undefined;
+  }
+
+  protected changed(): void {
+    this.#isDirty = true;
+    this.#isAbandoned = false;
+    if (!this.#isRetrying) this.#failed = undefined;
+    this.woken();
+    if (this.#isScheduled || this.#save) return;
+    this.#isScheduled = true;
+    // After this turn of the event loop: all handlers of one batch of packets are saved together.
+    setImmediate(saveScheduled, this);
+  }
+
+  /**
+   * `session.cart ??= []` gives the application the very array, whose later changes no proxy sees. They are found by
+   * comparing: after events, before reads, and at growing distances for a minute.
+   */
+  protected escaped(): void {
+    const at = monotonicNow();
+    this.#escaped ??= { at, lookAt: 0, isDue: false };
+    this.#escaped.at = at;
+    this.#escaped.lookAt = at + firstLook;
+    this.context.wakeAt(this.#escaped.lookAt);
+  }
+
+  /** Looks after this turn of the event loop, once for all its events. */
+  protected lookSoon(): void {
+    if (!this.#escaped || this.#escaped.isDue) return;
+    this.#escaped.isDue = true;
+    setImmediate(lookNow, this);
+  }
+
+  lookNow(): void {
+    if (this.#escaped) this.#escaped.isDue = false;
+    this.look();
+  }
+
+  /** Looks for changes that were made behind the proxy. */
+  look(): void {
+    if (!this.#escaped || this.#isDirty || this.#save || this.ended) return;
+    try {
+      const stored = strip(parse(this.#base));
+      if (diff(stored, parse(stringify(this.root)))) this.changed();
+    } catch {
+      // What cannot be written is told where it is saved.
+      this.changed();
+    }
+  }
+
+  // --- saving ---
+
+  saveScheduled(): void {
+    this.#isScheduled = false;
+    if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(ignore);
+  }
+
+  /** Resolves when every change made so far is durable. */
+  save(): Promise<void> {
+    if (this.ended) return Promise.reject(new SessionError(this.ended));
+    this.look();
+    const under = this.#save;
+    if (under) {
+      if (!this.#isDirty) return under.done;
+      // It has taken its text: what changed since goes with the next, once for all who wait.
+      under.next ??= under.done.then(ignore, ignore).then(() => this.save());
+      return under.next;
+    }
+    if (!this.#isDirty) return Promise.resolve();
+    let text: string;
+    try {
+      // A session without a cookie would never expire.
+      (this.root as { cookie?: unknown }).cookie ??= inflate(parse(this.#base)).cookie;
+      text = stringify(this.root);
+    } catch (error) {
+      // To try again is no use before something is changed; nor to keep the session for it.
+      this.#failed = hopeless;
+      this.context.failed(error);
+      return Promise.reject(error);
+    }
+    this.#isDirty = false;
+    const save: Save = { done: Promise.resolve(), base: this.#base, sent: text, next: undefined };
+    this.#save = save;
+    save.done = this.#commit(save, text);
+    return save.done;
+  }
+
+  async #commit(save: Save, text: string): Promise<void> {
+    try {
+      await this.context.store.commit(this.id, () => save.base, text, this);
+      // Without the notice (another live session took this one's place), what was sent is what is known.
+      this.#base = save.sent ?? this.#base;
+      this.#failed = undefined;
+      this.context.saved();
+    } catch (error) {
+      if (this.ended) throw new SessionError(this.ended);
+      if (this.endsBy(error) || this.#isAbandoned) throw error;
+      const isHopeless = (error as SessionError).code === "DATA_INVALID";
+      if (!isHopeless) this.#retryLater();
+      // What was changed meanwhile may have mended it: it is tried with that.
+      else if (!this.#isDirty) this.#failed = hopeless;
+      this.#isDirty = true;
+      this.context.failed(error);
+      throw error;
+    } finally {
+      this.#save = undefined;
+      if (!this.ended) {
+        if (this.#isDirty && !this.#failed) this.changed();
+        this.settled();
+      }
+    }
+  }
+
+  /** Ends the session where an error tells of its end. */
+  protected endsBy(error: unknown): boolean {
+    const code = endCodeOf(error, this.goneCode);
+    if (!code) return false;
+    if (!this.ended && (error as SessionError).code === "SESSION_UNKNOWN") this.vanished();
+    this.end(code);
+    return true;
+  }
+
+  #retryLater(): void {
+    const times = (this.#failed?.times ?? 0) + 1;
+    const delay = Math.min(shortestRetry * 2 ** times, longestRetry);
+    // Half fixed, half random: sessions that failed together do not come back together.
+    const retryAt = monotonicNow() + delay / 2 + (Math.random() * delay) / 2;
+    this.#failed = { times: Math.min(times, 16), retryAt };
+    this.context.wakeAt(retryAt);
+  }
+
+  /** True where the store is tried again later, by the clock. */
+  get #isRetrying(): boolean {
+    return this.#failed !== undefined && this.#failed.retryAt !== never;
+  }
+
+  /** Does what is due of saving; answers when something will be. */
+  protected tickSaving(now: number): number {
+    const escaped = this.#escaped;
+    if (escaped && now >= escaped.lookAt) {
+      this.look();
+      escaped.lookAt = now + (now - escaped.at);
+      if (now - escaped.at > lastLook) this.#escaped = undefined;
+    }
+    if (this.#failed && now >= this.#failed.retryAt) this.save().catch(ignore);
+    return Math.min(this.#failed?.retryAt ?? never, this.#escaped?.lookAt ?? never);
+  }
+
+  /** There is nothing to save any more: the session ended. */
+  protected forget(): void {
+    this.#isDirty = false;
+    this.#failed = undefined;
+    this.#escaped = undefined;
+  }
+}
+
+function saveScheduled(live: PersistentSession): void {
+  live.saveScheduled();
+}
+
+function lookNow(live: PersistentSession): void {
+  live.lookNow();
+}
+
+export function ignore(): void {}

@@ -1,0 +1,43 @@
+// The data that a function given to update() gets: plain stored data with the rules of a socket's session, so that names
+// which a client chose do no harm in it, either.
+import { cookieRefusalOf, refusalOf } from "./socket-session.js";
+import { rawOf, ChangeTracker } from "./change-tracker.js";
+
+class UpdateDraft extends ChangeTracker {
+  readonly #refused: (error: unknown) => void;
+
+  constructor(data: object, refused: (error: unknown) => void) {
+    super(data);
+    this.#refused = refused;
+  }
+
+  /** The data as the function gets it. */
+  get data(): object {
+    return this.track(this.root);
+  }
+
+  protected fill(): void {}
+
+  protected allowsChange(): boolean {
+    return true;
+  }
+
+  protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
+    const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
+    if (refusal) this.#refused(refusal);
+    return refusal === undefined;
+  }
+
+  protected changed(): void {}
+
+  protected escaped(): void {}
+}
+
+/** Lets `change` work on the data, and answers with what it returned; `refused` hears of fields that cannot be set. */
+export function changeSafely<Data extends object, T>(
+  data: Data,
+  change: (data: Data) => T,
+  refused: (error: unknown) => void,
+): T {
+  return rawOf(change(new UpdateDraft(data, refused).data as Data)) as T;
+}

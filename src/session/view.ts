@@ -1,0 +1,49 @@
+// What a page may see of its session: what the application's view function makes of the stored data, as JSON. Knows
+// neither connections nor HTTP.
+import { type SessionData } from "express-session";
+import { inflate, parse, stringify, strip } from "../store/record/session-record.js";
+
+/** Says what the page may see: gets a copy of the stored session, returns what JSON can hold. */
+export type ViewFunction<View = unknown> = (session: Partial<SessionData>) => View;
+
+/** What a page is shown. */
+export interface Shown {
+  /** What the view function returned; null where there is none. */
+  readonly view: unknown;
+  /** How long the session lasts if nothing happens, in ms; null where nothing ends it. */
+  readonly in: number | null;
+}
+
+/** The views of one `createSessions()`. */
+export class Views {
+  readonly #view: ViewFunction | undefined;
+  readonly #failed: (error: unknown) => void;
+
+  constructor(view: ViewFunction | undefined, failed: (error: unknown) => void) {
+    this.#view = view;
+    this.#failed = failed;
+  }
+
+  /** False where no page is to be told of changes. */
+  get isSet(): boolean {
+    return this.#view !== undefined;
+  }
+
+  /** The view of a stored session, as JSON; undefined where the application's function failed, which is reported. */
+  of(text: string): string | undefined {
+    if (!this.#view) return "null";
+    try {
+      // As text, at once: what is sent later is what was seen now, and binary data is no attachment.
+      const view = stringify({ view: this.#view(inflate(strip(parse(text)))) });
+      return view === "{}" ? "null" : view.slice(`{"view":`.length, -1);
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+}
+
+/** How long from now, for a page. */
+export function timeUntil(at: number, now = Date.now()): number | null {
+  return at === Number.POSITIVE_INFINITY ? null : Math.max(0, Math.round(at - now));
+}

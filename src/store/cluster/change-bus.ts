@@ -1,0 +1,132 @@
+// Who hears of changes on this node, and what is heard of other nodes for them. Knows sessions by their ids alone.
+import type { EndCode } from "../../errors.js";
+import { monotonicNow } from "../../internal/monotonic.js";
+import type { NoticeKind, Notices, Written } from "../drivers/driver.js";
+
+/** What a live store tells: a session has other data now, may have, has ended, or all have. */
+export type Notice =
+  | {
+      readonly kind: "changed";
+      readonly id: string;
+      readonly text: string;
+      /** Who committed it, where that matters to the receiver. */
+      readonly source: object | undefined;
+      /** The write that did it, where one was needed. */
+      readonly write?: Written | undefined;
+    }
+  /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
+  | { readonly kind: "stale"; readonly id: string | undefined; readonly write?: Written | undefined }
+  | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
+  | { readonly kind: "cleared" }
+  /** A record in the storage is no session. */
+  | { readonly kind: "unreadable"; readonly id: string };
+
+/** Who wants to hear of changes, and may hold changes that the store has not seen yet. */
+export interface Subscriber {
+  /** Called within the session's queue, right after the commit, or when another node's notice comes. Must not throw. */
+  onNotice(notice: Notice): void;
+  /** Saves what is held back for this session; `undefined` when nothing is. */
+  flush(id: string): Promise<void> | undefined;
+  /** Whether it still wants to hear of this session. */
+  watches(id: string): boolean;
+  /** Number of connections that this session has here. */
+  connectionsOf(id: string): number;
+}
+
+/** What {@link ChangeBus} hands on of what other nodes tell. */
+export interface Hearing {
+  /** Another node changed or ended a session. */
+  heard(id: string, kind: NoticeKind, write?: Written): void;
+  /** Another node said something else. */
+  told(id: string, node: string, word: string): void;
+}
+
+export class ChangeBus {
+  readonly #subscribers = new Set<Subscriber>();
+  /** Who watches sessions without being subscribed, and how often. */
+  readonly #held = new Map<string, number>();
+  readonly #notices: Notices | undefined;
+  #isHearing: boolean;
+  /** True from when notices are not heard any more until they are again. */
+  #isMissing = false;
+  #troubledUntil = 0;
+
+  constructor(notices: Notices | undefined, { heard, told }: Hearing) {
+    this.#notices = notices;
+    this.#isHearing = !notices;
+    notices?.listen({
+      heard,
+      told,
+      hearing: (isHearing) => {
+        this.#isHearing = isHearing;
+        if (this.#isMissing) this.#troubledUntil = monotonicNow();
+        this.#isMissing = !isHearing;
+        if (!isHearing) return;
+        // What happened while nothing was heard is not known.
+        this.notify({ kind: "stale", id: undefined });
+      },
+    });
+  }
+
+  get isHearing(): boolean {
+    return this.#isHearing;
+  }
+
+  /** Until when notices were missed, the last time that they were (a moment of `monotonicNow()`); 0 where they never were. */
+  get troubledUntil(): number {
+    return this.#isMissing ? monotonicNow() : this.#troubledUntil;
+  }
+
+  /** Until the returned function is called. */
+  subscribe(subscriber: Subscriber): () => void {
+    this.#subscribers.add(subscriber);
+    return () => {
+      this.#subscribers.delete(subscriber);
+      if (this.#subscribers.size === 0) this.#notices?.close();
+    };
+  }
+
+  notify(notice: Notice): void {
+    for (const subscriber of this.#subscribers) subscriber.onNotice(notice);
+  }
+
+  flush(id: string): Promise<void> | undefined {
+    let pending: Promise<void>[] | undefined;
+    for (const subscriber of this.#subscribers) {
+      const flushing = subscriber.flush(id);
+      if (flushing) (pending ??= []).push(flushing);
+    }
+    return pending && Promise.all(pending).then(() => undefined);
+  }
+
+  /** Number of connections that this session has on this node. */
+  connectionsOf(id: string): number {
+    let count = 0;
+    for (const subscriber of this.#subscribers) count += subscriber.connectionsOf(id);
+    return count;
+  }
+
+  watch(id: string): Promise<void> | undefined {
+    return this.#notices?.watch(id);
+  }
+
+  unwatch(id: string): void {
+    if (this.#held.has(id)) return;
+    for (const subscriber of this.#subscribers) if (subscriber.watches(id)) return;
+    this.#notices?.unwatch(id);
+  }
+
+  /** Watches a session for as long as `work` takes, whoever else does. */
+  async whileWatching<T>(id: string, work: () => Promise<T>): Promise<T> {
+    this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
+    try {
+      await this.watch(id);
+      return await work();
+    } finally {
+      const left = (this.#held.get(id) ?? 1) - 1;
+      if (left > 0) this.#held.set(id, left);
+      else this.#held.delete(id);
+      this.unwatch(id);
+    }
+  }
+}

@@ -1,0 +1,288 @@
+// The connection on which a node hears the notices of the others: opened on first use, opened again with jitter when
+// it is lost, asked now and then whether it is alive. Knows neither Redis nor PostgreSQL, and no data of sessions.
+import { hash, randomBytes } from "node:crypto";
+import createDebug from "debug";
+import type { EndCode } from "../../errors.js";
+import { warnOnce } from "../../warnings.js";
+import type { NoticeKind, NoticeListener, Notices, Written } from "../drivers/driver.js";
+import { Refusal } from "../drivers/refusal.js";
+
+const debug = createDebug("socket-session:notices");
+
+/** An open connection of a {@link NoticeLine}. */
+export interface NoticeConnection {
+  /** Resolves when the other side has confirmed it: notices with these names are heard. */
+  subscribe(names: readonly string[]): Promise<void>;
+  /** Resolves when the other side has confirmed it. */
+  unsubscribe(name: string): Promise<void>;
+  /** Resolves while the other side answers. */
+  ping(): Promise<unknown>;
+  close(): void;
+}
+
+/** What a connection calls. */
+export interface NoticeEvents {
+  /** A notice came, with its session's name and the message that was sent. */
+  message(name: string, message: string): void;
+  /** The connection is gone. May be called more than once. */
+  lost(reason: unknown): void;
+}
+
+/** Times in ms; a test takes shorter ones. */
+export interface NoticeTimes {
+  /** How often the connection is asked whether it is alive, and how long it may take to answer. */
+  readonly heartbeat: number;
+  /** How long opening may take. */
+  readonly opening: number;
+  readonly shortestPause: number;
+  readonly longestPause: number;
+}
+
+const usualTimes: NoticeTimes = { heartbeat: 5000, opening: 5000, shortestPause: 100, longestPause: 5000 };
+
+/** How a session is named in notices: a hash, which tells nothing about the id. */
+export function noticeName(id: string): string {
+  return hash("sha256", id, "hex").slice(0, 32);
+}
+
+const kinds: { readonly [kind in NoticeKind]: string } = {
+  changed: "changed",
+  SESSION_DESTROYED: "destroyed",
+  SESSION_EXPIRED: "expired",
+  SESSION_ROTATED: "rotated",
+};
+const kindOf = new Map(Object.entries(kinds).map(([kind, word]) => [word, kind as NoticeKind]));
+
+/** Messages of one node: the kind, and who wrote, so that the node knows its own. */
+export class NoticeWriter {
+  /** What the node calls itself. */
+  readonly tag = randomBytes(6).toString("base64url");
+
+  /** `write` is the number of the write, where it has one. */
+  message(kind: NoticeKind, write?: number): string {
+    return this.say(write === undefined ? kinds[kind] : `${kinds[kind]} ${write}`);
+  }
+
+  /** A message that tells of no write. */
+  say(word: string): string {
+    return `${this.tag} ${word}`;
+  }
+
+  /** What another node wrote; undefined for a message of this one, and for what is none. */
+  read(message: string): { readonly node: string; readonly word: string } | undefined {
+    const at = message.indexOf(" ");
+    const node = message.slice(0, at);
+    return at < 1 || node === this.tag ? undefined : { node, word: message.slice(at + 1) };
+  }
+}
+
+/** How an end is kept in storage, for nodes that did not hear of it. */
+export function endText(code: EndCode, at: number): string {
+  return `${kinds[code]} ${at}`;
+}
+
+/** What a storage keeps in place of an end when the id has a session again. */
+export const createdAgain = "created";
+
+/** Reads what {@link endText} wrote. */
+export function parseEnd(text: string): { code: EndCode; at: number } | undefined {
+  const [word = "", at] = text.split(" ");
+  const kind = kindOf.get(word);
+  return kind === undefined || kind === "changed" ? undefined : { code: kind, at: Number(at) };
+}
+
+export class NoticeLine implements Notices {
+  readonly #open: (events: NoticeEvents) => Promise<NoticeConnection>;
+  readonly #nameOf: (id: string) => string;
+  readonly #writer: NoticeWriter;
+  readonly #times: NoticeTimes;
+  #listener: NoticeListener | undefined;
+  /** The sessions that are watched, by the names that their notices have. */
+  readonly #watched = new Map<string, string>();
+  #connection: NoticeConnection | undefined;
+  /**
+   * Names for which a command is under way on this connection, one at a time: a client or a server that is asked for
+   * both at once may keep either. Any other name is heard where it is watched, and nowhere else.
+   */
+  #changing = new Map<string, Promise<void>>();
+  /** Settles with the attempt to open the connection that is under way. */
+  #opening: Promise<void> | undefined;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isOpen = false;
+
+  /** `open` resolves with a connection on which nothing is subscribed. */
+  constructor(
+    open: (events: NoticeEvents) => Promise<NoticeConnection>,
+    writer: NoticeWriter,
+    nameOf: (id: string) => string = noticeName,
+    times: NoticeTimes = usualTimes,
+  ) {
+    this.#open = open;
+    this.#writer = writer;
+    this.#nameOf = nameOf;
+    this.#times = times;
+  }
+
+  listen(listener: NoticeListener): void {
+    this.#listener = listener;
+  }
+
+  async watch(id: string): Promise<void> {
+    const name = this.#nameOf(id);
+    const isNew = !this.#watched.has(name);
+    this.#watched.set(name, id);
+    if (!this.#isOpen) {
+      this.#isOpen = true;
+      void this.#connect();
+    }
+    // What is watched when the connection opens is subscribed then. Between two attempts nobody waits.
+    if (!this.#connection) return this.#opening;
+    if (isNew) this.#change(this.#connection, name);
+    return this.#changing.get(name);
+  }
+
+  unwatch(id: string): void {
+    const name = this.#nameOf(id);
+    if (this.#watched.delete(name) && this.#connection) this.#change(this.#connection, name);
+  }
+
+  /** The name is watched from now on, or is not any more. */
+  #change(connection: NoticeConnection, name: string): void {
+    // What is under way goes on until the other side has confirmed what is wanted then.
+    if (!this.#changing.has(name)) this.#changing.set(name, this.#bring(connection, name, this.#changing));
+  }
+
+  async #bring(connection: NoticeConnection, name: string, changing: Map<string, Promise<void>>): Promise<void> {
+    let isHeard = !this.#watched.has(name);
+    try {
+      while (this.#connection === connection && this.#watched.has(name) !== isHeard) {
+        const command = isHeard ? connection.unsubscribe(name) : connection.subscribe([name]);
+        await within(this.#times.opening, command);
+        isHeard = !isHeard;
+      }
+    } catch (error) {
+      // Whether it is heard is not known.
+      this.#lost(connection, error);
+    } finally {
+      changing.delete(name);
+    }
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    clearTimeout(this.#timer);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    connection?.close();
+    if (connection) this.#listener?.hearing(false);
+  }
+
+  #connect(): Promise<void> {
+    const opening = this.#tryToConnect().finally(() => {
+      // Closed and opened again meanwhile, there is another.
+      if (this.#opening === opening) this.#opening = undefined;
+    });
+    this.#opening = opening;
+    return opening;
+  }
+
+  async #tryToConnect(): Promise<void> {
+    let opened: NoticeConnection | undefined;
+    let isLost = false;
+    const events: NoticeEvents = {
+      message: (name, message) => this.#heard(name, message),
+      lost: (reason) => {
+        isLost = true;
+        if (opened) this.#lost(opened, reason);
+      },
+    };
+    const opening = this.#open(events);
+    try {
+      opened = await within(this.#times.opening, opening);
+      // Sessions that are watched while this waits are subscribed in the next round.
+      const subscribed = new Set<string>();
+      for (;;) {
+        const missing = [...this.#watched.keys()].filter((name) => !subscribed.has(name));
+        if (missing.length === 0) break;
+        await within(this.#times.opening, opened.subscribe(missing));
+        for (const name of missing) subscribed.add(name);
+      }
+      if (isLost) throw new Error("the connection was lost while it was opened");
+      // Closed meanwhile, and perhaps opened again.
+      if (!this.#isOpen || this.#connection) return opened.close();
+      this.#connection = opened;
+      this.#changing = new Map();
+      for (const name of subscribed) if (!this.#watched.has(name)) this.#change(opened, name);
+    } catch (error) {
+      debug("cannot hear notices: %s", error);
+      if (error instanceof Refusal) warnOnce("NOTICES_REFUSED", "", error.message);
+      opening.then((late) => late.close()).catch(() => undefined);
+      this.#failures++;
+      this.#connectLater();
+      return;
+    }
+    this.#failures = 0;
+    this.#beat(opened);
+    this.#listener?.hearing(true);
+  }
+
+  #lost(connection: NoticeConnection, reason: unknown): void {
+    if (this.#connection !== connection) return;
+    debug("notices are not heard any more: %s", reason);
+    this.#connection = undefined;
+    clearTimeout(this.#timer);
+    connection.close();
+    this.#listener?.hearing(false);
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
+    if (!this.#isOpen || this.#connection) return;
+    clearTimeout(this.#timer);
+    const { shortestPause, longestPause } = this.#times;
+    const pause = Math.min(shortestPause * 2 ** Math.min(this.#failures, 16), longestPause);
+    // Half fixed, half random: nodes that lost their connections together do not come back together.
+    this.#timer = setTimeout(() => void this.#connect(), pause / 2 + (Math.random() * pause) / 2).unref();
+  }
+
+  /** A connection whose other side is gone without a word is noticed. */
+  #beat(connection: NoticeConnection): void {
+    const { heartbeat } = this.#times;
+    this.#timer = setTimeout(() => {
+      within(heartbeat, connection.ping()).then(
+        () => {
+          if (this.#connection === connection) this.#beat(connection);
+        },
+        (error: unknown) => this.#lost(connection, error),
+      );
+    }, heartbeat).unref();
+  }
+
+  #heard(name: string, message: string): void {
+    const id = this.#watched.get(name);
+    const read = this.#writer.read(message);
+    if (id === undefined || !read) return;
+    const { node, word } = read;
+    const [first = "", number] = word.split(" ");
+    const kind = kindOf.get(first);
+    const write: Written | undefined = number === undefined ? undefined : { node, number: Number(number) };
+    if (kind === undefined) this.#listener?.told(id, node, word);
+    else this.#listener?.heard(id, kind, write);
+  }
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      promise,
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

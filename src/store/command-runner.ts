@@ -1,0 +1,104 @@
+// Commands to a storage: how long one may take, how many may be under way, and since when none is answered. Knows
+// nothing of sessions but that ids stay out of errors.
+import { inspect } from "node:util";
+import createDebug from "debug";
+import { SessionError } from "../errors.js";
+import { monotonicNow } from "../internal/monotonic.js";
+import { Refusal } from "./drivers/refusal.js";
+
+const debug = createDebug("socket-session:commands");
+
+/** How many commands that were given up may be under way: beyond, what needs the storage fails at once. */
+const mostUnanswered = 1000;
+
+/** What tells of a method that is not there, or of one record, and nothing of the storage. */
+const isNoOutage: ReadonlySet<string> = new Set(["STORE_UNSUPPORTED", "RECORD_INVALID"]);
+
+export class CommandRunner {
+  /** Since when the storage does not answer (a moment of `monotonicNow()`); undefined while it does. */
+  downSince: number | undefined;
+  /** How long a command may take, in ms. */
+  readonly timeout: number;
+  readonly #isShared: boolean;
+  readonly #trouble: () => unknown;
+  /** Commands that were given up since the last answer, and are still under way. */
+  #unanswered = 0;
+  /** How often there was an answer after commands that were given up. */
+  #answers = 0;
+  #troubledUntil = 0;
+
+  /** `timeout` in ms; `trouble` is the driver's. Only a storage that others use, too, is a storage that may not answer. */
+  constructor(isShared: boolean, timeout: number, trouble: () => unknown = () => undefined) {
+    this.#isShared = isShared;
+    this.#trouble = trouble;
+    this.timeout = timeout;
+  }
+
+  /** Until when the storage did not answer, the last time that it did not (a moment of `monotonicNow()`); 0 where it always did. */
+  get troubledUntil(): number {
+    return this.downSince === undefined ? this.#troubledUntil : monotonicNow();
+  }
+
+  /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
+  ask<T>(id: string, command: () => Promise<T>): Promise<T> {
+    return this.#isShared ? this.#askShared(id, command) : command();
+  }
+
+  async #askShared<T>(id: string, command: () => Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      // Clients queue what they cannot send: an outage must not fill the memory with questions.
+      if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
+      const running = command();
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => {
+          this.#unanswered++;
+          const answers = this.#answers;
+          const answered = (): void => void (answers === this.#answers && this.#unanswered--);
+          running.then(answered, answered);
+          reject(new Error(`no answer within ${this.timeout} ms`));
+        }, this.timeout);
+      });
+      const answer = await Promise.race([running, late]);
+      this.#answered();
+      return answer;
+    } catch (cause) {
+      if (cause instanceof SessionError && isNoOutage.has(cause.code)) throw cause;
+      if (cause instanceof Refusal) {
+        // An answer, of one session perhaps: the storage is there for the others.
+        this.#answered();
+        throw new SessionError("STORE_UNAVAILABLE", { cause });
+      }
+      const error = redact(cause, id);
+      if (this.downSince === undefined) debug("the storage does not answer: %s", error);
+      this.downSince ??= monotonicNow();
+      const trouble = this.#trouble();
+      throw new SessionError("STORE_UNAVAILABLE", { cause: trouble instanceof Refusal ? trouble : error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #answered(): void {
+    if (this.downSince !== undefined) this.#isBack(this.downSince);
+    // One session that is never answered for must not take the storage from the others.
+    if (this.#unanswered > 0) this.#answers++;
+    this.#unanswered = 0;
+  }
+
+  #isBack(since: number): void {
+    const now = monotonicNow();
+    debug("the storage answers again, after %d ms", now - since);
+    this.downSince = undefined;
+    this.#troubledUntil = now;
+  }
+}
+
+/** The error without the session id, which stores like to put into theirs. */
+export function redact(error: unknown, id: string): unknown {
+  if (id === "" || !inspect(error, { depth: 10, maxArrayLength: null, maxStringLength: null }).includes(id))
+    return error;
+  const message =
+    error instanceof Error ? error.message.replaceAll(id, "(session id)") : "details contain the session id";
+  return new Error(message);
+}

@@ -1,0 +1,79 @@
+// What an express-session store does that its interface does not say. Found out once, with a session of our own that
+// nobody else writes, and only where it matters.
+import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { SessionData } from "express-session";
+import { inflate, parse } from "../../record/session-record.js";
+
+/** What is asked of a store; each promise is of one call. */
+export interface AskedStore {
+  get(id: string): Promise<SessionData | null | undefined>;
+  set(id: string, data: SessionData): Promise<void>;
+  /** Absent where the store has none. */
+  touch: ((id: string, data: SessionData) => Promise<void>) | undefined;
+  destroy(id: string): Promise<void>;
+}
+
+/** How long what needs an answer waits for it (ms): a store that hangs is asked again another time. */
+const patience = 2000;
+
+export class StoreTraits {
+  /**
+   * True where a session may be over though the store gives it: the store gives all, or goes by when it was last
+   * written, and its data tells. False also while that is not known.
+   */
+  returnsExpired = false;
+  /** True where `touch` moves the expiry in what `get` returns; false also while that is not known. */
+  touchMovesData = false;
+  /** Fields of its own that the store adds to what it returns. */
+  ownFields: ReadonlySet<string> = new Set();
+
+  readonly #store: AskedStore;
+  #isKnown = false;
+  #asking: Promise<void> | undefined;
+
+  constructor(store: AskedStore) {
+    this.#store = store;
+  }
+
+  /** Resolves when the store has answered, or has not for a moment: then nothing is known, and it is asked again later. */
+  async known(): Promise<void> {
+    if (this.#isKnown) return;
+    const waiting = new AbortController();
+    this.#asking ??= Promise.race([
+      this.#ask().catch(() => undefined),
+      delay(patience, undefined, { signal: waiting.signal, ref: false }).catch(() => undefined),
+    ]).finally(() => {
+      waiting.abort();
+      this.#asking = undefined;
+    });
+    await this.#asking;
+  }
+
+  async #ask(): Promise<void> {
+    const store = this.#store;
+    // As express-session's own, which every store takes.
+    const id = randomBytes(18).toString("base64url");
+    try {
+      await store.set(id, lasting(60_000));
+      await store.touch?.(id, lasting(120_000));
+      const alive = await store.get(id);
+      if (!alive) return;
+      await store.set(id, lasting(-3_600_000));
+      const expired = await store.get(id);
+      this.ownFields = new Set(Object.keys(alive).filter((key) => key !== "cookie"));
+      const moved = Date.parse(String(alive.cookie?.expires));
+      this.touchMovesData = store.touch === undefined || moved > Date.now() + 90_000;
+      this.returnsExpired = Boolean(expired) || this.touchMovesData;
+      this.#isKnown = true;
+    } finally {
+      await store.destroy(id).catch(() => undefined);
+    }
+  }
+}
+
+/** A session without fields that ends in `ms`. */
+function lasting(ms: number): SessionData {
+  const expires = new Date(Date.now() + ms).toISOString();
+  return inflate(parse(JSON.stringify({ cookie: { originalMaxAge: ms, expires, httpOnly: true, path: "/" } })));
+}

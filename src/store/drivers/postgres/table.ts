@@ -1,0 +1,153 @@
+// The table of sessions: its name, how it is made, and what it means when a statement does not find it as it should be.
+import type { PostgresClient, PostgresPool } from "./notices.js";
+import { Refusal } from "../refusal.js";
+
+/** Any number, the same on all nodes: who creates the table holds this lock. */
+const lock = 7_351_946_228;
+
+const otherTypes = "The table's columns have other types than varchar, json and timestamp(6).";
+const noLogin = "The user or the password is not the server's: new Pool({ connectionString }).";
+const readOnly = "25006";
+
+/** Codes of PostgreSQL for what the application has to mend, with true where making the table helps. */
+const setupErrors = new Map<string, readonly [why: string, isTable: boolean]>([
+  ["42P01", ["The table does not exist.", true]],
+  ["3F000", ["The schema does not exist.", true]],
+  ["42703", ["The table has other columns than sid, sess and expire.", true]],
+  ["23502", ["The table has other columns than sid, sess and expire.", true]],
+  ["42809", ["It is not a table.", true]],
+  ["42P10", ["The table has no primary key on sid.", true]],
+  ["42804", [otherTypes, true]],
+  ["42883", [otherTypes, true]],
+  ["42846", [otherTypes, true]],
+  ["22P02", [otherTypes, true]],
+  ["42501", ["The database user may not use the table: GRANT SELECT, INSERT, UPDATE, DELETE on it.", false]],
+  ["28P01", [noLogin, false]],
+  ["28000", [noLogin, false]],
+  ["3D000", ["The database does not exist: name another in the pool's connectionString, or create it.", false]],
+  [
+    readOnly,
+    ["The server or the user is read only, a standby perhaps: give the pool the address of the primary.", false],
+  ],
+]);
+
+/** By what a node knows the table that it hears of. */
+export interface TableIdentity {
+  readonly channel: string;
+  readonly oid: number;
+}
+
+const identity = "SELECT $channel AS channel, $oid AS oid";
+
+export class PostgresTable {
+  /** The name, quoted, with its schema where that is known. */
+  readonly name: string;
+  readonly #pool: PostgresPool;
+  readonly #creates: boolean;
+  readonly #index: string;
+  readonly #timeout: number;
+  #created: Promise<unknown> | undefined;
+
+  constructor(pool: PostgresPool, schema: string | undefined, table: string, creates: boolean, timeout: number) {
+    this.#pool = pool;
+    this.name = schema === undefined ? quoted(table) : `${quoted(schema)}.${quoted(table)}`;
+    this.#index = quoted(`IDX_${table}_expire`);
+    this.#creates = creates;
+    this.#timeout = timeout;
+  }
+
+  /**
+   * Runs a statement in which `$table` is the table, and `$channel` the channel of its notices. One that gets no answer
+   * gives its connection up: it would be missing in the pool for as long as a lock is held, or the network is silent.
+   */
+  async query<Row>(text: string, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
+    if (this.#creates) await this.#create();
+    const query = { text: this.#filled(text), values, query_timeout: timeout };
+    for (;;) {
+      // Without one the pool opens a connection, or waits for one.
+      const isKept = (this.#pool.idleCount ?? 0) > 0;
+      try {
+        return (await this.#pool.query(query)).rows as Row[];
+      } catch (error) {
+        // After a failover a pool may still have connections to what has become a standby, and its error is the end of
+        // each: the next may lead to the primary. Nothing was changed.
+        if (!isKept || codeOf(error) !== readOnly) throw this.explained(error);
+      }
+    }
+  }
+
+  /** The channel of this table's notices, and the table's number: another one after it was made again. */
+  async identity(): Promise<TableIdentity> {
+    return (await this.query<TableIdentity>(identity, []))[0] as TableIdentity;
+  }
+
+  /** As {@link PostgresTable.identity}, as one connection sees it. */
+  async identityFor(client: PostgresClient): Promise<TableIdentity> {
+    const { rows } = (await client.query(this.#filled(identity))) as { rows: TableIdentity[] };
+    return rows[0] as TableIdentity;
+  }
+
+  #filled(text: string): string {
+    return text
+      .replaceAll("$table", () => this.name)
+      .replaceAll("$channel", () => this.#channel)
+      .replaceAll("$oid", () => this.#oid);
+  }
+
+  /** By the table's schema and name, in whatever way each node names it: they stay when the table is made again. */
+  get #channel(): string {
+    const name = "relnamespace::regnamespace::text || '.' || quote_ident(relname)";
+    const hash = `left(encode(sha256(convert_to(${name}, 'UTF8')), 'hex'), 32)`;
+    return `(SELECT 'socket_session_' || ${hash} FROM pg_class WHERE oid = ${this.#oid})`;
+  }
+
+  get #oid(): string {
+    return `'${this.name.replaceAll("'", "''")}'::regclass::oid`;
+  }
+
+  /** What the application has to mend as `STORE_NOT_READY`, any other error as it is. */
+  explained(error: unknown): unknown {
+    const [why, isTable] = setupErrors.get(codeOf(error)) ?? [];
+    if (why === undefined) return error;
+    const fix = isTable ? ` ${this.name} is made by createTable: true, or by: ${this.#statements().join(" ")}` : "";
+    return new Refusal(`${why}${fix} PostgreSQL says: ${(error as Error).message}.`);
+  }
+
+  async #create(): Promise<void> {
+    this.#created ??= this.#createIfMissing();
+    try {
+      await this.#created;
+    } catch (error) {
+      this.#created = undefined;
+      throw this.explained(error);
+    }
+  }
+
+  async #createIfMissing(): Promise<void> {
+    // Who may not create tables can still use one that is there.
+    const { rows } = await this.#pool.query({
+      text: "SELECT to_regclass($1) AS table",
+      values: [this.name],
+      query_timeout: this.#timeout,
+    });
+    if ((rows[0] as { table: unknown }).table !== null) return;
+    // In one message, so that it is one transaction: nodes that start together do it one after the other.
+    const text = [`SELECT pg_advisory_xact_lock(${lock});`, ...this.#statements()].join("\n");
+    await this.#pool.query({ text, query_timeout: this.#timeout });
+  }
+
+  #statements(): string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${this.name} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL);`,
+      `CREATE INDEX IF NOT EXISTS ${this.#index} ON ${this.name} (expire);`,
+    ];
+  }
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null | undefined)?.code);
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

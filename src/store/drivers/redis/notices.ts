@@ -1,0 +1,154 @@
+// How notices are heard in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and
+// subscribes; when to open again is the notice line's to decide.
+import type { NoticeConnection, NoticeEvents } from "../../cluster/notice-line.js";
+import { slotOf } from "./channels.js";
+import { redisRefusal } from "./refusals.js";
+
+/** Opens what a node hears on. A subscriber that is lost does not come back by itself: all is opened anew. */
+export async function openRedisNotices(
+  client: RedisClient | RedisClusterClient,
+  events: NoticeEvents,
+): Promise<NoticeConnection> {
+  return "masters" in client ? new ClusterNotices(client, events) : openSingle(client, events);
+}
+
+async function openSingle(client: RedisClient, events: NoticeEvents): Promise<NoticeConnection> {
+  const subscriber = await connect(client, events);
+  const listener: Listener = (message, channel) => events.message(channel, message);
+  return {
+    subscribe: (names) => subscriber.subscribe([...names], listener).catch(refuse),
+    unsubscribe: (name) => subscriber.unsubscribe([name], listener),
+    ping: () => subscriber.ping(),
+    close: () => subscriber.destroy(),
+  };
+}
+
+/** On a cluster each master tells of the sessions in its slots. */
+class ClusterNotices implements NoticeConnection {
+  readonly #cluster: RedisClusterClient;
+  readonly #events: NoticeEvents;
+  readonly #listener: Listener;
+  /** By the address of the master. */
+  readonly #subscribers = new Map<string, Promise<Subscriber>>();
+  /** Where the slots are whose notices are heard: the address of the master. */
+  readonly #places = new Map<number, string>();
+
+  constructor(cluster: RedisClusterClient, events: NoticeEvents) {
+    this.#cluster = cluster;
+    this.#events = events;
+    this.#listener = (message, channel) => events.message(channel, message);
+  }
+
+  async subscribe(names: readonly string[]): Promise<void> {
+    // One by one, because a command may name channels of one slot only; those of one turn go out together.
+    await Promise.all(names.map((name) => this.#subscribe(name)));
+  }
+
+  async unsubscribe(name: string): Promise<void> {
+    await (await this.#subscriberOf(name)).sUnsubscribe([name], this.#listener);
+  }
+
+  async ping(): Promise<void> {
+    // The client tells of a slot that moves, but not while it waits for an answer: then it takes that for the answer.
+    for (const [slot, address] of this.#places) {
+      if (this.#cluster.slots[slot]?.master.address !== address) throw new Error("a slot has moved");
+    }
+    await Promise.all([...this.#subscribers.values()].map(async (subscriber) => (await subscriber).ping()));
+  }
+
+  close(): void {
+    for (const subscriber of this.#subscribers.values()) subscriber.then((one) => one.destroy()).catch(ignore);
+  }
+
+  async #subscribe(name: string): Promise<void> {
+    try {
+      await (await this.#subscriberOf(name)).sSubscribe([name], this.#listener);
+    } catch (error) {
+      // The slot has moved, or its master is gone: a command makes the cluster client look for the new one.
+      const cluster = this.#cluster.withCommandOptions({ typeMapping: {} }) as RedisClusterClient;
+      await cluster.get(name).catch((failure: unknown) => refuse(failure, true));
+      return refuse(error, true);
+    }
+  }
+
+  #subscriberOf(name: string): Promise<Subscriber> {
+    const slot = slotOf(name);
+    const master = this.#cluster.slots[slot]?.master;
+    if (!master) return Promise.reject(new Error("the cluster has no master for this slot"));
+    const place = this.#places.get(slot);
+    if (place !== undefined && place !== master.address) return Promise.reject(new Error("a slot has moved"));
+    this.#places.set(slot, master.address);
+    let subscriber = this.#subscribers.get(master.address);
+    if (!subscriber) {
+      subscriber = this.#cluster.nodeClient(master as never).then((client) => connect(client, this.#events));
+      this.#subscribers.set(master.address, subscriber);
+    }
+    return subscriber;
+  }
+}
+
+/** A duplicate of a client that tells when it is lost, and does not come back by itself. */
+async function connect(client: RedisClient, events: NoticeEvents): Promise<Subscriber> {
+  const overrides = { socket: { ...client.options?.socket, reconnectStrategy: false }, clientSideCache: undefined };
+  const subscriber = client.duplicate(overrides as never) as Subscriber;
+  for (const event of ["error", "end", "sharded-channel-moved"]) {
+    subscriber.on(event, (reason) => events.lost(reason ?? event));
+  }
+  await subscriber.connect().catch(refuse);
+  return subscriber;
+}
+
+/** Tells what the server refuses as such. */
+function refuse(error: unknown, isCluster = false): never {
+  throw redisRefusal(error, isCluster);
+}
+
+function ignore(): void {}
+
+/** What is used of a client that `createClient()` of the package `redis` gave. */
+export interface RedisClient extends RedisCommands {
+  readonly options?:
+    | { readonly database?: number | undefined; readonly socket?: { readonly reconnectStrategy?: unknown } | undefined }
+    | undefined;
+  mGet(keys: string[]): Promise<(string | null)[]>;
+  sendCommand(words: string[]): Promise<unknown>;
+  once(event: "ready", listener: () => void): unknown;
+  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
+  subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>;
+  duplicate(overrides?: never): unknown;
+}
+
+/** What is used of a client that `createCluster()` of the package `redis` gave. */
+export interface RedisClusterClient extends RedisCommands {
+  readonly masters: readonly RedisNode[];
+  readonly slots: readonly { readonly master: RedisNode }[];
+  nodeClient(node: never): Promise<RedisClient>;
+}
+
+interface RedisCommands {
+  readonly isOpen: boolean;
+  get(key: string): Promise<string | null>;
+  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
+  withCommandOptions(options: { timeout?: number; typeMapping: object }): unknown;
+  listenerCount(event: "error"): number;
+  on(event: "error" | "ready", listener: (error?: unknown) => void): unknown;
+}
+
+interface RedisNode {
+  readonly address: string;
+}
+
+/** A duplicate that does nothing but listen. */
+interface Subscriber {
+  on(event: string, listener: (reason?: unknown) => void): unknown;
+  connect(): Promise<unknown>;
+  subscribe(channels: string[], listener: Listener): Promise<void>;
+  unsubscribe(channels: string[], listener: Listener): Promise<void>;
+  sSubscribe(channels: string[], listener: Listener): Promise<void>;
+  sUnsubscribe(channels: string[], listener: Listener): Promise<void>;
+  ping(): Promise<unknown>;
+  destroy(): void;
+}
+
+type Listener = (message: string, channel: string) => void;

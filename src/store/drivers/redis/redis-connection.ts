@@ -1,0 +1,54 @@
+// The connection of the application's client: its last error, and a new connection where the old one leads to a server
+// that has become a replica. Behind one address may be another primary by then, and the old server closes nothing.
+import type { RedisClient, RedisClusterClient } from "./notices.js";
+
+/** How long a new connection may take, and how soon after it there may be another, in ms. */
+const patience = 5000;
+const pause = 1000;
+
+/** One for each client, whoever uses it. */
+const connections = new WeakMap<object, RedisConnection>();
+
+export class RedisConnection {
+  /** The client's last error, while it has no connection. */
+  trouble: unknown;
+  readonly #client: RedisClient | RedisClusterClient;
+  #renewing: Promise<boolean> | undefined;
+
+  static of(client: RedisClient | RedisClusterClient): RedisConnection {
+    let connection = connections.get(client);
+    if (!connection) connections.set(client, (connection = new RedisConnection(client)));
+    return connection;
+  }
+
+  private constructor(client: RedisClient | RedisClusterClient) {
+    this.#client = client;
+    client.on("error", (error) => (this.trouble = error));
+    client.on("ready", () => (this.trouble = undefined));
+  }
+
+  /** Lets the client connect anew, once for all who ask; false where it does not come back. */
+  renew(): Promise<boolean> {
+    this.#renewing ??= this.#renew().finally(() => {
+      // Not again at once: the address may still lead to the replica.
+      setTimeout(() => (this.#renewing = undefined), pause).unref();
+    });
+    return this.#renewing;
+  }
+
+  async #renew(): Promise<boolean> {
+    const client = this.#client;
+    // The client of a cluster follows its masters; one that does not come back by itself is not to be closed.
+    if ("masters" in client) return false;
+    if (client.options?.socket?.reconnectStrategy === false) return false;
+    let timer: NodeJS.Timeout | undefined;
+    const isBack = new Promise<boolean>((resolve) => {
+      client.once("ready", () => resolve(true));
+      timer = setTimeout(() => resolve(false), patience);
+    });
+    // Every user may say this. The server answers what came before it and closes; the client takes that for a lost
+    // connection and comes back in its own way.
+    await client.sendCommand(["QUIT"]).catch(() => undefined);
+    return isBack.finally(() => clearTimeout(timer));
+  }
+}

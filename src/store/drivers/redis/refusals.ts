@@ -1,0 +1,45 @@
+// What Redis refuses for good, and what to do about it. Knows its error texts, and nothing of clients.
+import { Refusal } from "../refusal.js";
+
+const refusals: readonly (readonly [pattern: RegExp, fix: string])[] = [
+  [
+    /^(CROSSSLOT|MOVED|ASK) /,
+    "The server is one of a cluster, the client is of one server: pass what createCluster() gave, not createClient().",
+  ],
+  [
+    // Of a command, and of one in a script.
+    /^NOPERM |ACL failure in script|The user executing the script can't/,
+    'The Redis user may not do this: grant it the commands, keys and channels that docs/deploy.md names under "A user with limited rights".',
+  ],
+  [
+    /^(NOAUTH|WRONGPASS) |without any password configured/,
+    'The user or the password is not the server\'s: createClient({ url: "redis://user:password@host:6379" }).',
+  ],
+  [
+    /^WRONGTYPE /,
+    'A key of the prefix holds something that is no session, of another application perhaps: redisStore({ prefix: "another:" }).',
+  ],
+  [
+    /^ERR ([Uu]nknown (Redis )?command|syntax error)|This Redis command is not allowed from script/,
+    "The server lacks a command that sessions need: take Redis 7 or newer, or Valkey, with scripts allowed.",
+  ],
+  [
+    /^READONLY /,
+    "The server is a replica, which takes no changes, and a new connection found no other: give the client the address of the primary.",
+  ],
+];
+
+/** The refusal that an error tells of; any other error as it is: an outage, which passes. */
+export function redisRefusal(error: unknown, isCluster: boolean): unknown {
+  const message = error instanceof Error ? error.message : "";
+  const [, fix] = refusals.find(([pattern]) => pattern.test(message)) ?? [];
+  // A cluster's client follows its slots by itself: that it could not is an outage.
+  if (fix === undefined || (isCluster && fix === refusals[0]?.[1])) return error;
+  // The arguments of a command hold ids.
+  return new Refusal(`${fix} Redis says: ${message.replace(/,? with args.*/s, "")}.`);
+}
+
+/** True where a server takes no changes: the primary is another one by now. Nothing was changed. */
+export function isReadOnly(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("READONLY ");
+}

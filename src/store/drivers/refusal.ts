@@ -1,0 +1,9 @@
+// What a storage refuses until somebody mends the set-up: it has answered, and it is no outage. Knows no storage.
+import { SessionError } from "../../errors.js";
+
+/** `STORE_NOT_READY`, by the storage's own answer: trying again does not help. */
+export class Refusal extends SessionError {
+  constructor(detail: string) {
+    super("STORE_NOT_READY", { detail });
+  }
+}

@@ -1,0 +1,54 @@
+// Writes that may have been carried out although no answer came: kept until the storage has said whether they were, so
+// that nothing is written a second time over what others wrote since.
+import type { Draft } from "./record/record-writer.js";
+import { writeMemory } from "./drivers/driver.js";
+
+/** Who writes, and wants to know what became of a write whose answer was lost. */
+export interface Writer {
+  /** The storage has had `text` since: with `sent`, what this writer asked for, in it. Runs within the queue. */
+  stands(text: string, sent: string): void;
+}
+
+/** A write without an answer. */
+export interface LostAnswer {
+  /** Its number. */
+  readonly write: number;
+  readonly expected: string;
+  readonly next: Draft;
+  /** Undefined where the expiry stays as it is stored. */
+  readonly expires: number | undefined;
+  readonly writer: Writer;
+  /** What the writer asked for. */
+  readonly sent: string;
+  /** True where the writer tries again by itself, until it is stored. */
+  readonly isWanted: boolean;
+}
+
+interface Kept extends LostAnswer {
+  readonly until: number;
+}
+
+/** Of how many sessions they are kept: their texts take memory. */
+const most = 1000;
+
+export class LostAnswers {
+  readonly #writes = new Map<string, Kept>();
+
+  /** The last write of this session, where it was not answered: the next one waits for its answer. */
+  of(id: string): LostAnswer | undefined {
+    return this.#writes.get(id);
+  }
+
+  keep(id: string, one: LostAnswer, now: number): void {
+    this.#writes.delete(id);
+    this.#writes.set(id, { ...one, until: now + writeMemory });
+    for (const [oldest, { until }] of this.#writes) {
+      if (until > now && this.#writes.size <= most) break;
+      this.#writes.delete(oldest);
+    }
+  }
+
+  forget(id: string): void {
+    this.#writes.delete(id);
+  }
+}

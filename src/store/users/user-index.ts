@@ -1,0 +1,150 @@
+// Which sessions a user has: a note for each user, with the ids of sessions that are or were theirs. It may name too
+// many, never too few: it is written before the session, and who reads it looks into the sessions.
+import { hash } from "node:crypto";
+import { SessionError } from "../../errors.js";
+import type { Notes } from "../drivers/driver.js";
+import { KeyedQueue } from "../../internal/keyed-queue.js";
+
+/** A session that is or was a user's. */
+export interface UserEntry {
+  readonly id: string;
+  /** When the session became theirs (ms since 1970). */
+  readonly created: number;
+}
+
+/** id → when it became theirs, and until when it is remembered (ms since 1970). */
+interface Note {
+  [id: string]: [created: number, until: number];
+}
+
+interface Known {
+  readonly user: string;
+  readonly until: number;
+}
+
+const attempts = 100;
+/** Of how many sessions this process remembers that they are noted. */
+const mostKnown = 50_000;
+
+/** Changes a note; answers whether there is something to write. May run again, on a newer note. */
+type Change = (note: Note) => boolean;
+
+/** Changes of one note that are written together. */
+interface Batch {
+  readonly changes: Change[];
+  readonly done: Promise<void>;
+}
+
+export class UserIndex {
+  readonly #notes: Notes;
+  /** How long a session without an end is kept, in ms. */
+  readonly #ttl: number;
+  readonly #queue = new KeyedQueue();
+  /** What waits for the write under way, by the name of the note: many logins of one user are few writes. */
+  readonly #batches = new Map<string, Batch>();
+  /** What was noted from here, so that not every write of a session asks. */
+  readonly #known = new Map<string, Known>();
+
+  constructor(notes: Notes, ttl: number) {
+    this.#notes = notes;
+    this.#ttl = ttl;
+  }
+
+  /**
+   * Notes a session for its user, for longer than it lives; resolves when that is stored. `isNew` where it becomes
+   * theirs now: else the note may be there already.
+   */
+  async add(user: string, id: string, expires: number, isNew: boolean): Promise<void> {
+    const now = Date.now();
+    const needed = Number.isFinite(expires) ? expires : now + this.#ttl;
+    const known = this.#known.get(id);
+    if (!isNew && known?.user === user && known.until >= needed) return;
+    // Twice its life: so that a session that is kept alive is noted again now and then, not with each touch.
+    let until = now + 2 * Math.max(needed - now, 0);
+    await this.#change(user, (note) => {
+      const [created = now, noted = 0] = (isNew ? undefined : note[id]) ?? [];
+      if (noted >= needed) {
+        // Another node has done so.
+        until = noted;
+        return false;
+      }
+      note[id] = [created, until];
+      return true;
+    });
+    this.#remember(id, { user, until });
+  }
+
+  async entries(user: string): Promise<UserEntry[]> {
+    const note = parseNote(await this.#notes.read(nameOf(user)));
+    return Object.entries(note).map(([id, [created]]) => ({ id, created }));
+  }
+
+  /** Drops entries of a user, but none that has become newer meanwhile. */
+  async remove(user: string, entries: readonly UserEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    for (const { id } of entries) if (this.#known.get(id)?.user === user) this.#known.delete(id);
+    await this.#change(user, (note) => {
+      const old = entries.filter(({ id, created }) => (note[id]?.[0] ?? Number.POSITIVE_INFINITY) <= created);
+      for (const { id } of old) delete note[id];
+      return old.length > 0;
+    });
+  }
+
+  #change(user: string, change: Change): Promise<void> {
+    const name = nameOf(user);
+    const waiting = this.#batches.get(name);
+    if (waiting) {
+      waiting.changes.push(change);
+      return waiting.done;
+    }
+    const changes = [change];
+    const done = this.#queue.run(name, async () => {
+      // All of this turn go together.
+      await undefined;
+      this.#batches.delete(name);
+      await this.#write(name, changes);
+    });
+    this.#batches.set(name, { changes, done });
+    return done;
+  }
+
+  /** Compare-and-set until it holds. */
+  async #write(name: string, changes: readonly Change[]): Promise<void> {
+    for (let attempt = 0; attempt < attempts; attempt++) {
+      const text = await this.#notes.read(name);
+      const note = parseNote(text);
+      // Each of them, whatever the others answer.
+      const isChanged = changes.map((change) => change(note)).includes(true);
+      if (!isChanged) return;
+      const now = Date.now();
+      let latest = now + 1;
+      for (const [id, [, until]] of Object.entries(note)) {
+        if (until <= now) delete note[id];
+        else latest = Math.max(latest, until);
+      }
+      const next = JSON.stringify(note);
+      const written =
+        text === undefined
+          ? await this.#notes.create(name, next, latest)
+          : await this.#notes.touch(name, next, latest, text);
+      if (written) return;
+    }
+    throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many sessions of one user change at once." });
+  }
+
+  #remember(id: string, known: Known): void {
+    this.#known.delete(id);
+    this.#known.set(id, known);
+    if (this.#known.size <= mostKnown) return;
+    const oldest = this.#known.keys().next().value;
+    if (oldest !== undefined) this.#known.delete(oldest);
+  }
+}
+
+function nameOf(user: string): string {
+  return hash("sha256", user, "hex").slice(0, 32);
+}
+
+function parseNote(text: string | undefined): Note {
+  return Object.assign(Object.create(null) as Note, text === undefined ? {} : (JSON.parse(text) as Note));
+}

@@ -1,0 +1,112 @@
+// The sessions of users: whose a session is by its data, noted before it is written, looked up on whichever node.
+import type { SessionData } from "express-session";
+import { SessionError } from "../../errors.js";
+import { kindOf } from "../../internal/check-options.js";
+import type { Draft } from "../record/record-writer.js";
+import { endMemory, type Notes } from "../drivers/driver.js";
+import { inflate, readable, strip, timesOf } from "../record/session-record.js";
+import { type UserEntry, UserIndex } from "./user-index.js";
+
+/** Says whose session this is; undefined, null and "" for nobody's. */
+export type UserOf = (session: SessionData) => string | number | null | undefined;
+
+/** A session of a user, as it is stored. */
+export interface StoredSession {
+  readonly id: string;
+  readonly text: string;
+  /** When it became the user's (ms since 1970). */
+  readonly created: number;
+}
+
+export class UserSessions {
+  readonly #userOf: UserOf;
+  readonly #index: UserIndex;
+
+  /** `ttl`: how long a session without an expiry is kept, in ms. */
+  constructor(userOf: UserOf, notes: Notes, ttl: number) {
+    this.#userOf = userOf;
+    this.#index = new UserIndex(notes, ttl);
+  }
+
+  /** Notes whose session it is, before it is written as such in place of `before`, if there was something. */
+  async note(id: string, { text, expires }: Draft, before?: string): Promise<void> {
+    const user = this.#userIn(text);
+    if (user === undefined) return;
+    // One that was not theirs is noted anew: it may have been theirs once, and whoever saw that it was not any more is
+    // about to drop the old entry.
+    const isNew = before === undefined || this.#knownUserIn(before) !== user;
+    // Old services may have prolonged it beside its text, but for no longer.
+    const until = Math.max(expires, Date.now() + (timesOf(text).maxAge ?? 0));
+    await this.#index.add(user, id, until, isNew);
+  }
+
+  /** A session is removed. Best effort: what stays in the index is dropped when it is next read. */
+  forget(id: string, text: string): void {
+    try {
+      const user = this.#userIn(text);
+      if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(ignore);
+    } catch {
+      // The application cannot tell whose it was: that is no reason not to tell of its end.
+    }
+  }
+
+  /** Sessions of a user were removed. Best effort, as {@link UserSessions.forget}. */
+  forgetAll(user: string, entries: readonly UserEntry[]): void {
+    const now = Date.now();
+    this.#index
+      .remove(
+        user,
+        entries.map(({ id }) => ({ id, created: now })),
+      )
+      .catch(ignore);
+  }
+
+  /** The sessions of a user that are stored now; `read` gives the texts of many. */
+  async of(user: string, read: (ids: readonly string[]) => Promise<(string | undefined)[]>): Promise<StoredSession[]> {
+    const found: StoredSession[] = [];
+    const gone: UserEntry[] = [];
+    const entries = await this.#index.entries(user);
+    const texts = await read(entries.map(({ id }) => id));
+    for (const [index, entry] of entries.entries()) {
+      const { id, created } = entry;
+      const text = texts[index];
+      if (text !== undefined && this.#knownUserIn(text) === user) found.push({ id, created, text });
+      // One that was noted a moment ago may be about to be stored.
+      else if (created < Date.now() - endMemory) gone.push(entry);
+    }
+    this.#index.remove(user, gone).catch(ignore);
+    return found;
+  }
+
+  /**
+   * Whose session this text is. A client may have shaped what the application looks at: who says it is a list is not who
+   * has that list's text as a name.
+   */
+  #userIn(text: string): string | undefined {
+    const record = readable(text);
+    if (!record) return undefined;
+    let user: unknown;
+    try {
+      user = this.#userOf(inflate(strip(record)));
+    } catch (cause) {
+      throw new SessionError("DATA_INVALID", { detail: "The option user failed for it.", cause });
+    }
+    if (user === undefined || user === null || user === "" || user === false) return undefined;
+    if (typeof user === "string" || typeof user === "bigint" || (typeof user === "number" && !Number.isNaN(user))) {
+      return String(user);
+    }
+    const detail = `The option user gives a string or a number, not ${kindOf(user)}.`;
+    throw new SessionError("DATA_INVALID", { detail });
+  }
+
+  /** As {@link UserSessions.#userIn}; nobody's where the application cannot tell. */
+  #knownUserIn(text: string): string | undefined {
+    try {
+      return this.#userIn(text);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function ignore(): void {}

@@ -1,0 +1,39 @@
+// What the server and the client helper say to each other over Socket.IO, beside what is the application's: the helper's
+// half of `auth`, and packets that no listener of the application sees. Knows no session.
+import { type Auth, type Packet, packetTypes, type Socket } from "./internals.js";
+
+/** Sockets whose client is the helper. */
+export const helped = new WeakSet<Socket>();
+
+/** What the client helper puts in beside the application's own `auth`. */
+interface HelperAuth {
+  readonly v?: unknown;
+  ticket?: unknown;
+}
+
+function helperAuth(auth: Auth): HelperAuth | undefined {
+  return typeof auth.session === "object" && auth.session !== null ? auth.session : undefined;
+}
+
+export function isHelper(auth: Auth): boolean {
+  return helperAuth(auth)?.v === 1;
+}
+
+/** The ticket of a CONNECT, which nobody else gets to see. What is no text is a bad one. */
+export function takeTicket(auth: Auth): string | undefined {
+  const sent = helperAuth(auth);
+  if (sent?.ticket === undefined || sent.ticket === null) return undefined;
+  const { ticket } = sent;
+  delete sent.ticket;
+  return typeof ticket === "string" ? ticket : "";
+}
+
+/** Sends an event as it is: not kept for connection state recovery, as what is shown would be old by then. */
+export function send(socket: Socket, event: string, value: unknown): void {
+  socket.client._packet({ type: packetTypes.event, nsp: socket.nsp.name, data: [event, value] });
+}
+
+/** Acknowledges what the helper sent. */
+export function acknowledge(socket: Socket, { id }: Packet): void {
+  if (id !== undefined) socket.client._packet({ type: packetTypes.ack, nsp: socket.nsp.name, id, data: [] });
+}

@@ -1,0 +1,120 @@
+// A login over a socket, as far as Socket.IO has a part in it: the session object that can be regenerated, the question
+// to the page, and the move of the connection to its new session. The order of things is regeneration.ts's.
+import type { IncomingMessage } from "node:http";
+import { type SessionCode, SessionError } from "../../errors.js";
+import type { ActiveSession, Connection } from "../../session/live-session.js";
+import { regenerable, type SocketSession } from "../../session/socket-session.js";
+import { collectTimeout, type Mover } from "../regeneration.js";
+import { acknowledge, helped, send } from "./client-helper.js";
+import type { Packet, Socket } from "./internals.js";
+
+/** A connection that may get a new session. */
+export interface LoginConnection extends Connection {
+  readonly live: ActiveSession | undefined;
+  /** The open sockets. */
+  readonly sockets: readonly Socket[];
+  /** Puts another session in place of the one that it has, on its open sockets and on those that have closed lately. */
+  moveTo(live: ActiveSession, closed: readonly Socket[]): void;
+}
+
+/** Gives a connection a new session: `regenerate()` of regeneration.ts. */
+export type Regenerate = (mover: Mover, request: IncomingMessage | null | undefined) => Promise<void>;
+
+/** Of a connection whose client is the helper. */
+export class Login implements Mover {
+  readonly connection: LoginConnection;
+  readonly #regenerate: Regenerate;
+  #face: { readonly live: ActiveSession; readonly session: SocketSession } | undefined;
+  #running: Promise<void> | undefined;
+  /** Called when the page says that it has collected its cookie, and when it has gone. */
+  #answered: (() => void) | undefined;
+  /** The sockets that were open when their page was asked: a handler goes on with one that has closed, too. */
+  #asked: readonly Socket[] = [];
+  #successor: ActiveSession | undefined;
+
+  constructor(connection: LoginConnection, regenerate: Regenerate) {
+    this.connection = connection;
+    this.#regenerate = regenerate;
+  }
+
+  /** The session as this connection has it, and no other. */
+  sessionOf(live: ActiveSession): SocketSession {
+    if (this.#face?.live !== live) this.#face = { live, session: regenerable(live.data, () => this.#start(live)) };
+    return this.#face.session;
+  }
+
+  #start(live: ActiveSession): Promise<void> {
+    // Somebody has kept the session that was.
+    if (live !== this.live) return Promise.reject(new SessionError(live.ended ?? "SESSION_ROTATED"));
+    this.#running ??= this.#regenerate(this, this.connection.sockets[0]?.conn.request).finally(() => {
+      this.#running = undefined;
+      this.#asked = [];
+    });
+    return this.#running;
+  }
+
+  // --- Mover ---
+
+  get live(): ActiveSession | undefined {
+    return this.connection.live;
+  }
+
+  async ask(ticket: string): Promise<void> {
+    this.#asked = this.connection.sockets;
+    const socket = this.#asked.find((one) => helped.has(one));
+    if (!socket) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#answered = resolve;
+      timer = setTimeout(resolve, collectTimeout);
+      send(socket, "session:collect", { ticket });
+    });
+    clearTimeout(timer);
+    this.#answered = undefined;
+  }
+
+  expect(successor: ActiveSession): void {
+    this.#successor = successor;
+  }
+
+  cancel(): void {
+    this.#successor?.remove(this.connection);
+    this.#successor = undefined;
+  }
+
+  move(): void {
+    const successor = this.#successor;
+    if (!successor) return;
+    this.#successor = undefined;
+    const { sockets } = this.connection;
+    this.connection.moveTo(
+      successor,
+      this.#asked.filter((socket) => !sockets.includes(socket)),
+    );
+  }
+
+  // --- what the connection hears ---
+
+  /** The session has ended. True where that was expected: the connection has moved to the next. */
+  ended(code: SessionCode): boolean {
+    if (code !== "SESSION_ROTATED" || !this.#successor || this.#successor.ended) return false;
+    this.move();
+    return true;
+  }
+
+  /** The connection is closed. */
+  closed(): void {
+    this.#successor?.remove(this.connection);
+    this.#answered?.();
+  }
+
+  /** Takes what the helper says to us, and not to the application; false for anything else. */
+  takeAnswer(socket: Socket, packet: Packet): boolean {
+    if ((packet.data as unknown[] | undefined)?.[0] !== "session:collected" || !helped.has(socket)) return false;
+    this.#answered?.();
+    // When it is settled under which session the socket goes on.
+    const done = (): void => acknowledge(socket, packet);
+    void (this.#running ?? Promise.resolve()).then(done, done);
+    return true;
+  }
+}

@@ -1,0 +1,90 @@
+// Cookies whose session is not there: what they cost, and that a session that comes is let in at once.
+import { expect, onTestFinished, test } from "vitest";
+import { AbsentIds } from "../../src/session/absent-ids.js";
+import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
+import { startApp } from "../support/app.js";
+import { ownPrefix, redisClient, startRedis } from "../support/redis.js";
+
+async function start() {
+  const { port, server } = await startRedis();
+  onTestFinished(() => server.close());
+  const client = await redisClient(`redis://127.0.0.1:${port}`);
+  const prefix = ownPrefix();
+  const app = await startApp({ sessions: { store: redisStore({ client, prefix }) } });
+  /** How often each command was sent since it was last asked. */
+  const commands = async (): Promise<Record<string, number>> => {
+    const stats = await client.info("commandstats");
+    await client.configResetStat();
+    const lines = stats.matchAll(/^cmdstat_([a-z|]+):calls=(\d+)/gm);
+    return Object.fromEntries([...lines].map(([, name, calls]) => [name, Number(calls)]));
+  };
+  return { client, prefix, app, commands, other: redisStore({ client, prefix }) };
+}
+
+test("a dead cookie that comes again and again costs a look, and no subscription", async () => {
+  const { app, commands, other } = await start();
+  const ada = await app.login();
+  await other.end(ada.sessionId, "SESSION_DESTROYED");
+  expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+  await commands();
+  for (let times = 0; times < 10; times++) {
+    expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+  }
+  const { get, subscribe, unsubscribe } = await commands();
+  expect({ get, subscribe, unsubscribe }).toEqual({ get: 10, subscribe: undefined, unsubscribe: undefined });
+});
+
+test("a session that is made while its id is known as absent is let in at once, and heard of", async () => {
+  const { app, client, prefix, other } = await start();
+  const ada = await app.login();
+  const id = ada.sessionId;
+  const text = (await client.get(prefix + id)) as string;
+  await client.del(prefix + id);
+  expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+  expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+  await client.set(prefix + id, text);
+  const socket = await ada.connect();
+  const end = new Promise((resolve) => socket.once("session:end", resolve));
+  await other.end(id, "SESSION_DESTROYED");
+  expect(await end).toMatchObject({ code: "SESSION_DESTROYED" });
+});
+
+test("a session of a cookie that is alive costs what it did: one read, one subscription", async () => {
+  const { app, commands } = await start();
+  const ada = await app.login();
+  await commands();
+  await ada.connect();
+  expect(await commands()).toMatchObject({ get: 1, subscribe: 1 });
+});
+
+test("who asks while a look is under way waits for the one after it, all together", async () => {
+  const ids = new AbsentIds();
+  ids.add("a");
+  const answers: ((isFound: boolean) => void)[] = [];
+  const find = (): Promise<boolean> => new Promise((resolve) => answers.push(resolve));
+  const first = ids.look("a", find);
+  const later = [ids.look("a", find), ids.look("a", find)];
+  answers[0]?.(false);
+  expect(await first).toBe(false);
+  await expect.poll(() => answers.length).toBe(2);
+  // It was made after the first look had begun.
+  answers[1]?.(true);
+  expect(await Promise.all(later)).toEqual([true, true]);
+  expect(ids.has("a")).toBe(false);
+  expect(answers.length).toBe(2);
+});
+
+test("a look that fails is no answer, and the next one begins anew", async () => {
+  const ids = new AbsentIds();
+  ids.add("a");
+  await expect(ids.look("a", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
+  expect(ids.has("a")).toBe(true);
+  expect(await ids.look("a", () => Promise.resolve(false))).toBe(false);
+});
+
+test("no more than a thousand ids are remembered, the newest", () => {
+  const ids = new AbsentIds();
+  for (let number = 0; number < 3000; number++) ids.add(`${number}`);
+  expect([...Array(3000).keys()].filter((number) => ids.has(`${number}`))).toHaveLength(1000);
+  expect(ids.has("2999")).toBe(true);
+});

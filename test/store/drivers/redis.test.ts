@@ -1,0 +1,260 @@
+// The Redis driver against real servers.
+import { createHash } from "node:crypto";
+import { RedisStore } from "connect-redis";
+import { createClient, createClientPool, createCluster } from "redis";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { clusterChannelName, slotOf } from "../../../src/store/drivers/redis/channels.js";
+import { openRedisNotices } from "../../../src/store/drivers/redis/notices.js";
+import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
+import { storeContract } from "../../contract/store.js";
+import {
+  ownPrefix,
+  redisClient,
+  redisClusterClient,
+  type RedisCluster,
+  startRedisCluster,
+  useRedis,
+} from "../../support/redis.js";
+
+describe("one server", () => {
+  let redis: Awaited<ReturnType<typeof useRedis>>;
+  beforeAll(async () => {
+    redis = await useRedis();
+  });
+  afterAll(() => redis.close());
+
+  storeContract("redis", async () => ({
+    store: redisStore({ client: await redisClient(redis.url), prefix: ownPrefix() }),
+  }));
+
+  test("keys, JSON and expiry are those of connect-redis, with and without maxAge", async () => {
+    const client = await redisClient(redis.url);
+    const prefix = ownPrefix();
+    const store = redisStore({ client, prefix, ttl: 100 });
+    const old = new RedisStore({ client, prefix, ttl: 100 });
+    const inAMinute = { originalMaxAge: 60_000, expires: new Date(Date.now() + 60_000), httpOnly: true, path: "/" };
+    const forever = { originalMaxAge: null, expires: null, httpOnly: true, path: "/" };
+    for (const [name, cookie] of Object.entries({ inAMinute, forever })) {
+      const data = { cookie, user: "ada" } as never;
+      await new Promise<void>((resolve, reject) =>
+        store.set(`${name} new`, data, (error) => (error ? reject(error as Error) : resolve())),
+      );
+      await old.set(`${name} old`, data);
+      const [ours, theirs] = [`${prefix}${name} new`, `${prefix}${name} old`];
+      expect(await client.get(ours)).toBe(await client.get(theirs));
+      const lives = await Promise.all([client.pTTL(ours), client.pTTL(theirs)]);
+      // Both count from when they were written.
+      expect(Math.abs(lives[0] - lives[1])).toBeLessThan(20_000);
+      expect(await old.get(`${name} new`)).toMatchObject({ user: "ada" });
+    }
+  });
+
+  test("neither channels nor keys of ends hold an id, and none of ours looks like a session", async () => {
+    const client = await redisClient(redis.url);
+    const prefix = ownPrefix();
+    const store = redisStore({ client, prefix });
+    onTestFinished(
+      store.subscribe({
+        onNotice: () => undefined,
+        flush: () => undefined,
+        watches: () => false,
+        connectionsOf: () => 0,
+      }),
+    );
+    const sent: string[] = [];
+    const monitor = await redisClient(redis.url);
+    await monitor.pSubscribe("*", (message, channel) => sent.push(channel, message));
+    await store.watch("the-id");
+    await store.end("the-id", "SESSION_ROTATED");
+    await expect.poll(() => sent.length).toBe(2);
+    const channels = await client.pubSubChannels("socket-session:*");
+    expect(channels).toContain(sent[0]);
+    const keys = await client.keys("*");
+    expect(keys).toContain(sent[0]);
+    expect([...sent, ...keys].join(" ")).not.toContain("the-id");
+    expect(keys.filter((key) => key.startsWith(prefix))).toEqual([]);
+  });
+
+  test("reads pass a clientSideCache by, which may be behind what other nodes wrote", async () => {
+    const client = createClient({ url: redis.url, RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0 } });
+    await client.on("error", () => undefined).connect();
+    onTestFinished(() => client.destroy());
+    await expectFreshReads(client, await redisClient(redis.url));
+    expect(client.clientSideCache?.size()).toBe(0);
+  });
+
+  test("a client that maps types to others serves as any", async () => {
+    const client = createClient({ url: redis.url, commandOptions: { typeMapping: { [36]: Buffer, [58]: String } } });
+    await client.on("error", () => undefined).connect();
+    onTestFinished(() => client.destroy());
+    await expectFreshReads(client, client);
+  });
+
+  test("databases of one server do not hear of each other, and nodes of one database do", async () => {
+    const prefix = ownPrefix();
+    const storeIn = async (database: number) => {
+      const client = createClient({ url: `${redis.url}/${database}` }).on("error", () => undefined);
+      await client.connect();
+      onTestFinished(() => client.destroy());
+      return redisStore({ client, prefix });
+    };
+    const [first, second, alsoSecond] = [await storeIn(0), await storeIn(1), await storeIn(1)];
+    const heard: unknown[][] = [[], []];
+    for (const [index, store] of [first, second].entries()) {
+      onTestFinished(
+        store.subscribe({
+          onNotice: (notice) => void (notice.kind === "ended" && heard[index]?.push(notice.code)),
+          flush: () => undefined,
+          watches: () => true,
+          connectionsOf: () => 0,
+        }),
+      );
+      await store.watch("id");
+    }
+    await alsoSecond.end("id", "SESSION_DESTROYED");
+    await (await storeIn(0)).end("id", "SESSION_ROTATED");
+    await expect.poll(() => heard).toEqual([["SESSION_ROTATED"], ["SESSION_DESTROYED"]]);
+  });
+
+  test("a client that is not connected is STORE_UNAVAILABLE, and the cause says what to do", async () => {
+    const client = createClient({ url: redis.url }).on("error", () => undefined);
+    const store = redisStore({ client, prefix: ownPrefix() });
+    const error = await new Promise<Error>((resolve) => store.get("id", (failure) => resolve(failure as Error)));
+    expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", cause: { code: "STORE_NOT_READY" } });
+    expect(error.message).toContain("await client.connect()");
+  });
+
+  test("scripts that the server has forgotten are sent again", async () => {
+    const client = await redisClient(redis.url);
+    const store = redisStore({ client, prefix: ownPrefix() });
+    for (let round = 0; round < 2; round++) {
+      await client.scriptFlush();
+      await store.end("id", "SESSION_DESTROYED");
+    }
+    expect(await client.scriptExists(shaOfAnything)).toEqual([0]);
+  });
+});
+
+/** What a node reads through a client, after another node wrote through its own. */
+async function expectFreshReads(client: unknown, other: unknown): Promise<void> {
+  const prefix = ownPrefix();
+  const reader = redisStore({ client: client as never, prefix });
+  const writer = redisStore({ client: other as never, prefix });
+  const id = "id";
+  await new Promise<void>((resolve, reject) =>
+    writer.set(id, { cookie: { originalMaxAge: null } } as never, (error) =>
+      error ? reject(error as Error) : resolve(),
+    ),
+  );
+  for (let n = 0; n < 20; n++) {
+    await writer.update(id, (data) => void Object.assign(data, { n }));
+    const texts = [await reader.read(id, (text) => text), ...(await reader.readMany([id]))];
+    for (const text of texts) expect(JSON.parse(text as string)).toMatchObject({ n });
+  }
+}
+
+const shaOfAnything = createHash("sha1").update("return 1").digest("hex");
+
+describe("what cannot work is refused, with what to do", () => {
+  const listening = () => createClient().on("error", () => undefined);
+  const ioredis = { evalsha() {}, get() {}, duplicate() {}, listenerCount: () => 1 };
+  test.each([
+    ["nothing", undefined, "npm install redis"],
+    ["an ioredis client", ioredis, "ioredis"],
+    ["something else", {}, "createClient()"],
+    ["a pool", createClientPool().on("error", () => undefined), "createClient()"],
+    ["a client with a keyPrefix", createClient({ keyPrefix: "app:" }), "prefix"],
+    ["a client without an error listener", createClient(), 'client.on("error"'],
+  ])("%s", (_, client, fix) => {
+    expect(() => redisStore({ client: client as never })).toThrow(
+      expect.objectContaining({ code: "STORE_CLIENT_INVALID", message: expect.stringContaining(fix) as string }),
+    );
+  });
+
+  test("a subscriber, of another node perhaps", async () => {
+    const { url, close } = await useRedis();
+    onTestFinished(close);
+    const client = await redisClient(url);
+    await client.subscribe("anything", () => undefined);
+    expect(() => redisStore({ client })).toThrow(expect.objectContaining({ code: "STORE_CLIENT_INVALID" }));
+  });
+
+  test.each([{ prefix: 1 }, { ttl: 0 }, { ttl: Number.NaN }, { timeout: -1 }])("%o", (options) => {
+    expect(() => redisStore({ client: listening(), ...(options as object) })).toThrow(
+      expect.objectContaining({ code: "OPTION_INVALID" }),
+    );
+  });
+});
+
+describe("a cluster", () => {
+  let cluster: RedisCluster;
+  beforeAll(async () => {
+    cluster = await startRedisCluster();
+  });
+  afterAll(() => cluster.close());
+
+  storeContract("redis cluster", async () => ({
+    store: redisStore({ client: await redisClusterClient(cluster.ports), prefix: ownPrefix() }),
+  }));
+
+  test("reads pass a clientSideCache by, which may be behind what other nodes wrote", async () => {
+    const client = createCluster({
+      rootNodes: cluster.ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })),
+      RESP: 3,
+      clientSideCache: { ttl: 0, maxEntries: 0 },
+    });
+    await client.on("error", () => undefined).connect();
+    onTestFinished(() => client.destroy());
+    await expectFreshReads(client, await redisClusterClient(cluster.ports));
+    expect(client.clientSideCache?.size()).toBe(0);
+  });
+
+  test("knows in which slot the server has a key", async () => {
+    const client = await redisClient(`redis://127.0.0.1:${cluster.ports[0]}`);
+    for (const key of ["", "sess:abc", "{tag}rest", "a{b}{c}", "{}whole", "{{x}}", "ключ", `sess:${ownPrefix()}`]) {
+      expect({ key, slot: slotOf(key) }).toEqual({ key, slot: await client.clusterKeySlot(key) });
+    }
+  });
+
+  test("a slot that moves to another master is heard there", async () => {
+    const client = await redisClusterClient(cluster.ports);
+    const prefix = ownPrefix();
+    const [store, other] = [redisStore({ client, prefix }), redisStore({ client, prefix })];
+    const seen: unknown[] = [];
+    onTestFinished(
+      store.subscribe({
+        onNotice: (notice) => void seen.push(notice),
+        flush: () => undefined,
+        watches: () => true,
+        connectionsOf: () => 0,
+      }),
+    );
+    const id = "moves";
+    await store.watch(id);
+    const slot = slotOf(prefix + id);
+    const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
+    const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
+    const name = await nodes[to]?.clusterMyId();
+    for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(name)]);
+    await expect.poll(() => store.isHearing, { interval: 1 }).toBe(false);
+    await expect.poll(() => store.isHearing, { timeout: 10_000 }).toBe(true);
+    await other.end(id, "SESSION_DESTROYED");
+    await expect.poll(() => seen).toContainEqual({ kind: "ended", id, code: "SESSION_DESTROYED" });
+  });
+
+  test("a slot that moved without a word is noticed by the next question, once the client knows of it", async () => {
+    const client = await redisClusterClient(cluster.ports);
+    const name = clusterChannelName(ownPrefix());
+    const connection = await openRedisNotices(client, { message: () => undefined, lost: () => undefined });
+    onTestFinished(() => connection.close());
+    await connection.subscribe([name]);
+    await connection.ping();
+    const slot = slotOf(name);
+    const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
+    const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
+    const master = await nodes[to]?.clusterMyId();
+    for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(master)]);
+    await client.get(name);
+    await expect(connection.ping()).rejects.toThrow("moved");
+  });
+});

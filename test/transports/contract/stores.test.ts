@@ -1,0 +1,34 @@
+// Every kind of server on the stores that nodes share.
+import { afterAll, beforeAll, describe } from "vitest";
+import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
+import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
+import { serverContract } from "../../contract/server.js";
+import { ownTable, postgresPool, usePostgres } from "../../support/postgres.js";
+import { ownPrefix, redisClient, useRedis } from "../../support/redis.js";
+import { engineIo, socketIo, webSocket } from "../../support/servers.js";
+
+const kinds = [socketIo, engineIo, webSocket];
+const ways = ["websocket"];
+
+describe("on Redis", () => {
+  let redis: Awaited<ReturnType<typeof useRedis>>;
+  beforeAll(async () => {
+    redis = await useRedis();
+  });
+  afterAll(() => redis.close());
+
+  const openStore = async () => redisStore({ client: await redisClient(redis.url), prefix: ownPrefix() });
+  for (const kind of kinds) serverContract(kind, { ways, openStore });
+});
+
+describe("on PostgreSQL", () => {
+  let postgres: Awaited<ReturnType<typeof usePostgres>>;
+  beforeAll(async () => {
+    postgres = await usePostgres();
+  });
+  afterAll(() => postgres.close());
+
+  const openStore = async () =>
+    postgresStore({ pool: postgresPool(postgres.url), table: ownTable(), createTable: true });
+  for (const kind of kinds) serverContract(kind, { ways, openStore });
+});
