@@ -386,7 +386,8 @@ export class StoredSessions {
     if (!isStored) return;
     const { writer, sent, next } = lost;
     writer.stands(next.text, sent);
-    this.#bus.notify({ kind: "changed", id, text: next.text, source: writer });
+    // Without a source: the writer's next save may be under way, which this does not confirm.
+    this.#bus.notify({ kind: "changed", id, text: next.text, source: undefined });
   }
 
   /**

@@ -214,6 +214,34 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     expect(session.data.admin).toBe(false);
   });
 
+  test("a change that waits behind a save whose answer was lost is kept, also where its own save is lost on its way", async () => {
+    const { b, id, lines, live, lose, stored } = await start();
+    const session = await live();
+    const { data } = session;
+    let second: Promise<unknown> | undefined;
+    await lose(
+      "answer",
+      async () => {
+        data.admin = true;
+        const saving = session.save();
+        data.own = "kept";
+        await Promise.allSettled([saving, session.save()]);
+      },
+      async () => {
+        second = Promise.race(lines.map((line) => line.lose(storage.write, "command"))).then(async () => {
+          for (const line of lines) line.isShut = true;
+          await b.update(id, (fields) => void ((fields as Fields)["count"] = 7));
+          for (const line of lines) line.open();
+        });
+      },
+    );
+    await second;
+    const expected = { admin: true, own: "kept", count: 7 };
+    await expect.poll(stored, { timeout: 20_000 }).toMatchObject(expected);
+    await expect.poll(() => session.isSaved, { timeout: 20_000 }).toBe(true);
+    expect(data).toMatchObject(expected);
+  });
+
   test.each(["answer", "command"] as const)("update(): counted once (lost: the %s)", async (kind) => {
     const { a, b, id, lose, stored } = await start();
     const raise = (fields: SessionData): number => ++(fields as Fields)["count"];
