@@ -1,5 +1,6 @@
 // Finds a Redis server to start: the program on the PATH, else Debian's package, unpacked into .cache without touching
-// the system. For the tests and for `npm run demo:cluster`; starts nothing itself.
+// the system. REDIS_SERVER asks for one program and its major version, as in "valkey-server@8". For the tests and for
+// `npm run demo:cluster`; starts nothing itself.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -11,16 +12,29 @@ let known;
 
 /** The command that starts Redis or Valkey, and the environment that it needs; throws where there is none. */
 export function findRedis() {
-  known ??= fromPath() ?? fromCache() ?? fromDebian();
+  const wanted = process.env.REDIS_SERVER;
+  known ??= wanted ? exactly(wanted) : (fromPath(["redis-server", "valkey-server"]) ?? fromCache() ?? fromDebian());
   if (known) return known;
   throw new Error(
     "No Redis server was found: apt-get install redis-server (or brew install redis, or valkey), so that redis-server or valkey-server is on the PATH.",
   );
 }
 
-function fromPath() {
+/** The program that was asked for, and no other. */
+function exactly(wanted) {
+  const [program, major] = wanted.split("@");
+  const found = fromPath([program]);
+  const version = found && /\bv=(\d+)/.exec(execFileSync(found.command, ["--version"], { encoding: "utf8" }))?.[1];
+  if (found && (!major || version === major)) return found;
+  const reason = found ? `${found.command} has version ${version}` : `${program} is not on the PATH`;
+  throw new Error(
+    `REDIS_SERVER=${wanted}, but ${reason}: apt-get install ${program}, of a system that has this version.`,
+  );
+}
+
+function fromPath(programs) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
-    for (const name of ["redis-server", "valkey-server"]) {
+    for (const name of programs) {
       const command = join(folder, name);
       if (existsSync(command)) return { command, env: {} };
     }
