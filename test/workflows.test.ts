@@ -32,7 +32,7 @@ const files = readdirSync(join(root, ".github"), { recursive: true, encoding: "u
   .map((name) => ({ name: name.replaceAll("\\", "/"), text: readFileSync(join(root, ".github", name), "utf8") }));
 const workflows = files
   .filter(({ name }) => name.startsWith("workflows/"))
-  .map(({ name, text }) => ({ name, text, ...(parseDocument(text).toJS() as Workflow) }));
+  .map(({ name, text }) => ({ ...(parseDocument(text).toJS() as Workflow), name, text }));
 
 describe.each(files)("$name", ({ text }) => {
   it("is YAML without errors and doubled keys", () => {
