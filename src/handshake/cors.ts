@@ -2,6 +2,7 @@
 // or a function that gives them for each request; `origin` may be a function, too.
 import type { IncomingMessage } from "node:http";
 import { parseOrigin, normalize } from "./proxy-trust.js";
+import { withTimeout } from "../internal/timeout.js";
 
 /** The `cors` option, as far as it counts here. */
 export interface CorsOptions {
@@ -46,16 +47,10 @@ export function matches(allowed: unknown, origin: string): boolean {
 }
 
 /** Waits for a function of the application's, but not forever. */
-export async function inTime<Answer>(name: string, answer: Promise<Answer>): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${name} did not answer within ${answerTimeout} ms.`)), answerTimeout);
+export function inTime<Answer>(name: string, answer: Promise<Answer>): Promise<Answer> {
+  return withTimeout(answer, answerTimeout, () => {
+    throw new Error(`${name} did not answer within ${answerTimeout} ms.`);
   });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** What a function with a callback answers; an error that it passes on is a no. It may be async, and reject. */

@@ -1,5 +1,6 @@
 // Work on one session runs one piece after the other, work on different sessions side by side.
 // Knows only keys and promises.
+import { noop } from "./noop.js";
 
 /** A queue per key, kept only while there is work. */
 export class KeyedQueue {
@@ -12,7 +13,7 @@ export class KeyedQueue {
   /** Runs `task` when all earlier work on this key is done. */
   run<T>(key: string, task: () => Promise<T>): Promise<T> {
     const result = start(this.#tails.get(key) ?? this.#barrier, task);
-    const tail = result.then(ignore, ignore);
+    const tail = result.then(noop, noop);
     keep(this.#tails, key, tail);
     keep(this.#changes, key, tail);
     return result;
@@ -22,7 +23,7 @@ export class KeyedQueue {
   share<T>(key: string, task: () => Promise<T>): Promise<T> {
     const result = start(this.#changes.get(key) ?? this.#barrier, task);
     const others = this.#tails.get(key);
-    const tail = result.then(ignore, ignore);
+    const tail = result.then(noop, noop);
     keep(this.#tails, key, others ? tail.then(() => others) : tail);
     return result;
   }
@@ -32,7 +33,7 @@ export class KeyedQueue {
     const result = this.runAfter(task);
     this.#tails.clear();
     this.#changes.clear();
-    const barrier = result.then(ignore, ignore).then(() => {
+    const barrier = result.then(noop, noop).then(() => {
       if (this.#barrier === barrier) this.#barrier = undefined;
     });
     this.#barrier = barrier;
@@ -61,5 +62,3 @@ function keep(promises: Map<string, Promise<void>>, key: string, promise: Promis
     if (promises.get(key) === promise) promises.delete(key);
   });
 }
-
-function ignore(): void {}

@@ -1,5 +1,6 @@
 // Ids that were not in the store: who brings one again is not worth a subscription, only a look. Nothing is concluded
 // from what was seen before, as a session may have been made meanwhile, on whichever node.
+import { noop } from "../internal/noop.js";
 
 /** Of how many ids it is remembered. */
 const most = 1000;
@@ -30,7 +31,7 @@ export class AbsentIds {
   look(id: string, find: (id: string) => Promise<boolean>): Promise<boolean> {
     const under = this.#ids.get(id);
     if (!under) return this.#begin(id, find);
-    under.next ??= under.found.then(ignore, ignore).then(() => this.#begin(id, find));
+    under.next ??= under.found.then(noop, noop).then(() => this.#begin(id, find));
     return under.next;
   }
 
@@ -49,5 +50,3 @@ export class AbsentIds {
     }
   }
 }
-
-function ignore(): void {}

@@ -7,9 +7,11 @@ import { safely } from "../internal/safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record/session-record.js";
 import type { Written } from "../store/drivers/driver.js";
 import { LossDetector } from "./loss-detector.js";
-import { ignore, never, PersistentSession, type SaveContext } from "./persistence.js";
+import { never, PersistentSession, type SaveContext } from "./persistence.js";
 import type { SessionOperations, SocketSession } from "./socket-session.js";
 import { type Shown, timeUntil, type Views } from "./view.js";
+import { jittered } from "../internal/backoff.js";
+import { noop } from "../internal/noop.js";
 
 const debug = createDebug("socket-session:live-session");
 
@@ -61,6 +63,8 @@ export interface Context extends SaveContext {
 const longestTouchInterval = 60_000;
 /** How long after a touch that is under way or failed (ms) the next is made. */
 const touchPause = 1000;
+/** How long after a look without an answer (ms) the store is asked again, at most. */
+const longestPause = 1500;
 /** A store that has answered nobody for so long (ms) since it failed is away; before that, a part of it may be. */
 const sureAfter = 1000;
 
@@ -359,8 +363,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   unanswered(): boolean {
     const now = monotonicNow();
     this.#unansweredSince ||= now;
-    // Half fixed, half random, as in PersistentSession.
-    this.#checkAgainAt = now + 500 + Math.random() * 1000;
+    this.#checkAgainAt = now + jittered(longestPause);
     this.context.wakeAt(this.#checkAgainAt);
     return this.#mayGoOn(now);
   }
@@ -464,7 +467,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     this.#activeAt = now;
     const due = this.#toldAt + this.#touchInterval;
     if (now < due) this.context.wakeAt(due);
-    else if (!this.#isTelling) this.#prolong().catch(ignore);
+    else if (!this.#isTelling) this.#prolong().catch(noop);
     // One at a time: in an outage an event would wait behind all of them.
     else this.context.wakeAt(now + touchPause);
   }
@@ -501,7 +504,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     let touchAt = this.#activeAt > toldAt ? toldAt + this.#touchInterval : never;
     if (now >= touchAt) {
       touchAt = now + Math.max(this.#touchInterval, touchPause);
-      if (!this.#isTelling) this.#prolong().catch(ignore);
+      if (!this.#isTelling) this.#prolong().catch(noop);
     }
     return Math.min(Math.max(deadline, this.#checkAgainAt ?? 0), touchAt, next, this.tickSaving(now));
   }

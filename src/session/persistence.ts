@@ -7,6 +7,8 @@ import { diff, type JsonObject, reconcile } from "../store/record/merge.js";
 import { inflate, mergeInto, parse, stringify, strip } from "../store/record/session-record.js";
 import { cookieRefusalOf, createRoot, refusalOf, withoutMethods } from "./socket-session.js";
 import { ChangeTracker } from "./change-tracker.js";
+import { backoff } from "../internal/backoff.js";
+import { noop } from "../internal/noop.js";
 
 /** What saving needs of a registry. */
 export interface SaveContext {
@@ -260,7 +262,7 @@ export abstract class PersistentSession extends ChangeTracker {
 
   saveScheduled(): void {
     this.#isScheduled = false;
-    if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(ignore);
+    if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(noop);
   }
 
   /** Resolves when every change made so far is durable. */
@@ -271,7 +273,7 @@ export abstract class PersistentSession extends ChangeTracker {
     if (under) {
       if (!this.#isDirty) return under.done;
       // It has taken its text: what changed since goes with the next, once for all who wait.
-      under.next ??= under.done.then(ignore, ignore).then(() => this.save());
+      under.next ??= under.done.then(noop, noop).then(() => this.save());
       return under.next;
     }
     if (!this.#isDirty) return Promise.resolve();
@@ -330,10 +332,8 @@ export abstract class PersistentSession extends ChangeTracker {
 
   #retryLater(): void {
     const times = (this.#failed?.times ?? 0) + 1;
-    const delay = Math.min(shortestRetry * 2 ** times, longestRetry);
-    // Half fixed, half random: sessions that failed together do not come back together.
-    const retryAt = monotonicNow() + delay / 2 + (Math.random() * delay) / 2;
-    this.#failed = { times: Math.min(times, 16), retryAt };
+    const retryAt = monotonicNow() + backoff(times, shortestRetry, longestRetry);
+    this.#failed = { times, retryAt };
     this.context.wakeAt(retryAt);
   }
 
@@ -350,7 +350,7 @@ export abstract class PersistentSession extends ChangeTracker {
       escaped.lookAt = now + (now - escaped.at);
       if (now - escaped.at > lastLook) this.#escaped = undefined;
     }
-    if (this.#failed && now >= this.#failed.retryAt) this.save().catch(ignore);
+    if (this.#failed && now >= this.#failed.retryAt) this.save().catch(noop);
     return Math.min(this.#failed?.retryAt ?? never, this.#escaped?.lookAt ?? never);
   }
 
@@ -369,5 +369,3 @@ function saveScheduled(live: PersistentSession): void {
 function lookNow(live: PersistentSession): void {
   live.lookNow();
 }
-
-export function ignore(): void {}

@@ -5,6 +5,7 @@ import createDebug from "debug";
 import { SessionError } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import { Refusal } from "./drivers/refusal.js";
+import { withTimeout } from "../internal/timeout.js";
 
 const debug = createDebug("socket-session:commands");
 
@@ -45,21 +46,17 @@ export class CommandRunner {
   }
 
   async #askShared<T>(id: string, command: () => Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
     try {
       // Clients queue what they cannot send: an outage must not fill the memory with questions.
       if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
       const running = command();
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => {
-          this.#unanswered++;
-          const answers = this.#answers;
-          const answered = (): void => void (answers === this.#answers && this.#unanswered--);
-          running.then(answered, answered);
-          reject(new Error(`no answer within ${this.timeout} ms`));
-        }, this.timeout);
+      const answer = await withTimeout(running, this.timeout, () => {
+        this.#unanswered++;
+        const answers = this.#answers;
+        const answered = (): void => void (answers === this.#answers && this.#unanswered--);
+        running.then(answered, answered);
+        throw new Error(`no answer within ${this.timeout} ms`);
       });
-      const answer = await Promise.race([running, late]);
       this.#answered();
       return answer;
     } catch (cause) {
@@ -74,8 +71,6 @@ export class CommandRunner {
       this.downSince ??= monotonicNow();
       const trouble = this.#trouble();
       throw new SessionError("STORE_UNAVAILABLE", { cause: trouble instanceof Refusal ? trouble : error });
-    } finally {
-      clearTimeout(timer);
     }
   }
 

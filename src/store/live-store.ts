@@ -13,6 +13,7 @@ import { ReadSnapshots } from "./read-snapshots.js";
 import { StoredSessions } from "./stored-sessions.js";
 import type { Writer } from "./lost-answers.js";
 import { type StoredSession, type UserOf, UserSessions } from "./users/user-sessions.js";
+import { noop } from "../internal/noop.js";
 
 /** Options of `liveStore()`. */
 export interface LiveStoreOptions {
@@ -463,7 +464,7 @@ export class LiveStore extends session.Store {
   async #get(id: string): Promise<SessionData | undefined> {
     // What a socket of this process changed a moment ago is part of what HTTP reads.
     const flushing = this.#bus.flush(id);
-    if (flushing) await flushing.catch(ignore);
+    if (flushing) await flushing.catch(noop);
     return this.#snapshots.read(id);
   }
 
@@ -494,7 +495,7 @@ export class LiveStore extends session.Store {
       const data = inflate(strip(record));
       result = change(data);
       if (isPromise(result)) {
-        Promise.resolve(result).catch(ignore);
+        Promise.resolve(result).catch(noop);
         throw new SessionError("UPDATE_ASYNC");
       }
       const next = strip(parse(stringify(data)));
@@ -512,7 +513,7 @@ interface GeneratingRequest {
 function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): Answer<T> {
   if (typeof callback !== "function") {
     // Who does not wait for it (express-session neither) does not want the process to end by it.
-    promise.catch(ignore);
+    promise.catch(noop);
     return promise;
   }
   // On the next tick, outside of the promise: what the callback throws is the application's, as with any store.
@@ -522,8 +523,6 @@ function settle<T>(promise: Promise<T>, callback: Callback<T> | undefined): Answ
   );
   return undefined;
 }
-
-function ignore(): void {}
 
 function isPromise(value: unknown): boolean {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";

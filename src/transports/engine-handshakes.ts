@@ -2,6 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import { safely } from "../internal/safely.js";
 import { noteResponse } from "./response-headers.js";
+import { noop } from "../internal/noop.js";
 
 /** Engine.IO's documented option: asked once per handshake, not per polling request. */
 export type AllowRequest = (request: IncomingMessage, done: (message: unknown, success: boolean) => void) => void;
@@ -19,10 +20,10 @@ export function decideHandshakes(
     const go = async (): Promise<void> => {
       // socketio/socket.io#3564: while it waits nobody listens to the socket of an upgrade, and a reset would end the
       // process.
-      if (isUpgrade(request)) request.socket.on("error", ignore);
+      if (isUpgrade(request)) request.socket.on("error", noop);
       noteResponse(request);
       const refused = await decide(request);
-      if (isUpgrade(request)) request.socket.off("error", ignore);
+      if (isUpgrade(request)) request.socket.off("error", noop);
       safely(() => done(refused, refused === undefined));
     };
     if (!allowRequest) return void go();
@@ -38,5 +39,3 @@ export function canWait(server: object): boolean {
 function isUpgrade(request: IncomingMessage): boolean {
   return request.headers.upgrade !== undefined;
 }
-
-function ignore(): void {}

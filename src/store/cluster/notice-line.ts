@@ -6,6 +6,8 @@ import type { EndCode } from "../../errors.js";
 import { warnOnce } from "../../warnings.js";
 import type { NoticeKind, NoticeListener, Notices, Written } from "../drivers/driver.js";
 import { Refusal } from "../drivers/refusal.js";
+import { backoff } from "../../internal/backoff.js";
+import { withTimeout } from "../../internal/timeout.js";
 
 const debug = createDebug("socket-session:notices");
 
@@ -242,9 +244,8 @@ export class NoticeLine implements Notices {
     if (!this.#isOpen || this.#connection) return;
     clearTimeout(this.#timer);
     const { shortestPause, longestPause } = this.#times;
-    const pause = Math.min(shortestPause * 2 ** Math.min(this.#failures, 16), longestPause);
-    // Half fixed, half random: nodes that lost their connections together do not come back together.
-    this.#timer = setTimeout(() => void this.#connect(), pause / 2 + (Math.random() * pause) / 2).unref();
+    const pause = backoff(this.#failures, shortestPause, longestPause);
+    this.#timer = setTimeout(() => void this.#connect(), pause).unref();
   }
 
   /** A connection whose other side is gone without a word is noticed. */
@@ -273,16 +274,8 @@ export class NoticeLine implements Notices {
   }
 }
 
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await Promise.race([
-      promise,
-      new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-      }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-  }
+function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  return withTimeout(promise, ms, () => {
+    throw new Error(`no answer within ${ms} ms`);
+  });
 }

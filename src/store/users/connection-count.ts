@@ -2,6 +2,8 @@
 // it costs nothing until somebody asks, and a node that died is not counted.
 import type { Driver } from "../drivers/driver.js";
 import type { ChangeBus } from "../cluster/change-bus.js";
+import { noop } from "../../internal/noop.js";
+import { withTimeout } from "../../internal/timeout.js";
 
 /** How long answers are waited for (ms), where the storage does not say how many will come. */
 const patience = 250;
@@ -39,7 +41,7 @@ export class ConnectionCount {
   /** Another node asks, or answers. */
   heard(id: string, node: string, word: string): void {
     // Nobody waits for an answer that could not be sent.
-    if (word === question) this.#tell?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(ignore);
+    if (word === question) this.#tell?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(noop);
     const count = answer.exec(word)?.[1];
     if (count === undefined) return;
     for (const asking of this.#asking.get(id) ?? []) {
@@ -55,10 +57,8 @@ export class ConnectionCount {
       // Who hears nothing need not ask.
       if (!this.#bus.isHearing) return [];
       const counts = new Map<string, number>();
-      let timer: NodeJS.Timeout | undefined;
       let expected = Number.POSITIVE_INFINITY;
       const complete = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, patience);
         const asking = { counts, heard: () => void (counts.size >= expected && resolve()) };
         const all = this.#asking.get(id) ?? new Set();
         this.#asking.set(id, all.add(asking));
@@ -71,8 +71,7 @@ export class ConnectionCount {
           () => resolve(),
         );
       });
-      await complete;
-      clearTimeout(timer);
+      await withTimeout(complete, patience, noop);
       const all = this.#asking.get(id);
       for (const asking of all ?? []) if (asking.counts === counts) all?.delete(asking);
       if (all?.size === 0) this.#asking.delete(id);
@@ -80,5 +79,3 @@ export class ConnectionCount {
     });
   }
 }
-
-function ignore(): void {}

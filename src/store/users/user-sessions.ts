@@ -6,6 +6,7 @@ import type { Draft } from "../record/record-writer.js";
 import { endMemory, type Notes } from "../drivers/driver.js";
 import { inflate, readable, strip, timesOf } from "../record/session-record.js";
 import { type UserEntry, UserIndex } from "./user-index.js";
+import { noop } from "../../internal/noop.js";
 
 /** Says whose session this is; undefined, null and "" for nobody's. */
 export type UserOf = (session: SessionData) => string | number | null | undefined;
@@ -44,7 +45,7 @@ export class UserSessions {
   forget(id: string, text: string): void {
     try {
       const user = this.#userIn(text);
-      if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(ignore);
+      if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(noop);
     } catch {
       // The application cannot tell whose it was: that is no reason not to tell of its end.
     }
@@ -58,7 +59,7 @@ export class UserSessions {
         user,
         entries.map(({ id }) => ({ id, created: now })),
       )
-      .catch(ignore);
+      .catch(noop);
   }
 
   /** The sessions of a user that are stored now; `read` gives the texts of many. */
@@ -74,7 +75,7 @@ export class UserSessions {
       // One that was noted a moment ago may be about to be stored.
       else if (created < Date.now() - endMemory) gone.push(entry);
     }
-    this.#index.remove(user, gone).catch(ignore);
+    this.#index.remove(user, gone).catch(noop);
     return found;
   }
 
@@ -108,5 +109,3 @@ export class UserSessions {
     }
   }
 }
-
-function ignore(): void {}

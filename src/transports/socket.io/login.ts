@@ -7,6 +7,8 @@ import { regenerable, type SocketSession } from "../../session/socket-session.js
 import { collectTimeout, type Mover } from "../regeneration.js";
 import { acknowledge, helped, send } from "./client-helper.js";
 import type { Packet, Socket } from "./internals.js";
+import { noop } from "../../internal/noop.js";
+import { withTimeout } from "../../internal/timeout.js";
 
 /** A connection that may get a new session. */
 export interface LoginConnection extends Connection {
@@ -63,13 +65,9 @@ export class Login implements Mover {
     this.#asked = this.connection.sockets;
     const socket = this.#asked.find((one) => helped.has(one));
     if (!socket) return;
-    let timer: NodeJS.Timeout | undefined;
-    await new Promise<void>((resolve) => {
-      this.#answered = resolve;
-      timer = setTimeout(resolve, collectTimeout);
-      send(socket, "session:collect", { ticket });
-    });
-    clearTimeout(timer);
+    const answered = new Promise<void>((resolve) => (this.#answered = resolve));
+    send(socket, "session:collect", { ticket });
+    await withTimeout(answered, collectTimeout, noop);
     this.#answered = undefined;
   }
 

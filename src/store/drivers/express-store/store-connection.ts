@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import type { Store } from "express-session";
 import type { LiveStore } from "../../live-store.js";
+import { backoff } from "../../../internal/backoff.js";
 
 const shortestPause = 100;
 const longestPause = 1000;
@@ -28,7 +29,7 @@ export class StoreConnection {
     if (this.#isLost) return;
     this.#isLost = true;
     this.#live.emit("disconnect");
-    this.#askIn(0);
+    this.#ask(0, 0);
   }
 
   #isBack(): void {
@@ -38,14 +39,14 @@ export class StoreConnection {
   }
 
   /** Reads until there is an answer. Nobody has this id. */
-  #askIn(pause: number): void {
+  #ask(failures: number, pause: number): void {
     const timer = setTimeout(() => {
       const id = randomBytes(18).toString("base64url");
       this.#live
         .read(id, () => undefined)
         .then(
           () => this.#timer === timer && this.#isBack(),
-          () => this.#timer === timer && this.#askIn(Math.min(Math.max(pause * 2, shortestPause), longestPause)),
+          () => this.#timer === timer && this.#ask(failures + 1, backoff(failures, shortestPause, longestPause)),
         );
     }, pause).unref();
     this.#timer = timer;

@@ -17,6 +17,7 @@ import { createdAgain, endText, NoticeLine, noticeName, NoticeWriter, parseEnd }
 import { openPostgresNotices, type PostgresPool } from "./notices.js";
 import { PostgresTable } from "./table.js";
 import { mayEndSooner } from "../../record/session-record.js";
+import { jittered } from "../../../internal/backoff.js";
 
 export type { PostgresClient, PostgresPool } from "./notices.js";
 
@@ -310,11 +311,9 @@ class PostgresDriver implements Driver {
     return this.#table.query<Row>(text, values);
   }
 
-  /** Expired rows are deleted now and then: begun by the first write, so that nobody has a timer who only reads. */
+  /** Expired rows are deleted now and then: begun by the first write, so that nobody has a timer who only reads. Not together on all nodes. */
   #sweepLater(): void {
     if (this.#sweepInterval === false || this.#sweeper) return;
-    // Half fixed, half random: the nodes do not sweep together.
-    const pause = this.#sweepInterval / 2 + (Math.random() * this.#sweepInterval) / 2;
     this.#sweeper = setTimeout(() => {
       this.#table
         .query(`DELETE FROM $table WHERE expire <= to_timestamp($1)`, [seconds(Date.now())], 0)
@@ -324,7 +323,7 @@ class PostgresDriver implements Driver {
           this.#sweeper = undefined;
           this.#sweepLater();
         });
-    }, pause).unref();
+    }, jittered(this.#sweepInterval)).unref();
   }
 }
 

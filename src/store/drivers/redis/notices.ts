@@ -3,6 +3,7 @@
 import type { NoticeConnection, NoticeEvents } from "../../cluster/notice-line.js";
 import { slotOf } from "./channels.js";
 import { redisRefusal } from "./refusals.js";
+import { noop } from "../../../internal/noop.js";
 
 /** Opens what a node hears on. A subscriber that is lost does not come back by itself: all is opened anew. */
 export async function openRedisNotices(
@@ -57,7 +58,7 @@ class ClusterNotices implements NoticeConnection {
   }
 
   close(): void {
-    for (const subscriber of this.#subscribers.values()) subscriber.then((one) => one.destroy()).catch(ignore);
+    for (const subscriber of this.#subscribers.values()) subscriber.then((one) => one.destroy()).catch(noop);
   }
 
   async #subscribe(name: string): Promise<void> {
@@ -102,8 +103,6 @@ async function connect(client: RedisClient, events: NoticeEvents): Promise<Subsc
 function refuse(error: unknown, isCluster = false): never {
   throw redisRefusal(error, isCluster);
 }
-
-function ignore(): void {}
 
 /** What is used of a client that `createClient()` of the package `redis` gave. */
 export interface RedisClient extends RedisCommands {

@@ -1,6 +1,7 @@
 // The connection of the application's client: its last error, and a new connection where the old one leads to a server
 // that has become a replica. Behind one address may be another primary by then, and the old server closes nothing.
 import type { RedisClient, RedisClusterClient } from "./notices.js";
+import { withTimeout } from "../../../internal/timeout.js";
 
 /** How long a new connection may take, and how soon after it there may be another, in ms. */
 const patience = 5000;
@@ -41,14 +42,11 @@ export class RedisConnection {
     // The client of a cluster follows its masters; one that does not come back by itself is not to be closed.
     if ("masters" in client) return false;
     if (client.options?.socket?.reconnectStrategy === false) return false;
-    let timer: NodeJS.Timeout | undefined;
-    const isBack = new Promise<boolean>((resolve) => {
-      client.once("ready", () => resolve(true));
-      timer = setTimeout(() => resolve(false), patience);
-    });
+    const ready = new Promise<boolean>((resolve) => client.once("ready", () => resolve(true)));
+    const isBack = withTimeout(ready, patience, () => false);
     // Every user may say this. The server answers what came before it and closes; the client takes that for a lost
     // connection and comes back in its own way.
     await client.sendCommand(["QUIT"]).catch(() => undefined);
-    return isBack.finally(() => clearTimeout(timer));
+    return isBack;
   }
 }

@@ -1,0 +1,23 @@
+// How long somebody else may take to answer. Knows neither stores nor sessions.
+
+/**
+ * Settles as `promise` does, if that takes at most `ms`; after that as `onTimeout` says, by what it returns or throws.
+ * What `promise` does later is dropped.
+ */
+export async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve, reject) => {
+    timer = setTimeout(() => {
+      try {
+        resolve(onTimeout());
+      } catch (error) {
+        reject(error);
+      }
+    }, ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
