@@ -32,7 +32,7 @@ export class AnonymousSession extends ChangeTracker implements SessionOperations
     return false;
   }
 
-  protected changed(): void {}
+  protected onChange(): void {}
 
-  protected escaped(): void {}
+  protected onUntrackedReference(): void {}
 }

@@ -52,9 +52,9 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
   /** Called before a field of the root, or of its cookie, is set; false leaves it as it is, which was reported then. */
   protected abstract accepts(field: string, value: unknown, isOfCookie: boolean): boolean;
   /** Called after a change. */
-  protected abstract changed(): void;
+  protected abstract onChange(): void;
   /** Called when an object was put in that the application still holds itself: `const cart = (session.cart ??= [])`. */
-  protected abstract escaped(): void;
+  protected abstract onUntrackedReference(): void;
 
   /** The data as others get it. */
   protected track<T extends object>(target: T): T {
@@ -68,7 +68,7 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
     if (key === trackerKey) return this;
     // What all sessions share must not be reached through one: `session[key][field] = value` with a hostile key.
     if (key === "__proto__") return undefined;
-    this.#look(target);
+    this.#fillRoot(target);
     const value: unknown = Reflect.get(target, key, receiver);
     if (typeof value === "function") return inherited(target, key, value as () => unknown);
     if (typeof value !== "object" || value === null) return value;
@@ -80,46 +80,46 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
   }
 
   set(target: object, key: string | symbol, value: unknown): boolean {
-    this.#look(target);
+    this.#fillRoot(target);
     if (!this.allowsChange() || this.#refuses(target, key, value)) return true;
     const raw = this.#adopt(value);
     if (Object.hasOwn(target, key) && Object.is((target as Record<PropertyKey, unknown>)[key], raw)) return true;
     const isSet = Reflect.set(target, key, raw);
-    if (isSet) this.changed();
-    if (typeof raw === "object" && raw !== null && raw === value) this.escaped();
+    if (isSet) this.onChange();
+    if (typeof raw === "object" && raw !== null && raw === value) this.onUntrackedReference();
     return isSet;
   }
 
   defineProperty(target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
-    this.#look(target);
+    this.#fillRoot(target);
     if (!this.allowsChange() || this.#refuses(target, key, descriptor.value)) return true;
     const plain = "value" in descriptor ? { value: this.#adopt(descriptor.value) } : {};
     const isDefined = Reflect.defineProperty(target, key, { ...descriptor, ...plain, configurable: true });
-    if (isDefined) this.changed();
+    if (isDefined) this.onChange();
     return isDefined;
   }
 
   deleteProperty(target: object, key: string | symbol): boolean {
-    this.#look(target);
+    this.#fillRoot(target);
     if (!Object.hasOwn(target, key)) return true;
     if (!this.allowsChange()) return true;
     const isDeleted = Reflect.deleteProperty(target, key);
-    if (isDeleted) this.changed();
+    if (isDeleted) this.onChange();
     return isDeleted;
   }
 
   has(target: object, key: string | symbol): boolean {
-    this.#look(target);
+    this.#fillRoot(target);
     return Reflect.has(target, key);
   }
 
   ownKeys(target: object): (string | symbol)[] {
-    this.#look(target);
+    this.#fillRoot(target);
     return Reflect.ownKeys(target);
   }
 
   getOwnPropertyDescriptor(target: object, key: string | symbol): PropertyDescriptor | undefined {
-    this.#look(target);
+    this.#fillRoot(target);
     return Reflect.getOwnPropertyDescriptor(target, key);
   }
 
@@ -174,7 +174,7 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
     return isCookie(target) && !this.accepts(key, value, true);
   }
 
-  #look(target: object): void {
+  #fillRoot(target: object): void {
     if (target === this.root) this.fill();
   }
 }

@@ -50,14 +50,14 @@ export interface Context extends SaveContext {
   readonly views: Views;
   /** Sessions whose record could not be read when it was last looked at: the store has answered. */
   readonly unreadable: WeakSet<ActiveSession>;
-  changed(live: LiveSession, isDataChanged: () => boolean): void;
-  ended(live: LiveSession, code: EndCode): void;
+  onChange(live: LiveSession, isDataChanged: () => boolean): void;
+  onEnd(live: LiveSession, code: EndCode): void;
   /** The storage came back from an outage without the session, or without changes that it had stored. */
-  lost(live: LiveSession, what: Lost): void;
+  onLost(live: LiveSession, what: Lost): void;
   /** The session may have become unused. */
-  settled(live: ActiveSession): void;
+  releaseIfIdle(live: ActiveSession): void;
   /** A session that was unused changes again: a handler outlived its connection. */
-  revived(live: ActiveSession): void;
+  onRevived(live: ActiveSession): void;
 }
 
 const longestTouchInterval = 60_000;
@@ -72,10 +72,10 @@ const sureAfter = 1000;
 interface Check {
   readonly done: Promise<boolean>;
   /** The doubts that it settles. */
-  readonly doubts: number;
+  readonly invalidations: number;
   /** When it began. */
   readonly since: number;
-  /** The look after it, for all who came with newer doubts. */
+  /** The look after it, for all who came with newer invalidations. */
   next: Promise<boolean> | undefined;
 }
 
@@ -104,21 +104,21 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   /** When the client last sent something. */
   #activeAt = 0;
   /** Of which activity the store was told, by whomever. */
-  #toldAt = 0;
+  #reportedAt = 0;
   /** Whether the store is being told of activity. */
-  #isTelling = false;
+  #isReporting = false;
   /** When a shared store was last seen to have this data. */
-  #checkedAt = 0;
+  #verifiedAt = 0;
   /** Since when the store does not answer for this session, whatever it does for others; 0 while it does. */
   #unansweredSince = 0;
   /** How often there was reason to look again, and how often there had been when the last look began. */
-  #doubts = 0;
-  #doubtsSettled = 0;
-  #checking: Check | undefined;
+  #invalidations = 0;
+  #verifiedInvalidations = 0;
+  #revalidation: Check | undefined;
   /** What fields a shared store had before, where it had something else a moment ago. */
   #losses: LossDetector | undefined;
   /** Not to be checked again before this moment; undefined where the last check went well. */
-  #checkAgainAt: number | undefined;
+  #retryAt: number | undefined;
 
   constructor(id: string, context: Context) {
     super(id, context);
@@ -150,7 +150,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   remove(connection: Connection): void {
     if (this.#first === connection) this.#first = undefined;
     else this.#others?.delete(connection);
-    if (this.connections === 0) this.context.settled(this);
+    if (this.connections === 0) this.context.releaseIfIdle(this);
   }
 
   // --- the view ---
@@ -178,18 +178,18 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   // --- PersistentSession ---
 
-  protected taken(before: string, text: string, expected: string): void {
+  protected onStoredText(before: string, text: string, expected: string): void {
     if (this.context.store.isShared) {
       if (before !== "" && text !== before) this.#compare(before, text, expected);
-      this.#checkedAt = monotonicNow();
-      this.context.wakeAt(this.#checkedAt + this.context.lease);
+      this.#verifiedAt = monotonicNow();
+      this.context.wakeAt(this.#verifiedAt + this.context.lease);
     }
     this.#unansweredSince = 0;
-    this.#checkAgainAt = undefined;
+    this.#retryAt = undefined;
     if (text === before) return;
     this.#noteTimes(timesOf(text));
     if (before === "") return;
-    this.context.changed(this, () => dataOf(before) !== dataOf(text));
+    this.context.onChange(this, () => dataOf(before) !== dataOf(text));
     if (this.#view !== undefined && this.context.views.isSet) this.#show(text);
   }
 
@@ -206,7 +206,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   async #judge(earlier: LossDetector, before: string, text: string): Promise<void> {
     const { store } = this.context;
     if (await store.misses(this.id, earlier.writes(monotonicNow()))) {
-      if (!this.ended) this.context.lost(this, "changes");
+      if (!this.ended) this.context.onLost(this, "changes");
     } else if (!this.#losses) {
       this.#losses = earlier;
       earlier.add(before, text, monotonicNow());
@@ -221,11 +221,11 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   /** True where the storage may have lost what it had since it was last looked at. */
   get #isAfterTrouble(): boolean {
     const { troubledUntil } = this.context.store;
-    return troubledUntil > 0 && troubledUntil >= this.#checkedAt;
+    return troubledUntil > 0 && troubledUntil >= this.#verifiedAt;
   }
 
-  protected vanished(): void {
-    if (this.#isAfterTrouble && this.goneCode === "SESSION_DESTROYED") this.context.lost(this, "session");
+  protected onMissing(): void {
+    if (this.#isAfterTrouble && this.goneCode === "SESSION_DESTROYED") this.context.onLost(this, "session");
   }
 
   protected get goneCode(): EndCode {
@@ -241,15 +241,15 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
    */
   get #mayBeOver(): boolean {
     if (this.#maxAge === undefined) return false;
-    return monotonicNow() >= this.#toldAt + this.#maxAge || this.#expires - Date.now() > this.#maxAge;
+    return monotonicNow() >= this.#reportedAt + this.#maxAge || this.#expires - Date.now() > this.#maxAge;
   }
 
-  protected woken(): void {
-    if (this.isDetached) this.context.revived(this);
+  protected onDirty(): void {
+    if (this.isDetached) this.context.onRevived(this);
   }
 
-  protected settled(): void {
-    this.context.settled(this);
+  protected onSaveFinished(): void {
+    this.context.releaseIfIdle(this);
   }
 
   // --- other operations of the session object ---
@@ -263,7 +263,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   async touch(): Promise<void> {
     if (this.ended) throw new SessionError(this.ended);
     this.#activeAt = monotonicNow();
-    await this.#prolong();
+    await this.#reportActivity();
   }
 
   destroy(): Promise<void> {
@@ -277,24 +277,24 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
    * Called for each event from the client. True: run the handler. A promise: the session is being checked; false at
    * its end: do not run it, the connection is being closed.
    */
-  enter(): boolean | Promise<boolean> {
+  beforeEvent(): boolean | Promise<boolean> {
     if (this.ended) return false;
     const now = monotonicNow();
     const deadline = this.#deadline(now);
     const isOver = now >= deadline;
     this.#noteActivity(now, !isOver);
-    this.lookSoon();
+    this.findUntrackedChangesSoon();
     // While other nodes are not heard, only a look that begins now tells what they did.
-    if (!this.context.store.isHearing) this.#doubts++;
+    if (!this.context.store.isHearing) this.#invalidations++;
     if (!isOver && this.#isFresh(now)) return true;
     // Nobody waits for a store that is known not to answer, for this session or for any: it is asked again in the
     // background.
     const { downSince = now } = this.context.store;
     if (!isOver && (this.#unansweredSince > 0 || now - downSince > sureAfter)) {
-      if (now >= (this.#checkAgainAt ?? 0)) void this.check();
+      if (now >= (this.#retryAt ?? 0)) void this.revalidate();
       return this.#mayGoOn(now);
     }
-    return this.check().then((mayGoOn) => {
+    return this.revalidate().then((mayGoOn) => {
       // It was kept alive elsewhere, in a way that its text does not show: then this was activity, too.
       if (mayGoOn && isOver) this.#noteActivity(now, true);
       return mayGoOn;
@@ -307,50 +307,50 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     // The clock that ends sessions may be late by a moment; who comes in is not.
     const isOver = since >= this.#deadline(since);
     if (!this.isDetached && !this.context.store.isDown && !isOver && this.#isFresh(since)) return;
-    const doubts = this.#doubts;
+    const invalidations = this.#invalidations;
     await this.#read();
-    this.settle(doubts, since);
+    this.markVerified(invalidations, since);
   }
 
   #isFresh(now: number): boolean {
     const { store, lease } = this.context;
-    return !store.isShared || (store.isHearing && this.#isSettled && now - this.#checkedAt < lease);
+    return !store.isShared || (store.isHearing && this.#isVerified && now - this.#verifiedAt < lease);
   }
 
-  get #isSettled(): boolean {
-    return this.#doubtsSettled === this.#doubts;
+  get #isVerified(): boolean {
+    return this.#verifiedInvalidations === this.#invalidations;
   }
 
   /** What is known here no longer counts: another node changed it, or may have. */
-  doubt(): void {
-    this.#doubts++;
-    this.#checkAgainAt = undefined;
+  invalidate(): void {
+    this.#invalidations++;
+    this.#retryAt = undefined;
   }
 
   /** When the session is to be looked at again, whether somebody uses it or not. */
-  get checkAt(): number {
+  get revalidateAt(): number {
     const { store, lease } = this.context;
-    if (!store.isShared || this.ended || this.loading || this.#checking) return never;
-    return Math.max(this.#isSettled ? this.#checkedAt + lease : 0, this.#checkAgainAt ?? 0);
+    if (!store.isShared || this.ended || this.loading || this.#revalidation) return never;
+    return Math.max(this.#isVerified ? this.#verifiedAt + lease : 0, this.#retryAt ?? 0);
   }
 
-  /** To be taken before a look begins, and given to {@link ActiveSession.settle} after it. */
-  get doubts(): number {
-    return this.#doubts;
+  /** To be taken before a look begins, and given to {@link ActiveSession.markVerified} after it. */
+  get invalidations(): number {
+    return this.#invalidations;
   }
 
-  /** A look that began at `since`, with these doubts, found what is known here. */
-  settle(doubts: number, since: number): void {
-    this.#doubtsSettled = doubts;
-    this.#checkedAt = Math.max(this.#checkedAt, since);
+  /** A look that began at `since`, with these invalidations, found what is known here. */
+  markVerified(invalidations: number, since: number): void {
+    this.#verifiedInvalidations = invalidations;
+    this.#verifiedAt = Math.max(this.#verifiedAt, since);
     this.#unansweredSince = 0;
-    this.#checkAgainAt = undefined;
+    this.#retryAt = undefined;
   }
 
   /** A look that began at `since` found `text`. True where that is what is known here: nothing else is to be done. */
-  confirm(text: string | undefined, doubts: number, since: number): boolean {
+  verify(text: string | undefined, invalidations: number, since: number): boolean {
     if (text === undefined || !this.isKnown(text)) return false;
-    this.settle(doubts, since);
+    this.markVerified(invalidations, since);
     return true;
   }
 
@@ -360,11 +360,11 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   }
 
   /** The store did not answer. Closes the connections where that was so for too long. */
-  unanswered(): boolean {
+  onUnanswered(): boolean {
     const now = monotonicNow();
     this.#unansweredSince ||= now;
-    this.#checkAgainAt = now + jittered(longestPause);
-    this.context.wakeAt(this.#checkAgainAt);
+    this.#retryAt = now + jittered(longestPause);
+    this.context.wakeAt(this.#retryAt);
     return this.#mayGoOn(now);
   }
 
@@ -372,28 +372,28 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
    * Re-reads the store, once for all who ask meanwhile; one who comes with a newer doubt, or a lease after it began,
    * waits for the look after it. Resolves with whether handlers may go on.
    */
-  check(): Promise<boolean> {
-    const under = this.#checking;
+  revalidate(): Promise<boolean> {
+    const under = this.#revalidation;
     const since = monotonicNow();
     if (under) {
-      if (under.doubts === this.#doubts && since - under.since < this.context.lease) return under.done;
-      under.next ??= under.done.then(() => this.check());
+      if (under.invalidations === this.#invalidations && since - under.since < this.context.lease) return under.done;
+      under.next ??= under.done.then(() => this.revalidate());
       return under.next;
     }
-    const doubts = this.#doubts;
+    const invalidations = this.#invalidations;
     const done = this.#read().then(
       () => {
-        this.#checking = undefined;
-        if (!this.ended) this.settle(doubts, since);
+        this.#revalidation = undefined;
+        if (!this.ended) this.markVerified(invalidations, since);
         return !this.ended;
       },
       (error: unknown) => {
-        this.#checking = undefined;
+        this.#revalidation = undefined;
         if ((error as SessionError).code === "RECORD_INVALID") this.context.unreadable.add(this);
-        return this.unanswered();
+        return this.onUnanswered();
       },
     );
-    this.#checking = { done, doubts, since, next: undefined };
+    this.#revalidation = { done, invalidations, since, next: undefined };
     return done;
   }
 
@@ -413,12 +413,12 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     if (this.ended) throw new SessionError(this.ended);
     const isKnown = await this.context.store.read(this.id, (text) => {
       if (text === undefined) return false;
-      this.take(text);
+      this.applyStored(text);
       return true;
     });
     if (isKnown || this.ended) return;
     const code = this.context.store.endOf(this.id)?.code;
-    if (!code) this.vanished();
+    if (!code) this.onMissing();
     this.end(code ?? this.goneCode);
   }
 
@@ -443,14 +443,14 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     const { isShared, absoluteTimeout } = this.context.store;
     if (maxAge === undefined) {
       // Nobody can see when the store was told: it counts from the first read.
-      if (isShared) this.#toldAt ||= now;
+      if (isShared) this.#reportedAt ||= now;
     } else if (expires !== this.#expires || maxAge !== this.#maxAge) {
       // Somebody prolonged it, in the future perhaps: clocks differ, and are set.
       const usedAt = now - Math.max(Date.now() - (expires - maxAge), 0);
-      this.#toldAt = Math.max(this.#toldAt, usedAt);
+      this.#reportedAt = Math.max(this.#reportedAt, usedAt);
       // Or cut it short, by hand: what was done before does not count, and what is done now is told at once.
       if (maxAge === this.#maxAge && expires < this.#expires) {
-        this.#toldAt = usedAt;
+        this.#reportedAt = usedAt;
         this.#activeAt = Math.min(this.#activeAt, usedAt);
       }
     }
@@ -465,27 +465,27 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     // A store that is not ours may have an expiry of its own, whatever the cookie says.
     if (!isAlive || (this.#maxAge === undefined && !this.context.store.isShared)) return;
     this.#activeAt = now;
-    const due = this.#toldAt + this.#touchInterval;
+    const due = this.#reportedAt + this.#touchInterval;
     if (now < due) this.context.wakeAt(due);
-    else if (!this.#isTelling) this.#prolong().catch(noop);
+    else if (!this.#isReporting) this.#reportActivity().catch(noop);
     // One at a time: in an outage an event would wait behind all of them.
     else this.context.wakeAt(now + touchPause);
   }
 
   /** Tells the store of the last activity. */
-  async #prolong(): Promise<void> {
-    const before = this.#toldAt;
+  async #reportActivity(): Promise<void> {
+    const before = this.#reportedAt;
     const at = this.#activeAt;
-    this.#toldAt = at;
-    this.#isTelling = true;
+    this.#reportedAt = at;
+    this.#isReporting = true;
     try {
       // When that was by the system's clock as it is now.
       await this.context.store.prolong(this.id, Math.round(Date.now() - (monotonicNow() - at)));
     } catch (error) {
-      if (!this.endsBy(error)) this.#toldAt = before;
+      if (!this.endIfGone(error)) this.#reportedAt = before;
       throw error;
     } finally {
-      this.#isTelling = false;
+      this.#isReporting = false;
     }
   }
 
@@ -499,28 +499,28 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
       if (now >= next) this.#mayGoOn(now);
     }
     const deadline = this.#deadline(now);
-    if (now >= deadline && now >= (this.#checkAgainAt ?? 0)) return this.#expire(now);
-    const toldAt = this.#toldAt;
+    if (now >= deadline && now >= (this.#retryAt ?? 0)) return this.#expire(now);
+    const toldAt = this.#reportedAt;
     let touchAt = this.#activeAt > toldAt ? toldAt + this.#touchInterval : never;
     if (now >= touchAt) {
       touchAt = now + Math.max(this.#touchInterval, touchPause);
-      if (!this.#isTelling) this.#prolong().catch(noop);
+      if (!this.#isReporting) this.#reportActivity().catch(noop);
     }
-    return Math.min(Math.max(deadline, this.#checkAgainAt ?? 0), touchAt, next, this.tickSaving(now));
+    return Math.min(Math.max(deadline, this.#retryAt ?? 0), touchAt, next, this.tickSaving(now));
   }
 
   /** Ends the session, or asks the store whether it has ended; answers when to ask again. */
   #expire(now: number): number {
     // A store that others write may have been told of activity elsewhere; it is asked, at most once a second.
     const again = now + Math.max(1000, Math.min(this.#touchInterval, this.context.lease));
-    this.#checkAgainAt = again;
+    this.#retryAt = again;
     const { store } = this.context;
     const isCertain = !store.isShared || (this.#absoluteEnd !== undefined && Date.now() >= this.#absoluteEnd);
     const ending = isCertain ? store.end(this.id, "SESSION_EXPIRED") : this.#read();
     ending.then(
       () => {
         // Still there although its time is over: somebody keeps it alive in a way that its text does not show.
-        this.#checkAgainAt = again;
+        this.#retryAt = again;
       },
       () => {
         debug("cannot tell whether a session expired: the store does not answer");
@@ -536,9 +536,9 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   end(code: EndCode): void {
     if (this.ended) return;
     this.ended = code;
-    this.forget();
+    this.dropChanges();
     this.#controller?.abort(new SessionError(code));
-    this.context.ended(this, code);
+    this.context.onEnd(this, code);
     this.#disconnect(code);
   }
 
@@ -549,7 +549,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     this.#others = undefined;
     const said = verdict(code);
     for (const connection of connections) safely(() => connection?.end(said));
-    this.context.settled(this);
+    this.context.releaseIfIdle(this);
   }
 }
 

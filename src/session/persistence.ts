@@ -15,17 +15,17 @@ export interface SaveContext {
   readonly store: LiveStore;
   /** Asks for a tick at this moment, one of `monotonicNow()` as all moments here. */
   wakeAt(at: number): void;
-  failed(error: unknown): void;
+  onSaveError(error: unknown): void;
   /** The store has taken what was changed. */
-  saved(): void;
+  onSaved(): void;
 }
 
 /** No moment at all. */
 export const never = Number.POSITIVE_INFINITY;
 const shortestRetry = 100;
 const longestRetry = 5_000;
-const firstLook = 100;
-const lastLook = 60_000;
+const firstSearch = 100;
+const lastSearch = 60_000;
 
 /** A save under way. */
 interface Save {
@@ -39,7 +39,7 @@ interface Save {
 }
 
 /** An object of the data that the application holds untracked. */
-interface Escaped {
+interface UntrackedReference {
   /** When it was put in. */
   at: number;
   /** When to look for changes made behind the proxy. */
@@ -70,7 +70,7 @@ export abstract class PersistentSession extends ChangeTracker {
   #isDirty = false;
   #isScheduled = false;
   #save: Save | undefined;
-  #escaped: Escaped | undefined;
+  #untracked: UntrackedReference | undefined;
   #failed: Failed | undefined;
   #isAbandoned = false;
 
@@ -85,13 +85,13 @@ export abstract class PersistentSession extends ChangeTracker {
   /** Why the store does not have it any more, where nobody knows. */
   protected abstract get goneCode(): EndCode;
   /** Called when the store was seen to have `text`: it had `before`, and `expected` is what it should have now. */
-  protected abstract taken(before: string, text: string, expected: string): void;
+  protected abstract onStoredText(before: string, text: string, expected: string): void;
   /** Called where the store does not have it any more, and nobody knows why. */
-  protected abstract vanished(): void;
+  protected abstract onMissing(): void;
   /** Called when there are changes to save. */
-  protected abstract woken(): void;
+  protected abstract onDirty(): void;
   /** Called when a save is over. */
-  protected abstract settled(): void;
+  protected abstract onSaveFinished(): void;
 
   /** What is stored, as far as known; "" before it was read. */
   protected get stored(): string {
@@ -100,7 +100,7 @@ export abstract class PersistentSession extends ChangeTracker {
 
   /** True where the store has every change made here. */
   get isSaved(): boolean {
-    this.look();
+    this.findUntrackedChanges();
     return !this.#isDirty && !this.#save;
   }
 
@@ -112,7 +112,7 @@ export abstract class PersistentSession extends ChangeTracker {
   /** Gives up what waits for the store. */
   abandon(): void {
     this.#isAbandoned = true;
-    this.forget();
+    this.dropChanges();
   }
 
   /** True where nothing is left that could still be saved. What cannot be stored is not waited for. */
@@ -126,7 +126,7 @@ export abstract class PersistentSession extends ChangeTracker {
   }
 
   /** Takes what the store has. Runs within the session's queue, so that it never goes back in time. */
-  take(text: string, source?: object): void {
+  applyStored(text: string, source?: object): void {
     const before = this.#base;
     const save = this.#save;
     const expected = (source === this ? save?.sent : undefined) ?? before;
@@ -143,14 +143,14 @@ export abstract class PersistentSession extends ChangeTracker {
       }
     }
     this.#base = text;
-    this.taken(before, text, expected);
+    this.onStoredText(before, text, expected);
   }
 
   /**
    * An earlier save failed, as no answer came; but the store took what it asked for, which was `sent`, and had `text`
    * then. What was changed since stays on top. Runs within the session's queue.
    */
-  stands(text: string, sent: string): void {
+  applyConfirmed(text: string, sent: string): void {
     if (this.ended || !this.#rebase(text, sent)) return;
     const before = this.#base;
     const save = this.#save;
@@ -164,19 +164,19 @@ export abstract class PersistentSession extends ChangeTracker {
       }
     }
     this.#base = text;
-    this.taken(before, text, sent);
+    this.onStoredText(before, text, sent);
   }
 
   /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
   #rebase(text: string, localBase: string): boolean {
     if (!this.#isFilled || text === localBase) return true;
     const wanted = parse(text);
-    if (this.#isDirty || this.#save || this.#escaped) {
+    if (this.#isDirty || this.#save || this.#untracked) {
       try {
         mergeInto(wanted, parse(localBase), parse(stringify(this.root)));
       } catch (error) {
         // What cannot be written cannot be merged: it waits, on what it stands on, until it is mended.
-        this.context.failed(error);
+        this.context.onSaveError(error);
         return false;
       }
     }
@@ -201,21 +201,21 @@ export abstract class PersistentSession extends ChangeTracker {
 
   protected allowsChange(): boolean {
     if (!this.ended) return true;
-    this.context.failed(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
+    this.context.onSaveError(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
     return false;
   }
 
   protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
     const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
-    if (refusal) this.context.failed(refusal);
+    if (refusal) this.context.onSaveError(refusal);
     return refusal === undefined;
   }
 
-  protected changed(): void {
+  protected onChange(): void {
     this.#isDirty = true;
     this.#isAbandoned = false;
     if (!this.#isRetrying) this.#failed = undefined;
-    this.woken();
+    this.onDirty();
     if (this.#isScheduled || this.#save) return;
     this.#isScheduled = true;
     // After this turn of the event loop: all handlers of one batch of packets are saved together.
@@ -226,35 +226,35 @@ export abstract class PersistentSession extends ChangeTracker {
    * `session.cart ??= []` gives the application the very array, whose later changes no proxy sees. They are found by
    * comparing: after events, before reads, and at growing distances for a minute.
    */
-  protected escaped(): void {
+  protected onUntrackedReference(): void {
     const at = monotonicNow();
-    this.#escaped ??= { at, lookAt: 0, isDue: false };
-    this.#escaped.at = at;
-    this.#escaped.lookAt = at + firstLook;
-    this.context.wakeAt(this.#escaped.lookAt);
+    this.#untracked ??= { at, lookAt: 0, isDue: false };
+    this.#untracked.at = at;
+    this.#untracked.lookAt = at + firstSearch;
+    this.context.wakeAt(this.#untracked.lookAt);
   }
 
   /** Looks after this turn of the event loop, once for all its events. */
-  protected lookSoon(): void {
-    if (!this.#escaped || this.#escaped.isDue) return;
-    this.#escaped.isDue = true;
-    setImmediate(lookNow, this);
+  protected findUntrackedChangesSoon(): void {
+    if (!this.#untracked || this.#untracked.isDue) return;
+    this.#untracked.isDue = true;
+    setImmediate(findUntrackedChangesNow, this);
   }
 
-  lookNow(): void {
-    if (this.#escaped) this.#escaped.isDue = false;
-    this.look();
+  findUntrackedChangesNow(): void {
+    if (this.#untracked) this.#untracked.isDue = false;
+    this.findUntrackedChanges();
   }
 
   /** Looks for changes that were made behind the proxy. */
-  look(): void {
-    if (!this.#escaped || this.#isDirty || this.#save || this.ended) return;
+  findUntrackedChanges(): void {
+    if (!this.#untracked || this.#isDirty || this.#save || this.ended) return;
     try {
       const stored = strip(parse(this.#base));
-      if (diff(stored, parse(stringify(this.root)))) this.changed();
+      if (diff(stored, parse(stringify(this.root)))) this.onChange();
     } catch {
       // What cannot be written is told where it is saved.
-      this.changed();
+      this.onChange();
     }
   }
 
@@ -268,7 +268,7 @@ export abstract class PersistentSession extends ChangeTracker {
   /** Resolves when every change made so far is durable. */
   save(): Promise<void> {
     if (this.ended) return Promise.reject(new SessionError(this.ended));
-    this.look();
+    this.findUntrackedChanges();
     const under = this.#save;
     if (under) {
       if (!this.#isDirty) return under.done;
@@ -285,7 +285,7 @@ export abstract class PersistentSession extends ChangeTracker {
     } catch (error) {
       // To try again is no use before something is changed; nor to keep the session for it.
       this.#failed = hopeless;
-      this.context.failed(error);
+      this.context.onSaveError(error);
       return Promise.reject(error);
     }
     this.#isDirty = false;
@@ -301,31 +301,31 @@ export abstract class PersistentSession extends ChangeTracker {
       // Without the notice (another live session took this one's place), what was sent is what is known.
       this.#base = save.sent ?? this.#base;
       this.#failed = undefined;
-      this.context.saved();
+      this.context.onSaved();
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
-      if (this.endsBy(error) || this.#isAbandoned) throw error;
+      if (this.endIfGone(error) || this.#isAbandoned) throw error;
       const isHopeless = (error as SessionError).code === "DATA_INVALID";
       if (!isHopeless) this.#retryLater();
       // What was changed meanwhile may have mended it: it is tried with that.
       else if (!this.#isDirty) this.#failed = hopeless;
       this.#isDirty = true;
-      this.context.failed(error);
+      this.context.onSaveError(error);
       throw error;
     } finally {
       this.#save = undefined;
       if (!this.ended) {
-        if (this.#isDirty && !this.#failed) this.changed();
-        this.settled();
+        if (this.#isDirty && !this.#failed) this.onChange();
+        this.onSaveFinished();
       }
     }
   }
 
   /** Ends the session where an error tells of its end. */
-  protected endsBy(error: unknown): boolean {
+  protected endIfGone(error: unknown): boolean {
     const code = endCodeOf(error, this.goneCode);
     if (!code) return false;
-    if (!this.ended && (error as SessionError).code === "SESSION_UNKNOWN") this.vanished();
+    if (!this.ended && (error as SessionError).code === "SESSION_UNKNOWN") this.onMissing();
     this.end(code);
     return true;
   }
@@ -344,21 +344,21 @@ export abstract class PersistentSession extends ChangeTracker {
 
   /** Does what is due of saving; answers when something will be. */
   protected tickSaving(now: number): number {
-    const escaped = this.#escaped;
+    const escaped = this.#untracked;
     if (escaped && now >= escaped.lookAt) {
-      this.look();
+      this.findUntrackedChanges();
       escaped.lookAt = now + (now - escaped.at);
-      if (now - escaped.at > lastLook) this.#escaped = undefined;
+      if (now - escaped.at > lastSearch) this.#untracked = undefined;
     }
     if (this.#failed && now >= this.#failed.retryAt) this.save().catch(noop);
-    return Math.min(this.#failed?.retryAt ?? never, this.#escaped?.lookAt ?? never);
+    return Math.min(this.#failed?.retryAt ?? never, this.#untracked?.lookAt ?? never);
   }
 
   /** There is nothing to save any more: the session ended. */
-  protected forget(): void {
+  protected dropChanges(): void {
     this.#isDirty = false;
     this.#failed = undefined;
-    this.#escaped = undefined;
+    this.#untracked = undefined;
   }
 }
 
@@ -366,6 +366,6 @@ function saveScheduled(live: PersistentSession): void {
   live.saveScheduled();
 }
 
-function lookNow(live: PersistentSession): void {
-  live.lookNow();
+function findUntrackedChangesNow(live: PersistentSession): void {
+  live.findUntrackedChangesNow();
 }

@@ -74,19 +74,19 @@ export class Registry implements Subscriber {
       wakeAt: (at) => {
         if (!this.#isClosed) this.#clock.wakeAt(at);
       },
-      changed: (live, isDataChanged) => {
+      onChange: (live, isDataChanged) => {
         if (events.wantsChanges() && isDataChanged()) events.change(live);
       },
-      ended: (live, code) => {
+      onEnd: (live, code) => {
         this.#forget(live as ActiveSession);
         events.end(live, code);
       },
-      lost: (live, what) => {
+      onLost: (live, what) => {
         debug("the storage lost what it had: %s", what);
         events.lost(live, what);
       },
-      settled: (live) => this.#settled(live, options.maxUnsaved, events),
-      revived: (live) => {
+      releaseIfIdle: (live) => this.#releaseIfIdle(live, options.maxUnsaved, events),
+      onRevived: (live) => {
         if (this.#isClosed || live.ended || this.#sessions.get(live.id) === live) return;
         if (this.#sessions.has(live.id)) {
           this.#leaving.add(live);
@@ -95,7 +95,7 @@ export class Registry implements Subscriber {
         this.#sessions.set(live.id, live);
         void store.watch(live.id);
       },
-      failed: (error) => {
+      onSaveError: (error) => {
         // The store has told of it, once.
         if ((error as SessionError).code === "RECORD_INVALID") return;
         // An outage is told once, not by each save that is tried again. It may be one of writes alone: a store that is
@@ -107,7 +107,7 @@ export class Registry implements Subscriber {
         }
         events.error(error);
       },
-      saved: () => void (this.#toldUntil = 0),
+      onSaved: () => void (this.#toldUntil = 0),
     };
     this.#unsubscribe = store.subscribe(this);
   }
@@ -172,7 +172,7 @@ export class Registry implements Subscriber {
       throw (error as SessionError).code === "RECORD_INVALID" ? this.#unknown(id) : error;
     } finally {
       live.pending--;
-      this.#context.settled(live);
+      this.#context.releaseIfIdle(live);
     }
   }
 
@@ -190,22 +190,22 @@ export class Registry implements Subscriber {
       }
       return;
     }
-    if (notice.kind === "stale" && notice.id === undefined) {
-      for (const live of this.#sessions.values()) live.doubt();
+    if (notice.kind === "changed" && notice.id === undefined) {
+      for (const live of this.#sessions.values()) live.invalidate();
       this.#context.wakeAt(monotonicNow());
       return;
     }
     const live = this.#sessions.get(notice.id as string);
     if (!live) return;
-    if (notice.kind === "stale") {
-      live.doubt();
+    if (notice.kind === "changed") {
+      live.invalidate();
       if (notice.write) live.noteWrite(notice.write);
-      if (!live.loading) void live.check();
+      if (!live.loading) void live.revalidate();
       return;
     }
     if (notice.kind === "ended") live.end(notice.code);
     else if (!live.loading) {
-      live.take(notice.text, notice.source);
+      live.applyStored(notice.text, notice.source);
       if (notice.write) live.noteWrite(notice.write);
     }
   }
@@ -243,7 +243,7 @@ export class Registry implements Subscriber {
       // Watched first, then read: nothing that another node does slips between.
       const watching = this.#store.watch(live.id);
       if (watching) await watching;
-      const { doubts } = live;
+      const { invalidations } = live;
       const since = monotonicNow();
       const isKnown = await this.#store.read(live.id, (text) => {
         // An unknown one stays "loading" until nobody can find it any more.
@@ -253,13 +253,13 @@ export class Registry implements Subscriber {
         }
         live.loading = undefined;
         if (live.ended) return true;
-        live.take(text);
-        live.settle(doubts, since);
+        live.applyStored(text);
+        live.markVerified(invalidations, since);
         return true;
       });
       if (!isKnown) throw this.#unknown(live.id);
       // A notice that came meanwhile may tell of something newer than what was read.
-      if (!live.ended && live.doubts !== doubts) void live.check();
+      if (!live.ended && live.invalidations !== invalidations) void live.revalidate();
     } catch (error) {
       live.loading = undefined;
       this.#forget(live);
@@ -273,7 +273,7 @@ export class Registry implements Subscriber {
     return new SessionError(isRotated ? "SESSION_ROTATED" : "SESSION_UNKNOWN");
   }
 
-  #settled(live: ActiveSession, maxUnsaved: number, events: RegistryEvents): void {
+  #releaseIfIdle(live: ActiveSession, maxUnsaved: number, events: RegistryEvents): void {
     // One that has ended waits for nothing, though its last save may be under way.
     if (live.ended || live.isIdle) this.#forget(live);
     else if (live.connections === 0 && live.pending === 0) this.#unsaved.add(live);
@@ -297,12 +297,12 @@ export class Registry implements Subscriber {
 
   #tick(now: number, step: number): number {
     // The machine may have slept: what other nodes did meanwhile is not known.
-    if (step > 0) for (const live of this.#sessions.values()) live.doubt();
+    if (step > 0) for (const live of this.#sessions.values()) live.invalidate();
     let next = Number.POSITIVE_INFINITY;
-    const checkAt = { answered: Number.POSITIVE_INFINITY, unanswered: Number.POSITIVE_INFINITY };
+    const revalidateAt = { answered: Number.POSITIVE_INFINITY, unanswered: Number.POSITIVE_INFINITY };
     for (const live of this.#sessions.values()) {
       next = Math.min(next, live.tick(now));
-      checkAt[live.answer] = Math.min(checkAt[live.answer], live.checkAt);
+      revalidateAt[live.answer] = Math.min(revalidateAt[live.answer], live.revalidateAt);
     }
     for (const live of this.#leaving) {
       if (live.ended || live.isSaved) this.#leaving.delete(live);
@@ -310,7 +310,7 @@ export class Registry implements Subscriber {
     }
     for (const answer of ["answered", "unanswered"] as const) {
       if (this.#sweeping.has(answer)) continue;
-      if (checkAt[answer] > now) next = Math.min(next, checkAt[answer]);
+      if (revalidateAt[answer] > now) next = Math.min(next, revalidateAt[answer]);
       else void this.#sweep(answer, now + this.#context.lease * leaseSlack);
     }
     return next;
@@ -324,7 +324,7 @@ export class Registry implements Subscriber {
     this.#sweeping.add(answer);
     const parts = new Map<string, ActiveSession[]>();
     for (const live of this.#sessions.values()) {
-      if (live.answer !== answer || live.checkAt > until) continue;
+      if (live.answer !== answer || live.revalidateAt > until) continue;
       const part = this.#store.partOf(live.id);
       const due = parts.get(part);
       if (due) due.push(live);
@@ -346,14 +346,14 @@ export class Registry implements Subscriber {
     const lane = async (): Promise<void> => {
       for (const live of waiting) {
         if (this.#isClosed) return;
-        if (live.checkAt > until) continue;
+        if (live.revalidateAt > until) continue;
         // So many questions without an answer are enough.
         if (failures >= lanes) {
-          live.unanswered();
+          live.onUnanswered();
           continue;
         }
         this.#unreadable.delete(live);
-        await live.check();
+        await live.revalidate();
         // A record that is none says nothing of the others.
         if (live.ended || live.answer === "answered" || this.#unreadable.has(live)) failures = 0;
         else failures++;
@@ -365,10 +365,10 @@ export class Registry implements Subscriber {
   /** The sessions of one part of the storage, a batch after the other. */
   async #checkTogether(due: readonly ActiveSession[], until: number): Promise<void> {
     for (let index = 0; index < due.length && !this.#isClosed; index += batchSize) {
-      const batch = due.slice(index, index + batchSize).filter((live) => live.checkAt <= until);
+      const batch = due.slice(index, index + batchSize).filter((live) => live.revalidateAt <= until);
       if (await this.#checkBatch(batch)) continue;
       // One question is enough for a part that does not answer.
-      for (const live of due.slice(index + batchSize)) live.unanswered();
+      for (const live of due.slice(index + batchSize)) live.onUnanswered();
       return;
     }
   }
@@ -377,17 +377,17 @@ export class Registry implements Subscriber {
   async #checkBatch(batch: readonly ActiveSession[]): Promise<boolean> {
     if (batch.length === 0) return true;
     const since = monotonicNow();
-    const doubts = batch.map((live) => live.doubts);
+    const invalidations = batch.map((live) => live.invalidations);
     let texts: (string | undefined)[];
     try {
       texts = await this.#store.readMany(batch.map(({ id }) => id));
     } catch {
-      for (const live of batch) live.unanswered();
+      for (const live of batch) live.onUnanswered();
       return false;
     }
     // What is not as known here is read again in its turn, between the session's own writes.
-    const others = batch.filter((live, index) => !live.confirm(texts[index], doubts[index] as number, since));
-    await Promise.all(others.map((live) => live.check()));
+    const others = batch.filter((live, index) => !live.verify(texts[index], invalidations[index] as number, since));
+    await Promise.all(others.map((live) => live.revalidate()));
     return true;
   }
 }

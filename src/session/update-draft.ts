@@ -28,9 +28,9 @@ class UpdateDraft extends ChangeTracker {
     return refusal === undefined;
   }
 
-  protected changed(): void {}
+  protected onChange(): void {}
 
-  protected escaped(): void {}
+  protected onUntrackedReference(): void {}
 }
 
 /** Lets `change` work on the data, and answers with what it returned; `refused` hears of fields that cannot be set. */

@@ -66,7 +66,7 @@ export class LiveStore extends session.Store {
     this.#runner = new CommandRunner(driver.isShared, timeout, () => driver.trouble);
     this.#bus = new ChangeBus(driver.notices, {
       heard: (id, kind, write) => {
-        if (kind === "changed") this.#bus.notify({ kind: "stale", id, write });
+        if (kind === "changed") this.#bus.notify({ kind, id, write });
         else this.#sessions.hasEnded(id, kind);
       },
       told: (id, node, word) => this.#connectionCount.heard(id, node, word),
@@ -269,7 +269,7 @@ export class LiveStore extends session.Store {
         await this.#runner.ask("", () => this.#driver.clear());
       } catch (error) {
         // It may have been carried out: this node does not hear its own notices.
-        this.#bus.notify({ kind: "stale", id: undefined });
+        this.#bus.notify({ kind: "changed", id: undefined });
         throw error;
       }
       this.#bus.notify({ kind: "cleared" });
@@ -342,7 +342,7 @@ export class LiveStore extends session.Store {
 
   /**
    * Applies what changed from `base()` to `next`; rejects with the end's code where there is nothing to update. Where
-   * the storage does not answer, `source` is told by `stands()` when that turns out to be stored.
+   * the storage does not answer, `source` is told by `applyConfirmed()` when that turns out to be stored.
    */
   commit(id: string, base: () => string, next: string, source: Writer): Promise<void> {
     return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source }));

@@ -6,7 +6,7 @@ import { writeMemory } from "./drivers/driver.js";
 /** Who writes, and wants to know what became of a write whose answer was lost. */
 export interface Writer {
   /** The storage has had `text` since: with `sent`, what this writer asked for, in it. Runs within the queue. */
-  stands(text: string, sent: string): void;
+  applyConfirmed(text: string, sent: string): void;
 }
 
 /** A write without an answer. */

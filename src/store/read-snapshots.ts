@@ -170,7 +170,7 @@ function hasCookie({ cookie }: Partial<SessionData>): boolean {
 
 /** An object whose write was not answered goes on from what it asked for, where that turns out to be stored. */
 function writerOf(origin: Origin): Writer {
-  return { stands: (_, sent) => void (origin.base = sent) };
+  return { applyConfirmed: (_, sent) => void (origin.base = sent) };
 }
 
 /** What express-session must not report after the response was sent: the session has ended. */

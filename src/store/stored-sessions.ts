@@ -201,7 +201,7 @@ export class StoredSessions {
           continue;
         }
       }
-      if (isChanged || source) this.#bus.notify({ kind: "changed", id, text: next.text, source, write });
+      if (isChanged || source) this.#bus.notify({ kind: "stored", id, text: next.text, source, write });
       return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
@@ -289,7 +289,7 @@ export class StoredSessions {
     try {
       await this.#write(id, undefined, () => this.#driver.remove(id, code));
     } catch (error) {
-      this.#doubt(id);
+      this.#invalidate(id);
       throw error;
     }
     // Not before: a session that could not be removed must still be found by its user.
@@ -356,14 +356,14 @@ export class StoredSessions {
       const isStored = await this.#insist(() => this.#again(id, lost));
       if (isStored !== undefined) return isStored;
       if (origin) this.#unanswered.keep(id, { ...lost, isWanted: false }, monotonicNow());
-      this.#doubt(id);
+      this.#invalidate(id);
       throw error;
     }
   }
 
   /** Nobody tells this node of its own writes: where it does not know of one, it has to look. */
-  #doubt(id: string): void {
-    this.#bus.notify({ kind: "stale", id });
+  #invalidate(id: string): void {
+    this.#bus.notify({ kind: "changed", id });
   }
 
   /** Asks again until there is an answer, for as long as a command may take; undefined where there never was one. */
@@ -385,9 +385,9 @@ export class StoredSessions {
     this.#unanswered.forget(id);
     if (!isStored) return;
     const { writer, sent, next } = lost;
-    writer.stands(next.text, sent);
+    writer.applyConfirmed(next.text, sent);
     // Without a source: the writer's next save may be under way, which this does not confirm.
-    this.#bus.notify({ kind: "changed", id, text: next.text, source: undefined });
+    this.#bus.notify({ kind: "stored", id, text: next.text, source: undefined });
   }
 
   /**
@@ -461,4 +461,4 @@ export class StoredSessions {
 }
 
 /** An update: it is told what became of it by its own answer. */
-const nobody: Writer = { stands: () => undefined };
+const nobody: Writer = { applyConfirmed: () => undefined };

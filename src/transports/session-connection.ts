@@ -117,7 +117,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
     // Some transports still hand over what came before the other side has agreed to close.
     if (this.barred !== undefined) return;
     const { live } = this;
-    const mayEnter = live ? live.enter() : true;
+    const mayEnter = live ? live.beforeEvent() : true;
     if (mayEnter === true) this.deliver(receiver, message);
     else if (mayEnter !== false) {
       const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.parts.limits));

@@ -373,7 +373,7 @@ export function storeContract(
       await destroy(id);
       await write(id, held);
       const texts: unknown[] = seen.map((notice) =>
-        notice.kind === "changed" ? (JSON.parse(notice.text) as Loose)["a"] : notice.kind,
+        notice.kind === "stored" ? (JSON.parse(notice.text) as Loose)["a"] : notice.kind,
       );
       expect(texts).toEqual([1, 2, "ended"]);
     });

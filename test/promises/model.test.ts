@@ -107,7 +107,7 @@ class Run {
       }
       case "socket": {
         const tab = this.#tabs[one.slot % (this.#tabs.length || 1)];
-        if (!tab || (await tab.live.enter()) !== true) return;
+        if (!tab || (await tab.live.beforeEvent()) !== true) return;
         (tab.live.data as Data)["nested"][key] = 1;
         await this.#settled(tab.live.save(), key);
         return;
@@ -115,7 +115,7 @@ class Run {
       case "push": {
         // A plain assignment, saved by itself.
         const tab = this.#tabs[one.slot % (this.#tabs.length || 1)];
-        if (!tab || (await tab.live.enter()) !== true) return;
+        if (!tab || (await tab.live.beforeEvent()) !== true) return;
         (tab.live.data as Data)["nested"][key] = 1;
         if (!tab.live.ended) this.#kept.add(key);
         return;

@@ -107,7 +107,7 @@ test("activity of sockets reaches the store's own touch although the cookie has 
   // Past the touch interval of a minute. The client is in this process: it would take the jump for a lost ping.
   jump(61_000);
   const [server] = [...io.of("/").sockets.values()] as any[];
-  await (sessions.get(server) as ActiveSession).enter();
+  await (sessions.get(server) as ActiveSession).beforeEvent();
   await expect.poll(() => line.asked.touch).toBeGreaterThan(0);
 });
 

@@ -6,8 +6,8 @@ const owner = {
   fill: vi.fn(),
   allowsChange: vi.fn(() => true),
   accepts: vi.fn(() => true),
-  changed: vi.fn(),
-  escaped: vi.fn(),
+  onChange: vi.fn(),
+  onUntrackedReference: vi.fn(),
 };
 
 class Data extends ChangeTracker {
@@ -15,8 +15,8 @@ class Data extends ChangeTracker {
   protected fill = owner.fill;
   protected allowsChange = owner.allowsChange;
   protected accepts = owner.accepts;
-  protected changed = owner.changed;
-  protected escaped = owner.escaped;
+  protected onChange = owner.onChange;
+  protected onUntrackedReference = owner.onUntrackedReference;
 }
 
 let data: any;
@@ -41,7 +41,7 @@ describe("track", () => {
     ["Object.assign", () => Object.assign(data.nested, { more: 1 })],
   ])("notices %s", (_, change) => {
     change();
-    expect(owner.changed).toHaveBeenCalled();
+    expect(owner.onChange).toHaveBeenCalled();
   });
 
   test.each<[string, () => unknown]>([
@@ -52,7 +52,7 @@ describe("track", () => {
     ["iterating", () => [...data.list, ...Object.entries(data)]],
   ])("does not take %s for a change", (_, look) => {
     look();
-    expect(owner.changed).not.toHaveBeenCalled();
+    expect(owner.onChange).not.toHaveBeenCalled();
   });
 
   test("keeps plain objects behind the proxies, whatever is put where", () => {
@@ -61,13 +61,13 @@ describe("track", () => {
     expect(root.again).toBe(root.nested);
     expect(root.list[3]).toBe(root.nested.deep);
     expect(data.again).toBe(data.nested);
-    expect(owner.escaped).not.toHaveBeenCalled();
+    expect(owner.onUntrackedReference).not.toHaveBeenCalled();
   });
 
   test("tells of an object that the application still holds", () => {
     const mine = (data.cart ??= []);
     expect(mine).not.toBe(data.cart);
-    expect(owner.escaped).toHaveBeenCalledOnce();
+    expect(owner.onUntrackedReference).toHaveBeenCalledOnce();
   });
 
   test("gives dates and maps as they are, arrays as arrays", () => {

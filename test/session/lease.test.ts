@@ -108,13 +108,13 @@ test("an event does not go by a look that began a lease ago: nobody knows what w
   const live = shared.registry.get("id 0") as ActiveSession;
   let answer = (): void => undefined;
   shared.answer = new Promise((resolve) => (answer = resolve));
-  live.doubt();
-  const first = live.enter();
+  live.invalidate();
+  const first = live.beforeEvent();
   await vi.advanceTimersByTimeAsync(50);
-  const joined = live.enter();
+  const joined = live.beforeEvent();
   await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
   await vi.advanceTimersByTimeAsync(51);
-  const late = Promise.resolve(live.enter()).then(() => (live.data as { n?: number }).n);
+  const late = Promise.resolve(live.beforeEvent()).then(() => (live.data as { n?: number }).n);
   answer();
   expect(await Promise.all([first, joined])).toEqual([true, true]);
   expect(await late).toBe(1);
@@ -152,18 +152,18 @@ test("while nothing is heard each event reads; what is heard again is re-read at
   const shared = share();
   await connect(shared, 300);
   const live = shared.registry.get("id 7");
-  expect(live?.enter()).toBe(true);
+  expect(live?.beforeEvent()).toBe(true);
   shared.listener.hearing(false);
   for (let event = 1; event <= 3; event++) {
-    expect(await live?.enter()).toBe(true);
+    expect(await live?.beforeEvent()).toBe(true);
     expect(shared.asked.read).toBe(300 + event);
   }
   await shared.others.remove("id 8");
   shared.listener.hearing(true);
   // Not yet fresh: it must be looked at after the moment when it was heard again.
-  expect(await live?.enter()).toBe(true);
+  expect(await live?.beforeEvent()).toBe(true);
   expect(shared.asked.read).toBe(304);
-  expect(live?.enter()).toBe(true);
+  expect(live?.beforeEvent()).toBe(true);
   await vi.advanceTimersByTimeAsync(200);
   expect(shared.registry.size).toBe(299);
   expect(shared.asked.readMany).toHaveLength(2);
@@ -174,9 +174,9 @@ test("while nothing is heard a look under way is too old for an event, and a new
   await connect(shared, 1);
   const live = shared.registry.get("id 0");
   shared.listener.hearing(false);
-  const first = live?.enter();
+  const first = live?.beforeEvent();
   await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
-  const second = live?.enter();
+  const second = live?.beforeEvent();
   expect(await first).toBe(true);
   expect(await second).toBe(true);
   expect(live?.data).toMatchObject({ n: 1 });
@@ -193,12 +193,12 @@ test("an event that comes while a look is under way, after a newer notice, waits
   // The look has begun; now another change, and its notice.
   await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
   shared.listener.heard("id 0", "changed");
-  expect(await live?.enter()).toBe(true);
+  expect(await live?.beforeEvent()).toBe(true);
   expect(live?.data).toMatchObject({ n: 1 });
   // However many notices come meanwhile, it is one more look.
   const before = shared.asked.read;
   for (let notice = 0; notice < 100; notice++) shared.listener.heard("id 0", "changed");
-  expect(await live?.enter()).toBe(true);
+  expect(await live?.beforeEvent()).toBe(true);
   expect(shared.asked.read - before).toBe(2);
 });
 
@@ -288,7 +288,7 @@ describe.each([-3_600_000, 20_000])("the system's clock is set by %d ms", (step)
     await vi.advanceTimersByTimeAsync(1000);
     for (const index of [0, 1]) await shared.others.remove(`id ${index}`);
     for (let since = 0; since < lease + 11_000; since += 1000) {
-      void speaking?.enter();
+      void speaking?.beforeEvent();
       await vi.advanceTimersByTimeAsync(1000);
     }
     expect(ended.toSorted()).toEqual(["0 SESSION_DESTROYED", "1 SESSION_DESTROYED"]);
@@ -325,7 +325,7 @@ describe.each([-3_600_000, 20_000])("the system's clock is set by %d ms", (step)
     const touched = vi.spyOn(shared.others, "touch");
     vi.setSystemTime(Date.now() + step);
     for (let since = 0; since < 120_000; since += 1000) {
-      await live.enter();
+      await live.beforeEvent();
       await vi.advanceTimersByTimeAsync(1000);
     }
     expect(touched.mock.calls.length).toBeGreaterThanOrEqual(1);
@@ -367,8 +367,8 @@ describe("a part of the storage that is away", () => {
     let handled = 0;
     for (let since = 0; since < maxStale + 5000; since += 100) {
       const at = since;
-      void Promise.resolve(away?.enter()).then((isHandled) => isHandled && (handled = at));
-      const others = registry.get("id 50")?.enter();
+      void Promise.resolve(away?.beforeEvent()).then((isHandled) => isHandled && (handled = at));
+      const others = registry.get("id 50")?.beforeEvent();
       await vi.advanceTimersByTimeAsync(100);
       expect(await others).toBe(true);
       if (since < maxStale - 1000) expect(ended.size).toBe(0);
@@ -393,7 +393,7 @@ describe("a part of the storage that is away", () => {
       await vi.advanceTimersByTimeAsync(3000);
     }
     expect([...ended]).toEqual([]);
-    const entering = registry.get("id 7")?.enter();
+    const entering = registry.get("id 7")?.beforeEvent();
     await vi.advanceTimersByTimeAsync(100);
     expect(await entering).toBe(true);
   });

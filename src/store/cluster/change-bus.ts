@@ -3,10 +3,10 @@ import type { EndCode } from "../../errors.js";
 import { monotonicNow } from "../../internal/monotonic.js";
 import type { NoticeKind, Notices, Written } from "../drivers/driver.js";
 
-/** What a live store tells: a session has other data now, may have, has ended, or all have. */
+/** What a live store tells: a session was stored here, was changed elsewhere, has ended, or all have. */
 export type Notice =
   | {
-      readonly kind: "changed";
+      readonly kind: "stored";
       readonly id: string;
       readonly text: string;
       /** Who committed it, where that matters to the receiver. */
@@ -15,7 +15,7 @@ export type Notice =
       readonly write?: Written | undefined;
     }
   /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
-  | { readonly kind: "stale"; readonly id: string | undefined; readonly write?: Written | undefined }
+  | { readonly kind: "changed"; readonly id: string | undefined; readonly write?: Written | undefined }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   | { readonly kind: "cleared" }
   /** A record in the storage is no session. */
@@ -63,7 +63,7 @@ export class ChangeBus {
         this.#isMissing = !isHearing;
         if (!isHearing) return;
         // What happened while nothing was heard is not known.
-        this.notify({ kind: "stale", id: undefined });
+        this.notify({ kind: "changed", id: undefined });
       },
     });
   }
