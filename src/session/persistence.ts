@@ -125,46 +125,43 @@ export abstract class PersistentSession extends ChangeTracker {
     return text === this.#base;
   }
 
-  /** Takes what the store has. Runs within the session's queue, so that it never goes back in time. */
-  applyStored(text: string, source?: object): void {
-    const before = this.#base;
+  // --- SavingWriter, and what others wrote: all within the session's queue, so that it never goes back in time ---
+
+  /** Somebody else has written: the store has `text` now. */
+  applyStored(text: string): void {
+    this.#apply(text, this.#base);
+  }
+
+  /** The save under way is stored, as `text`. */
+  applyCommitted(text: string): void {
     const save = this.#save;
-    const expected = (source === this ? save?.sent : undefined) ?? before;
-    if (source === this && save) {
-      if (!this.#rebase(text, expected)) return;
-      save.sent = undefined;
-    } else {
-      if (!this.#rebase(text, before)) return;
-      if (save?.sent !== undefined && text !== before) {
-        // What the save under way asked for now stands on the newer text.
-        const sent = parse(text);
-        mergeInto(sent, parse(before), parse(save.sent));
-        save.sent = stringify(strip(sent));
-      }
+    const sent = save?.sent;
+    if (!save || sent === undefined || this.ended) return;
+    save.sent = undefined;
+    if (!this.#apply(text, sent)) save.sent = sent;
+  }
+
+  /** An earlier save, without an answer, turned out to be stored as `text`: what it asked for was `sent`. */
+  applyConfirmed(text: string, sent: string): void {
+    if (this.ended || !this.#apply(text, sent)) return;
+    // The save under way holds what the earlier one did: that is not its own any more.
+    if (this.#save) this.#save.base = sent;
+  }
+
+  /** Takes `text`, in which `expected` has its place: what was changed since stays on top. False where that fails. */
+  #apply(text: string, expected: string): boolean {
+    const before = this.#base;
+    if (!this.#rebase(text, expected)) return false;
+    const save = this.#save;
+    if (save?.sent !== undefined && text !== expected) {
+      // What the save under way asked for now stands on the newer text.
+      const sent = parse(text);
+      mergeInto(sent, parse(expected), parse(save.sent));
+      save.sent = stringify(strip(sent));
     }
     this.#base = text;
     this.onStoredText(before, text, expected);
-  }
-
-  /**
-   * An earlier save failed, as no answer came; but the store took what it asked for, which was `sent`, and had `text`
-   * then. What was changed since stays on top. Runs within the session's queue.
-   */
-  applyConfirmed(text: string, sent: string): void {
-    if (this.ended || !this.#rebase(text, sent)) return;
-    const before = this.#base;
-    const save = this.#save;
-    if (save) {
-      // The one under way holds what the earlier one did: that is not its own any more.
-      save.base = sent;
-      if (save.sent !== undefined) {
-        const next = parse(text);
-        mergeInto(next, parse(sent), parse(save.sent));
-        save.sent = stringify(strip(next));
-      }
-    }
-    this.#base = text;
-    this.onStoredText(before, text, sent);
+    return true;
   }
 
   /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
@@ -298,7 +295,7 @@ export abstract class PersistentSession extends ChangeTracker {
   async #commit(save: Save, text: string): Promise<void> {
     try {
       await this.context.store.commit(this.id, () => save.base, text, this);
-      // Without the notice (another live session took this one's place), what was sent is what is known.
+      // Where the stored text could not be brought in, what was sent is what is known.
       this.#base = save.sent ?? this.#base;
       this.#failed = undefined;
       this.context.onSaved();

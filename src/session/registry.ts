@@ -75,6 +75,8 @@ export class Registry implements Subscriber {
         if (!this.#isClosed) this.#clock.wakeAt(at);
       },
       onChange: (live, isDataChanged) => {
+        // Another may have its place, and tell of the same change.
+        if (this.#sessions.get(live.id) !== live) return;
         if (events.wantsChanges() && isDataChanged()) events.change(live);
       },
       onEnd: (live, code) => {
@@ -205,7 +207,7 @@ export class Registry implements Subscriber {
     }
     if (notice.kind === "ended") live.end(notice.code);
     else if (!live.loading) {
-      live.applyStored(notice.text, notice.source);
+      if (live !== notice.writer) live.applyStored(notice.text);
       if (notice.write) live.noteWrite(notice.write);
     }
   }

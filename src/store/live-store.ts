@@ -11,7 +11,7 @@ import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
 import { addTicket, inflate, marksOf, parse, stringify, strip, takeTicket, timesOf } from "./record/session-record.js";
 import { ReadSnapshots } from "./read-snapshots.js";
 import { StoredSessions } from "./stored-sessions.js";
-import type { Writer } from "./lost-answers.js";
+import type { SavingWriter } from "./lost-answers.js";
 import { type StoredSession, type UserOf, UserSessions } from "./users/user-sessions.js";
 import { noop } from "../internal/noop.js";
 
@@ -344,7 +344,7 @@ export class LiveStore extends session.Store {
    * Applies what changed from `base()` to `next`; rejects with the end's code where there is nothing to update. Where
    * the storage does not answer, `source` is told by `applyConfirmed()` when that turns out to be stored.
    */
-  commit(id: string, base: () => string, next: string, source: Writer): Promise<void> {
+  commit(id: string, base: () => string, next: string, source: SavingWriter): Promise<void> {
     return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source }));
   }
 

@@ -3,10 +3,16 @@
 import type { Draft } from "./record/record-writer.js";
 import { writeMemory } from "./drivers/driver.js";
 
-/** Who writes, and wants to know what became of a write whose answer was lost. */
+/** Who writes, and is told within the queue, before others hear of it: so it never goes back in time. */
 export interface Writer {
-  /** The storage has had `text` since: with `sent`, what this writer asked for, in it. Runs within the queue. */
+  /** A write had no answer, and turned out to be stored as `text`: with `sent`, what this writer asked for, in it. */
   applyConfirmed(text: string, sent: string): void;
+}
+
+/** A writer that tries again by itself. */
+export interface SavingWriter extends Writer {
+  /** What it asked for last is stored, as `text`. */
+  applyCommitted(text: string): void;
 }
 
 /** A write without an answer. */

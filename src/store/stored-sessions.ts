@@ -13,7 +13,7 @@ import { LateWrites } from "./late-writes.js";
 import type { ChangeBus } from "./cluster/change-bus.js";
 import { KeyedQueue } from "../internal/keyed-queue.js";
 import { parse, readable, type SessionRecord, strip, timesOf } from "./record/session-record.js";
-import { type LostAnswer, LostAnswers, type Writer } from "./lost-answers.js";
+import { type LostAnswer, LostAnswers, type SavingWriter, type Writer } from "./lost-answers.js";
 import type { UserSessions } from "./users/user-sessions.js";
 import type { UserEntry } from "./users/user-index.js";
 import { warnOnce } from "../warnings.js";
@@ -33,8 +33,8 @@ type ReadMany = NonNullable<Driver["readMany"]>;
 
 /** Who rewrites, and how. */
 export interface Rewriting {
-  /** Who committed it, where that matters to those who hear of it: a writer that tries again by itself. */
-  readonly source?: Writer | undefined;
+  /** Who committed it, where that is a writer that tries again by itself. */
+  readonly source?: SavingWriter | undefined;
   /** What is written, where that is an object whose next write goes on from this one. */
   readonly origin?: Writer | undefined;
   /** True where nothing but the expiry moves. */
@@ -201,7 +201,8 @@ export class StoredSessions {
           continue;
         }
       }
-      if (isChanged || source) this.#bus.notify({ kind: "stored", id, text: next.text, source, write });
+      source?.applyCommitted(next.text);
+      if (isChanged) this.#bus.notify({ kind: "stored", id, text: next.text, writer: source, write });
       return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
@@ -386,8 +387,8 @@ export class StoredSessions {
     if (!isStored) return;
     const { writer, sent, next } = lost;
     writer.applyConfirmed(next.text, sent);
-    // Without a source: the writer's next save may be under way, which this does not confirm.
-    this.#bus.notify({ kind: "stored", id, text: next.text, source: undefined });
+    // The writer's next save may be under way, which this does not confirm: it is told of its own alone.
+    this.#bus.notify({ kind: "stored", id, text: next.text, writer });
   }
 
   /**

@@ -79,7 +79,7 @@ const writes: Record<string, (store: LiveStore, id: string) => Promise<unknown>>
   "a socket's save": async (store, id) => {
     const base = (await store.read(id, (text) => text)) as string;
     const next = JSON.stringify({ ...JSON.parse(base), other: "socket" });
-    await store.commit(id, () => base, next, { applyConfirmed: () => undefined });
+    await store.commit(id, () => base, next, { applyConfirmed() {}, applyCommitted() {} });
   },
   "a ticket": async (store, id) => {
     await store.addTicket(id, "nonce", Date.now() + 1000);

@@ -9,8 +9,8 @@ export type Notice =
       readonly kind: "stored";
       readonly id: string;
       readonly text: string;
-      /** Who committed it, where that matters to the receiver. */
-      readonly source: object | undefined;
+      /** Who wrote it, where that was a subscriber's: it has been told. */
+      readonly writer: object | undefined;
       /** The write that did it, where one was needed. */
       readonly write?: Written | undefined;
     }
