@@ -215,9 +215,10 @@ test("a big array that changes its length elsewhere is brought in without blocki
   const rows = (count: number): object[] => Array.from({ length: count }, (_, n) => ({ n }));
   const target: any = { rows: rows(20_000), numbers: Array.from({ length: 300_000 }, () => 0) };
   const held = target.rows[5];
-  const since = performance.now();
+  // Of this process: others may be busy, too.
+  const before = process.cpuUsage();
   reconcile(target, { rows: rows(20_000).slice(1), numbers: [1, ...target.numbers] } as never);
-  expect(performance.now() - since).toBeLessThan(2000);
+  expect(process.cpuUsage(before).user).toBeLessThan(2_000_000);
   expect(target.rows[4]).toBe(held);
   expect(target.numbers).toHaveLength(300_001);
 });
