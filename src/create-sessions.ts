@@ -210,10 +210,10 @@ export class Sessions<View = unknown> {
    * The session routes, Express/Connect middleware to be mounted at a path of your choice, before or after
    * {@link Sessions.middleware}. Every answer is JSON, `no-store`, and refused to pages of other origins:
    *
-   * - `GET /`: `{ view, in }`, what the `view` option gives and the ms until the session ends (null: never).
-   * - `POST /renew`: `{ in }`; counts as activity and sends the cookie anew.
-   * - `POST /ticket`: `{ ticket, in }`; lets a page of this origin into this session once, see `attach({ tickets })`.
-   * - `POST /collect`: `{ view, in }` and a cookie; for the client helper, after `socket.session.regenerate()`.
+   * - `GET /`: `{ view, expiresIn }`, what the `view` option gives and the ms until the session ends (null: never).
+   * - `POST /renew`: `{ expiresIn }`; counts as activity and sends the cookie anew.
+   * - `POST /ticket`: `{ ticket, expiresIn }`; lets a page of this origin into this session once, see `attach({ tickets })`.
+   * - `POST /collect`: `{ view, expiresIn }` and a cookie; for the client helper, after `socket.session.regenerate()`.
    * - Refusals are `{ code, retry }`, with status 401, 403 (`ORIGIN_REFUSED`) or 503 (`STORE_UNAVAILABLE`).
    *
    * @example

@@ -1,20 +1,20 @@
-// A page's session in React. Knows what the client tells, nothing of sockets.
+// A page's session as React state. Knows the client helper, no socket.
 import { useSyncExternalStore } from "react";
 import type { ClientCode, ClientSession } from "./client/index.js";
 
 /** What {@link useSession} returns. */
 export interface SessionState<View> {
-  /** What the page may know of the session; undefined before the first connect and after the end. */
+  /** What the server's `view` option returned last; undefined before the first connect and after the end. */
   readonly view: View | undefined;
-  /** Why the session is over, or why the server refused this page; undefined while neither is so. */
+  /** Why the session ended, or why the server refused this page; undefined otherwise. */
   readonly ended: ClientCode | undefined;
-  /** The warning that is out: the ms that were left when it came; undefined when there is none. */
-  readonly expiring: { readonly in: number } | undefined;
+  /** The value of the last `"expiring"` event; undefined once the session is renewed or has ended. */
+  readonly expiring: { readonly expiresIn: number } | undefined;
 }
 
 /**
- * The session of `withSession()` as state of a component, which renders again when it changes. When React renders on the
- * server nothing is known yet.
+ * The session of `withSession()` as state: the component renders again when it changes. On the server, where React
+ * renders before there is a connection, all is undefined.
  *
  * @example
  * ```tsx
@@ -37,18 +37,18 @@ export function useSession<View>(session: ClientSession<View>): SessionState<Vie
   };
 }
 
-type Subscribe = (changed: () => void) => () => void;
+type Subscribe = (onChange: () => void) => () => void;
 
-/** One for each session: React listens anew whenever it is given another function. */
+/** One function per session: given another function, React would unsubscribe and subscribe again. */
 const subscriptions = new WeakMap<object, Subscribe>();
 
 function subscriptionOf<View>(session: ClientSession<View>): Subscribe {
   let subscribe = subscriptions.get(session);
   if (!subscribe) {
-    subscribe = (changed) => {
-      for (const event of events) session.on(event, changed);
+    subscribe = (onChange) => {
+      for (const event of events) session.on(event, onChange);
       return () => {
-        for (const event of events) session.off(event, changed);
+        for (const event of events) session.off(event, onChange);
       };
     };
     subscriptions.set(session, subscribe);

@@ -1,45 +1,45 @@
-// What a page holds of its session, in types.
+// The public types of the page's half.
 import type { ClientCode } from "./protocol.js";
 
 /** Options of {@link withSession}. */
 export interface ClientOptions {
   /** Where `sessions.routes` is mounted. Default `"/session"`. */
   url?: string | undefined;
-  /** How long before the session's end `"expiring"` comes, in ms. Less than `cookie.maxAge`. Default 60,000. */
+  /** How long before the end the event `"expiring"` comes, in ms; less than `cookie.maxAge`. Default 60,000. */
   warnBefore?: number | undefined;
   /**
-   * True fetches a ticket for each connect: for a socket server that the browser sends no cookie to, because it is on
-   * another site. Default false.
+   * True fetches a ticket for each connect. Set it where the socket server is on another site, to which the browser
+   * sends no cookie. Default false.
    */
   ticket?: boolean | undefined;
 }
 
 /** The events of {@link ClientSession.on}. */
 export interface ClientEvents<View> {
-  /** The session is over, or the server refused this page; told once, in every tab. */
+  /** The session has ended, or the server refused this page. Comes once, in every tab. */
   end: { readonly code: ClientCode };
-  /** What the page may know of the session is known for the first time, or has changed. */
+  /** The first view of the session, or a view that has changed. */
   change: View;
-  /** The session ends in this many ms unless something happens. */
-  expiring: { readonly in: number };
-  /** The session was renewed, here or in another tab: it lasts this many ms more (null: for ever). */
-  renewed: { readonly in: number | null };
+  /** The session expires in `expiresIn` ms unless the user does something. */
+  expiring: { readonly expiresIn: number };
+  /** This tab or another one renewed the session: it lasts `expiresIn` ms more (null: nothing ends it). */
+  renewed: { readonly expiresIn: number | null };
 }
 
-/** A page's session. Make it with {@link withSession}. */
+/** A page's session, made by {@link withSession}. */
 export interface ClientSession<View> {
-  /** What the server's `view` returned last; undefined before the first connect and after the end. */
+  /** What the server's `view` option returned last; undefined before the first connect and after the end. */
   readonly view: View | undefined;
-  /** Why the session is over, or why the server refused this page; undefined while neither is so. */
+  /** Why the session ended, or why the server refused this page; undefined otherwise. */
   readonly ended: ClientCode | undefined;
-  /** The warning that is out: the ms that were left when it came; undefined when it is over. */
-  readonly expiring: { readonly in: number } | undefined;
-  /** Listens. */
+  /** The value of the last `"expiring"` event; undefined once the session is renewed or has ended. */
+  readonly expiring: { readonly expiresIn: number } | undefined;
+  /** Adds a listener. */
   on<Event extends keyof ClientEvents<View>>(event: Event, listener: (value: ClientEvents<View>[Event]) => void): this;
-  /** Stops listening. */
+  /** Removes a listener. */
   off<Event extends keyof ClientEvents<View>>(event: Event, listener: (value: ClientEvents<View>[Event]) => void): this;
-  /** Renews the session and its cookie now: the button "stay signed in". Resolves with whether it was renewed. */
+  /** Renews the session and its cookie, for a button "stay signed in". Resolves with true when that succeeded. */
   renew(): Promise<boolean>;
-  /** Lets go of the socket, which stays as it is. */
+  /** Stops all listening and all timers. The socket stays as it is. */
   close(): void;
 }

@@ -2,22 +2,22 @@
 import { longest } from "./browser.js";
 
 /**
- * Calls `warn` with the ms that are left, `before` ms before the end. What it returns takes the ms until the end, each
- * time that they are known anew; null: there is none.
+ * Calls `warn` with the ms that are left, `before` ms before the end. The returned function sets how many ms are left
+ * now; null stops the warning.
  */
-export function createExpiry(before: number, warn: (left: number) => void): (left: number | null) => void {
+export function createExpiry(before: number, warn: (expiresIn: number) => void): (expiresIn: number | null) => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  return (left) => {
+  return (expiresIn) => {
     clearTimeout(timer);
-    if (left === null) return;
-    const end = Date.now() + left;
-    const ends = performance.now() + left;
-    const look = (): void => {
-      // One clock may be set back, the other may stand still while the machine sleeps.
-      const rest = Math.min(end - Date.now(), ends - performance.now());
-      if (rest > before) timer = setTimeout(look, Math.min(rest - before, longest));
-      else warn(Math.max(rest, 0));
+    if (expiresIn === null) return;
+    const end = Date.now() + expiresIn;
+    const monotonicEnd = performance.now() + expiresIn;
+    const check = (): void => {
+      // Somebody may set one clock back; the other may stand still while the machine sleeps.
+      const left = Math.min(end - Date.now(), monotonicEnd - performance.now());
+      if (left > before) timer = setTimeout(check, Math.min(left - before, longest));
+      else warn(Math.max(left, 0));
     };
-    look();
+    check();
   };
 }

@@ -1,10 +1,9 @@
-// The browser's half of a live session, around a Socket.IO client that the application has: it tells the page of the
-// session's end, its view and its expiry, comes back where that can help, and keeps the cookie alive. Knows the protocol
-// (protocol.ts), nothing of the server's code.
+// The page's half of a live session, around the application's Socket.IO client. It tells the page about the session's
+// view, expiry and end, reconnects where that can help, and keeps the cookie alive. Imports nothing of the server.
 import { here } from "./browser.js";
 import type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
 import { createExpiry } from "./expiry.js";
-import type { ClientCode, ClientSocket, Known, Said } from "./protocol.js";
+import type { ClientCode, ClientSocket, SessionView, Verdict } from "./protocol.js";
 import { createRenewal } from "./renewal.js";
 import { type Answer, ask } from "./routes.js";
 import { type Message, openTabs } from "./tabs.js";
@@ -34,13 +33,13 @@ export function withSession<View = unknown>(
   }
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
-  /** Since when it waits for a new cookie or a good ticket, in ms of `performance`; 0 where it does not. */
-  let since = 0;
-  let tries = 0;
+  /** When the client began to wait for a new cookie or a good ticket, in ms of `performance`; 0 otherwise. */
+  let waitingSince = 0;
+  let attempts = 0;
   let isClosed: boolean | undefined;
-  /** Whether a session would be news: there was none yet, it is another than before, or the socket has none. */
+  /** True until the server shows the next session: at the start, after a rotation or an end, and for a guest. */
   let isNew = true;
-  /** Whether the socket is connected without a session, and was told so. */
+  /** The server has connected the socket without a session. */
   let isGuest = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let renewing: Promise<Answer> | undefined;
@@ -57,24 +56,23 @@ export function withSession<View = unknown>(
     renew,
     close() {
       for (const event in handlers) socket.off(event as never, handlers[event] as never);
-      socket.offAnyOutgoing(renewal.active as never);
-      for (const event of inputs) here.removeEventListener?.(event, renewal.active, true);
+      socket.offAnyOutgoing(renewal.noteActivity as never);
+      for (const event of inputs) here.removeEventListener?.(event, renewal.noteActivity, true);
       tabs.close();
-      rest();
+      stopTimers();
       isClosed = true;
     },
   } as unknown as { -readonly [Key in keyof ClientSession<View>]: ClientSession<View>[Key] };
   const emit = <Event extends keyof ClientEvents<View>>(event: Event, value: ClientEvents<View>[Event]): void =>
-    // What a listener throws is reported as a rejection: the others hear, and the client goes on.
+    // An async function turns what a listener throws into a rejection: the other listeners run, and so does the client.
     // oxlint-disable-next-line typescript/no-misused-promises -- nobody waits for it
     listeners[event]?.forEach(async (listener) => listener(value as never));
 
-  const tabs = openTabs(name, heard);
+  const tabs = openTabs(name, onTabMessage);
   const renewal = createRenewal(name, renew);
-  const expiry = createExpiry(warnBefore, (left) => emit("expiring", (session.expiring = { in: left })));
+  const expiry = createExpiry(warnBefore, (expiresIn) => emit("expiring", (session.expiring = { expiresIn })));
 
-  /** Stops all timers. */
-  function rest(): void {
+  function stopTimers(): void {
     clearTimeout(timer);
     timer = undefined;
     renewal.stop();
@@ -83,167 +81,169 @@ export function withSession<View = unknown>(
 
   // --- the end, and the way back ---
 
-  /** The server turned this client away or sends it off. */
-  function dismissed({ code, retry }: Said): void {
+  /** The server has refused the handshake or ended the session. */
+  function onVerdict({ code, retry }: Verdict): void {
     if (code === "SESSION_ROTATED") {
       isNew = true;
-      renewal.renewed();
+      renewal.noteRenewal();
     }
-    // While the store is away nobody can tell whether the cookie is the new one: that time does not count.
-    if (code === "STORE_UNAVAILABLE") since &&= performance.now();
+    // While the store does not answer, nobody can tell whether the cookie is the new one: that time does not count.
+    if (code === "STORE_UNAVAILABLE") waitingSince &&= performance.now();
     else {
-      // A new session may not be stored yet when its cookie is there.
-      const mayReturn = retry || (since && code === "SESSION_UNKNOWN");
-      // After half a minute without success it gives up.
-      if (!mayReturn || performance.now() - (since ||= performance.now()) > 30_000) return end(code as ClientCode);
+      // The browser may have the cookie of a new session before the store has the session.
+      const mayReturn = retry || (waitingSince && code === "SESSION_UNKNOWN");
+      // The client gives up after half a minute.
+      if (!mayReturn || performance.now() - (waitingSince ||= performance.now()) > 30_000)
+        return end(code as ClientCode);
     }
     timer ??= setTimeout(
       () => {
         timer = undefined;
-        // Where Socket.IO is on its way back by itself, this does nothing. Where its CONNECT waits for an answer, it
-        // would send another, and the server would have two sockets.
+        // Does nothing while Socket.IO reconnects by itself. While Socket.IO's CONNECT waits for an answer, connect()
+        // would send a second one, and the server would have two sockets.
         if (!(socket.active && socket.io.engine.readyState === "open")) socket.connect();
       },
-      Math.min(100 * 2 ** tries++, 2500) * (1 + Math.random()),
+      Math.min(100 * 2 ** attempts++, 2500) * (1 + Math.random()),
     );
   }
 
-  /** What this user has not sent yet must not be sent as the next one. */
-  function forget(): void {
+  /** Drops what this user has not sent yet: the next user of the page must not send it. */
+  function clearOutbox(): void {
     socket.sendBuffer = [];
-    // Private to Socket.IO, 4.6 to 4.8: what its option `retries` keeps until it is acknowledged.
+    // Private to Socket.IO, 4.6 to 4.8: what its option `retries` keeps until the server acknowledges it.
     (socket as { _queue?: unknown[] })._queue = [];
   }
 
   function end(code: ClientCode): void {
     if (session.ended) return;
-    rest();
+    stopTimers();
     session.ended = code;
     session.view = session.expiring = undefined;
     isNew = true;
-    forget();
-    // Where the server did not do it: Socket.IO must not come back.
+    clearOutbox();
+    // Stops Socket.IO's reconnection where the server did not disconnect the socket.
     if (!socket.connected) socket.disconnect();
-    // The session itself goes on.
-    if (code !== "LIMIT_REACHED") tabs.tell({ end: code });
+    // A limit ends this connection alone: the session goes on in the other tabs.
+    if (code !== "LIMIT_REACHED") tabs.post({ end: code });
     emit("end", { code });
   }
 
-  // --- what the page knows ---
+  // --- the view and the expiry ---
 
-  function lasts(life: number | null, isRenewal: unknown = session.expiring): void {
+  function setExpiry(expiresIn: number | null, isRenewal: unknown = session.expiring): void {
     if (isClosed) return;
     session.expiring = undefined;
-    if (isRenewal) emit("renewed", { in: life });
-    renewal.lasts(life);
-    expiry(life);
+    if (isRenewal) emit("renewed", { expiresIn });
+    renewal.setExpiry(expiresIn);
+    expiry(expiresIn);
   }
 
-  function take({ view, in: life = null }: Known): void {
-    // Nothing to see and no end: a socket that was let in without a session.
-    isGuest = view === null && life === null;
+  function onView({ view, expiresIn = null }: SessionView): void {
+    // The server has let the socket in without a session: it has no view, and nothing ends it.
+    isGuest = view === null && expiresIn === null;
     if (isNew) {
-      // It may last shorter than the one before.
+      // The new session may be shorter than the one before.
       renewal.stop();
-      if (!isGuest) tabs.tell({ login: true });
+      if (!isGuest) tabs.post({ login: true });
     }
     isNew = isGuest;
     const isOther = JSON.stringify(view) !== JSON.stringify(session.view);
-    lasts(life);
+    setExpiry(expiresIn);
     session.view = view as View;
     if (isOther) emit("change", view as View);
   }
 
   async function renew(): Promise<boolean> {
-    const answer = await (renewing = ask(`${url}/renew`));
-    if (answer.in === undefined) {
-      // Where there is no page (in Node), the cookie may be one that fetch() does not know.
-      if (answer.code && !answer.retry && !since && !isClosed && here.location) {
-        end(answer.code);
+    const { code, retry, expiresIn } = await (renewing = ask(`${url}/renew`));
+    if (expiresIn === undefined) {
+      // Outside of a browser fetch() may not have the cookie that the socket has.
+      if (code && !retry && !waitingSince && !isClosed && here.location) {
+        end(code);
         socket.disconnect();
       }
       return false;
     }
-    tabs.tell({ renewed: answer.in });
-    renewed(answer.in);
+    tabs.post({ renewed: expiresIn });
+    onRenewed(expiresIn);
     return true;
   }
 
-  function renewed(life: number | null): void {
-    renewal.renewed();
-    lasts(life, true);
+  function onRenewed(expiresIn: number | null): void {
+    renewal.noteRenewal();
+    setExpiry(expiresIn, true);
   }
 
-  function heard(message: Message): void {
+  function onTabMessage(message: Message): void {
     if ("renewed" in message) {
-      if (!session.ended) renewed(message.renewed);
+      if (!session.ended) onRenewed(message.renewed);
     } else if (message.login) {
       if (session.ended ? !socket.active : isGuest) {
-        if (session.ended) forget();
+        if (session.ended) clearOutbox();
         socket.disconnect();
         socket.connect();
       }
     } else if (socket.connected) {
-      // The server tells whoever is connected. If it does not, there is a session again: the other tab came too early.
-      setTimeout(() => socket.connected && !isNew && tabs.tell({ login: true }), 1000);
+      // The server tells each connected tab itself. If it does not, the other tab spoke of an earlier session: tell it.
+      setTimeout(() => socket.connected && !isNew && tabs.post({ login: true }), 1000);
     } else if (socket.active || timer) end(message.end);
   }
 
   // --- the handshake ---
 
-  const own = socket.auth as Record<string, unknown> | ((done: (data: object) => unknown) => void) | undefined;
+  const ownAuth = socket.auth as Record<string, unknown> | ((done: (data: object) => unknown) => void) | undefined;
 
-  async function give(data: object, done: (data: object) => void): Promise<void> {
+  async function authenticate(data: object, done: (data: object) => void): Promise<void> {
     const { engine } = socket.io;
     const answer = ticket && (await ask(`${url}/ticket`));
-    // The connection that this is for may be gone meanwhile: the next one asks anew.
+    // Socket.IO has opened another connection meanwhile, which asks for a ticket of its own.
     if (engine !== socket.io.engine) return;
     if (!answer || answer.ticket)
       return done({ ...data, session: { v: 1, ticket: (answer as Answer | undefined)?.ticket } });
     socket.disconnect();
-    dismissed({ retry: true, code: "STORE_UNAVAILABLE", ...answer });
+    onVerdict({ retry: true, code: "STORE_UNAVAILABLE", ...answer });
   }
 
-  const auth = typeof own === "function" ? own : ticket && ((done: (data: object) => unknown) => done(own as object));
+  const auth =
+    typeof ownAuth === "function" ? ownAuth : ticket && ((done: (data: object) => unknown) => done(ownAuth as object));
   socket.auth = auth
-    ? (done: (data: object) => void) => auth((data) => give(data, done))
-    : // An object stays the one that the application holds and may change.
-      Object.assign(own ?? {}, { session: { v: 1 } });
+    ? (done: (data: object) => void) => auth((data) => authenticate(data, done))
+    : // The application may hold this object and change it later.
+      Object.assign(ownAuth ?? {}, { session: { v: 1 } });
 
-  // --- what the socket tells ---
+  // --- the socket's events ---
 
   const handlers: { readonly [event in string]: (value: never) => void } = {
     connect() {
       clearTimeout(timer);
       timer = session.ended = undefined;
-      since = tries = 0;
+      waitingSince = attempts = 0;
     },
     disconnect() {
       isGuest = false;
       if (session.ended) socket.disconnect();
-      // A handshake with the old cookie is answered by closing the transport.
-      else if (since) dismissed({ code: "SESSION_ROTATED", retry: true });
+      // The server answers a handshake with the old cookie by closing the transport.
+      else if (waitingSince) onVerdict({ code: "SESSION_ROTATED", retry: true });
     },
-    connect_error({ data }: { data?: Said }) {
-      // Without one of our codes the network failed, or the application refused.
-      if (/^(SESSION|STORE|ORIGIN|TICKET|LIMIT)_/.test(data?.code as string)) dismissed(data as Said);
+    connect_error({ data }: { data?: Verdict }) {
+      // Any other error is the network's or the application's own.
+      if (/^(SESSION|STORE|ORIGIN|TICKET|LIMIT)_/.test(data?.code as string)) onVerdict(data as Verdict);
     },
-    "session:end": dismissed,
-    "session:view": take,
+    "session:end": onVerdict,
+    "session:view": onView,
     async "session:collect"(order: { ticket: string }) {
-      renewal.renewed();
-      // An answer with the old cookie must not come after the one with the new.
+      renewal.noteRenewal();
+      // The answer to a renewal carries the old cookie: it must not arrive after the new one.
       await renewing;
-      if ((await ask(`${url}/collect`, order)).in !== undefined) isNew = true;
-      // The server sees for itself whether the cookie was collected.
+      if ((await ask(`${url}/collect`, order)).expiresIn !== undefined) isNew = true;
+      // The server knows by itself whether the page has collected the cookie.
       socket.emit("session:collected" as never);
     },
   };
   for (const event in handlers) socket.on(event as never, handlers[event] as never);
 
-  // What the server counts as activity, and what the user does on the page.
+  // Activity is what the page sends, as on the server, and what the user does on the page.
   const inputs = ["pointerdown", "keydown", "wheel"];
-  socket.onAnyOutgoing(renewal.active as never);
-  for (const event of inputs) here.addEventListener?.(event, renewal.active, true);
+  socket.onAnyOutgoing(renewal.noteActivity as never);
+  for (const event of inputs) here.addEventListener?.(event, renewal.noteActivity, true);
   return session;
 }

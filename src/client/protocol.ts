@@ -1,5 +1,5 @@
-// What the browser's half and the server say to each other, and what is used of a Socket.IO client. Types alone; knows
-// no code of the server.
+// What the page and the server tell each other, and the parts of a Socket.IO client that the page's half uses. Types
+// alone; imports nothing of the server.
 
 /** Why a session is over, or why a handshake was refused; the README's table of codes says what each means. */
 export type ClientCode =
@@ -14,20 +14,22 @@ export type ClientCode =
   | "TICKET_INVALID"
   | "LIMIT_REACHED";
 
-/** What the server says of an end or a refusal. */
-export interface Said {
+/** What the server tells a client when it refuses a handshake or ends a session. */
+export interface Verdict {
   readonly code?: ClientCode;
   /** Whether coming back can help. */
   readonly retry?: boolean;
 }
 
-/** What a page may know of the session, and for how many ms it lasts if nothing happens (null: for ever). */
-export interface Known {
+/** What the server tells a page of its session. */
+export interface SessionView {
+  /** What the server's `view` option returned; null where there is none. */
   readonly view?: unknown;
-  readonly in?: number | null;
+  /** How long the session lasts if nothing happens, in ms; null where nothing ends it. */
+  readonly expiresIn?: number | null;
 }
 
-/** The parts of a Socket.IO client's socket that are used. */
+/** The parts of a Socket.IO client socket that the page's half uses. */
 export interface ClientSocket {
   readonly connected: boolean;
   readonly active: boolean;

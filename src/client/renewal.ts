@@ -1,24 +1,23 @@
-// Keeps the cookie as long as the session: renews it while the user is active, once per interval over all tabs. Knows
-// neither sockets nor routes.
+// Renews the cookie while the user is active, once per interval over all tabs. Knows neither sockets nor routes.
 //
-// Renewal follows activity and nothing else. A timer alone would keep the session of an unattended page for ever, which
-// is what an idle limit is there to prevent. What is done between two renewals is renewed for at the end of the
-// interval, so that the cookie lasts no shorter than the session, which every message prolongs; an idle page so adds
-// one interval at most.
+// Only activity leads to a renewal: a timer alone would keep the session of an unattended page for ever. Each message
+// prolongs the session, so the renewal for it comes at the end of the interval: the cookie must last as long. An idle
+// page adds one interval at most.
 import { here, longest } from "./browser.js";
 
+/** When a page renews its cookie. */
 export interface Renewal {
   /** The user did something. */
-  active(): void;
-  /** The session lasts this long, in ms; null: for ever. */
-  lasts(life: number | null): void;
-  /** The cookie is new: renewed, here or in another tab, or another session's. */
-  renewed(): void;
-  /** Forgets all; goes on when it is told again how long a session lasts. */
+  noteActivity(): void;
+  /** The session lasts this long, in ms; null: nothing ends it. */
+  setExpiry(expiresIn: number | null): void;
+  /** The cookie is new: this tab or another one renewed it, or it is another session's. */
+  noteRenewal(): void;
+  /** Renews no more until the next {@link setExpiry}. */
   stop(): void;
 }
 
-/** `renew` resolves with whether it did. Tabs that give the same `name` take turns. */
+/** `renew` resolves with true when the cookie is renewed. Tabs that give the same `name` take turns. */
 export function createRenewal(name: string, renew: () => Promise<boolean>): Renewal {
   let interval = 0;
   let latest = 0;
@@ -33,72 +32,72 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
       timer = setTimeout(resolve, Math.min(ms, longest));
     });
 
-  /** What the tabs remember together, also those that were closed, when this is noted; 0 where they cannot. */
-  const remembered = (noted?: number): number => {
+  /** The time of the latest renewal in any tab, closed ones too, after writing it; 0 without a storage. */
+  const latestOfTabs = (written?: number): number => {
     try {
-      if (noted) here.localStorage[name] = noted;
+      if (written) here.localStorage[name] = written;
       return +(here.localStorage[name] as string) || 0;
     } catch {
-      // There is none, or it may not be used.
+      // There is no storage, or the browser forbids it.
       return 0;
     }
   };
 
-  const remember = (): unknown => remembered((latest = Date.now()));
+  const writeLatest = (): unknown => latestOfTabs((latest = Date.now()));
 
-  /** How long until the cookie may be renewed again, in ms: until an interval after the latest renewal in any tab. */
+  /** How long until the cookie may be renewed again, in ms: an interval after the latest renewal in any tab. */
   const untilNext = (): number => {
-    const since = Date.now() - Math.max(latest, remembered());
-    // One that is to come was noted before the clock was set back.
-    return since < 0 ? 0 : interval - since;
+    const age = Date.now() - Math.max(latest, latestOfTabs());
+    // A renewal in the future: somebody has set the clock back.
+    return age < 0 ? 0 : interval - age;
   };
 
   const locks = here.navigator?.locks;
 
-  // All tabs wait for the same moment, and the lock lets one after the other look whether it is the first. Without TLS
-  // there are no locks: then those who wait must not all wake at once.
-  const turn = async (): Promise<void> => {
-    // A second later at the earliest: what the user does may be a login, whose new cookie a late answer to a renewal would
-    // overwrite. When the login has replaced the session, nothing is due any more.
+  // All tabs wait for the same moment, and the lock lets one after the other check whether it is the first. A page
+  // without TLS has no locks: there a random pause keeps the tabs from waking at once.
+  const waitForTurn = async (): Promise<void> => {
+    // At least a second: the activity may be a login, and a late answer to a renewal would overwrite its new cookie. Once
+    // the login has replaced the session, no renewal is due.
     let wait = Math.max(untilNext(), 1000);
     while (wait > 0) {
       await pause(wait + (locks ? 0 : (Math.random() * interval) / 4));
-      // Another tab may have been first.
+      // Another tab may have renewed meanwhile.
       wait = isDue ? untilNext() : 0;
     }
-    await (locks?.request(name, once) ?? once());
+    await (locks?.request(name, renewIfDue) ?? renewIfDue());
     isWaiting = false;
-    if (isDue) active();
+    if (isDue) noteActivity();
   };
 
-  const once = async (): Promise<void> => {
+  const renewIfDue = async (): Promise<void> => {
     if (!isDue || untilNext() > 0) return;
     isDue = false;
-    remember();
+    writeLatest();
     if (!(await renew())) isDue = true;
-    // Where the tabs cannot remember it, the lock tells them: it is kept until the interval is over. Nowhere else, as a tab
-    // that hangs would keep it for ever.
-    if (interval && remembered() < latest) await pause(interval);
+    // Without a storage this tab keeps the lock until the interval is over, so that no other tab renews. Only then: a tab
+    // that hangs would keep the lock for ever.
+    if (interval && latestOfTabs() < latest) await pause(interval);
   };
 
-  const active = (): void => {
+  const noteActivity = (): void => {
     if (!interval) return;
     isDue = true;
     if (isWaiting) return;
     isWaiting = true;
-    // Fails where the locks may not be used: nor may cookies there.
-    turn().catch(() => {});
+    // Rejects where the browser forbids locks; it forbids cookies there, too.
+    waitForTurn().catch(() => {});
   };
 
   return {
-    active,
-    lasts(life) {
-      // The longest that was heard of: towards an absolute limit renewals must not become more and more.
-      if (life) interval = Math.max(interval, life / 10, 1000);
+    noteActivity,
+    setExpiry(expiresIn) {
+      // The longest so far: near an absolute limit, shorter intervals would mean more and more renewals.
+      if (expiresIn) interval = Math.max(interval, expiresIn / 10, 1000);
     },
-    renewed() {
+    noteRenewal() {
       isDue = false;
-      remember();
+      writeLatest();
     },
     stop() {
       interval = 0;

@@ -1,11 +1,12 @@
 // Asks the session routes over HTTP, with the cookie. Knows no socket.
-import { type Known, type Said } from "./protocol.js";
+import type { SessionView, Verdict } from "./protocol.js";
 
-export interface Answer extends Said, Known {
+/** What a route answers, whichever it is. */
+export interface Answer extends Verdict, SessionView {
   readonly ticket?: string;
 }
 
-/** POSTs to a route. Never rejects: where nobody answers as a session route does, coming back later may help. */
+/** POSTs to a route. Never rejects: without a JSON answer a later attempt may help. */
 export async function ask(url: string, body?: object): Promise<Answer> {
   try {
     const response = await fetch(url, {

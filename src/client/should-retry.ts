@@ -1,10 +1,9 @@
-// What the close code of a WebSocket says to a page. Knows the codes that the server closes with, nothing else.
+// Whether the close code of a WebSocket is final. Knows the codes that the server closes with, nothing else.
 
 /**
- * Whether a WebSocket of a page should come back after it was closed with this code. False for the codes with which the
- * server closes where coming back cannot help: 4401 (there is no session any more) and 1008 (this page may not be here).
- * True for all others: 4205 (the session has a new id, and the browser its new cookie), 1013 (the session store does not
- * answer) and whatever is not of this library.
+ * Whether a page should open its WebSocket again after the server closed it with this code. False where that cannot
+ * help: 4401 (there is no session any more) and 1008 (the server refuses this page). True for all others: 4205 (the
+ * session has a new id, and the browser its new cookie), 1013 (the store does not answer) and codes of other programs.
  *
  * @param closeCode the `code` of the WebSocket's `close` event.
  * @example

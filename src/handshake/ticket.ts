@@ -9,7 +9,7 @@ import { Seal } from "./seal.js";
 export interface Ticket {
   readonly ticket: string;
   /** How long it may be used, in ms. */
-  readonly in: number;
+  readonly expiresIn: number;
 }
 
 /** Tickets for one purpose; those for another are worth nothing here. */
@@ -29,7 +29,7 @@ export class Tickets {
     const nonce = randomBytes(12).toString("base64url");
     const expires = Date.now() + this.#lifetime;
     await this.#store.addTicket(id, nonce, expires);
-    return { ticket: this.#seal.seal(JSON.stringify([id, nonce, holder]), this.#lifetime), in: this.#lifetime };
+    return { ticket: this.#seal.seal(JSON.stringify([id, nonce, holder]), this.#lifetime), expiresIn: this.#lifetime };
   }
 
   /**

@@ -79,10 +79,10 @@ async function look({ parts, id, response }: Visit): Promise<void> {
 async function renew({ parts, id, session, response }: Visit): Promise<void> {
   // express-session does this, too, but tells nobody where it fails.
   await parts.store.prolong(id, Date.now());
-  const { in: left } = await shown(parts, id);
+  const { expiresIn } = await shown(parts, id);
   // express-session sends the cookie of a session that was changed: it is, for as long as it looks.
   session["__renewed"] = true;
-  send(response, 200, { in: left }, () => delete session["__renewed"]);
+  send(response, 200, { expiresIn }, () => delete session["__renewed"]);
 }
 
 async function issue({ parts, id, request, response }: Visit): Promise<void> {
@@ -111,7 +111,7 @@ async function shown({ store, views }: RoutesParts, id: string): Promise<Shown> 
   const now = Date.now();
   return {
     view: JSON.parse(views.of(text) ?? "null") as unknown,
-    in: timeUntil(deadlineOf(timesOf(text), now, store.absoluteTimeout), now),
+    expiresIn: timeUntil(deadlineOf(timesOf(text), now, store.absoluteTimeout), now),
   };
 }
 

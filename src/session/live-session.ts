@@ -173,7 +173,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   #shownAs(view: string): Shown {
     const now = monotonicNow();
-    return { view: JSON.parse(view) as unknown, in: timeUntil(this.#deadline(now), now) };
+    return { view: JSON.parse(view) as unknown, expiresIn: timeUntil(this.#deadline(now), now) };
   }
 
   // --- PersistentSession ---

@@ -11,7 +11,7 @@ export interface Shown {
   /** What the view function returned; null where there is none. */
   readonly view: unknown;
   /** How long the session lasts if nothing happens, in ms; null where nothing ends it. */
-  readonly in: number | null;
+  readonly expiresIn: number | null;
 }
 
 /** The views of one `createSessions()`. */

@@ -32,7 +32,7 @@ describe("renewal", { timeout: 60_000 }, () => {
     const response = page.waitForResponse("**/session/renew");
     await page.locator("#button").click();
     expect(await (await response).headerValue("set-cookie")).toMatch(/^connect\.sid=.*Expires=/);
-    for (const tab of pages) await hears(tab, "renewed", { in: expect.closeTo(60_000, -4) });
+    for (const tab of pages) await hears(tab, "renewed", { expiresIn: expect.closeTo(60_000, -4) });
     expect(app.asked).toEqual(["/renew"]);
   });
 
@@ -40,7 +40,7 @@ describe("renewal", { timeout: 60_000 }, () => {
     const app = await startClientApp();
     const [page] = await logIn(chromium, app.url);
     await page.evaluate(`socket.emit("anything")`);
-    await hears(page, "renewed", { in: expect.closeTo(60_000, -4) });
+    await hears(page, "renewed", { expiresIn: expect.closeTo(60_000, -4) });
   });
 
   it("is not for a page that nobody uses", async () => {
@@ -245,13 +245,13 @@ describe("the warning", { timeout: 60_000 }, () => {
     await context.clock.runFor(minute);
     for (const page of pages) {
       const [[, warning] = []] = await heard(page, "expiring");
-      expect((warning as { in: number }).in).toBeGreaterThan(50 * second);
-      expect((warning as { in: number }).in).toBeLessThanOrEqual(minute);
+      expect((warning as { expiresIn: number }).expiresIn).toBeGreaterThan(50 * second);
+      expect((warning as { expiresIn: number }).expiresIn).toBeLessThanOrEqual(minute);
       expect(await page.evaluate("session.expiring")).toEqual(warning);
     }
     expect(await pages[0]?.evaluate("session.renew()")).toBe(true);
     for (const page of pages) {
-      await hears(page, "renewed", { in: expect.closeTo(10 * minute, -4) });
+      await hears(page, "renewed", { expiresIn: expect.closeTo(10 * minute, -4) });
       expect(await page.evaluate("session.expiring")).toBe(undefined);
     }
     await context.clock.runFor(8 * minute);

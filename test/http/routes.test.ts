@@ -47,20 +47,20 @@ describe("GET /", () => {
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(await answerOf(response)).toEqual({
       status: 200,
-      body: { view: { user: "ada" }, in: expect.closeTo(maxAge, -4) },
+      body: { view: { user: "ada" }, expiresIn: expect.closeTo(maxAge, -4) },
     });
   });
 
   it("has no view where none is configured, and no end where nothing ends the session", async () => {
     const { login } = await startWithRoutes({ view: undefined, cookie: {} });
-    expect(await (await login()).get("/my/session/")).toEqual({ view: null, in: null });
+    expect(await (await login()).get("/my/session/")).toEqual({ view: null, expiresIn: null });
   });
 
   it("counts the absolute lifetime", async () => {
     const { login } = await startWithRoutes({ absoluteTimeout: 30_000 });
-    const { in: left } = await (await login()).get<{ in: number }>("/my/session");
-    expect(left).toBeGreaterThan(15_000);
-    expect(left).toBeLessThanOrEqual(30_000);
+    const { expiresIn } = await (await login()).get<{ expiresIn: number }>("/my/session");
+    expect(expiresIn).toBeGreaterThan(15_000);
+    expect(expiresIn).toBeLessThanOrEqual(30_000);
   });
 
   it("is 401 with the code that tells why there is no session, and gives nobody a new one", async () => {
@@ -89,7 +89,7 @@ describe("GET /", () => {
     });
     const failed = vi.fn<(error: unknown) => void>();
     sessions.on("error", failed);
-    expect(await (await login()).get("/my/session")).toEqual({ view: null, in: expect.closeTo(maxAge, -4) });
+    expect(await (await login()).get("/my/session")).toEqual({ view: null, expiresIn: expect.closeTo(maxAge, -4) });
     expect(failed).toHaveBeenCalledExactlyOnceWith(new Error("no view today"));
   });
 });
@@ -112,7 +112,7 @@ describe("POST /renew", () => {
     expect(Date.parse(/Expires=([^;]+)/.exec(cookies[0] as string)?.[1] as string)).toBeGreaterThan(
       late.getTime() + maxAge / 2,
     );
-    expect(await answerOf(response)).toEqual({ status: 200, body: { in: expect.closeTo(maxAge, -4) } });
+    expect(await answerOf(response)).toEqual({ status: 200, body: { expiresIn: expect.closeTo(maxAge, -4) } });
     const stored = await sessions.update(id, (data) => ({ ...data }));
     expect(stored.cookie.expires?.getTime()).toBeGreaterThan(late.getTime() + maxAge / 2);
     expect(Object.keys(stored).toSorted()).toEqual(["cookie", "user"]);
@@ -227,7 +227,7 @@ describe("where the session middleware did not run", () => {
     const headers = { cookie: ada.cookie };
     expect(await answerOf(await fetch(url, { headers }))).toEqual({
       status: 200,
-      body: { view: "ada", in: expect.closeTo(maxAge, -4) },
+      body: { view: "ada", expiresIn: expect.closeTo(maxAge, -4) },
     });
     const renewed = await fetch(`${url}/renew`, { method: "POST", headers });
     expect(renewed.headers.getSetCookie()).toHaveLength(1);
@@ -275,7 +275,7 @@ test("with an existing middleware the routes are the same", async () => {
     setup: ({ app }) => app.use("/my/session", existing.routes),
   });
   const ada = await login();
-  expect(await ada.get("/my/session")).toEqual({ view: { user: "ada" }, in: expect.closeTo(maxAge, -4) });
+  expect(await ada.get("/my/session")).toEqual({ view: { user: "ada" }, expiresIn: expect.closeTo(maxAge, -4) });
   expect((await ada.post("/my/session/renew")).headers.getSetCookie()).toHaveLength(1);
 });
 

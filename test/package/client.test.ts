@@ -69,8 +69,8 @@ describe("in a user's project", () => {
     const session = withSession<View>(io(), { url: "/session", warnBefore: 30_000, ticket: false });
     session.on("change", (view) => { const name: string = view.name; void name; });
     session.on("end", ({ code }) => { const known: "SESSION_EXPIRED" | "SESSION_DESTROYED" | string = code; void known; });
-    session.on("expiring", ({ in: left }) => { const ms: number = left; void ms; });
-    session.on("renewed", ({ in: left }) => { const ms: number | null = left; void ms; }).off("renewed", () => {});
+    session.on("expiring", ({ expiresIn }) => { const ms: number = expiresIn; void ms; });
+    session.on("renewed", ({ expiresIn }) => { const ms: number | null = expiresIn; void ms; }).off("renewed", () => {});
     const renewed: Promise<boolean> = session.renew();
     void renewed;
     // Typed events are no hindrance.
@@ -79,7 +79,7 @@ describe("in a user's project", () => {
     void same;
     export function name(): string | undefined {
       const { view, ended, expiring } = useSession(session);
-      void ended; void expiring?.in;
+      void ended; void expiring?.expiresIn;
       return view?.name;
     }
     // @ts-expect-error: read only

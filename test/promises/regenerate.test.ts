@@ -108,7 +108,7 @@ describe("a login over the socket", () => {
     expect(response?.headers.getSetCookie()).toEqual([
       expect.stringMatching(/^connect\.sid=s%3A.*; Path=\/; Expires=.*; HttpOnly; SameSite=Lax$/),
     ]);
-    expect(await response?.json()).toEqual({ view: null, in: expect.closeTo(60_000, -4) });
+    expect(await response?.json()).toEqual({ view: null, expiresIn: expect.closeTo(60_000, -4) });
     expect(response?.headers.get("cache-control")).toBe("no-store");
   });
 

@@ -55,8 +55,8 @@ describe("a ticket", () => {
     const { login } = await startWithTickets({ sessions: { routes: { ticketLifetime: 5000, origins: [page] } } });
     const ada = await login();
     const response = await ada.fetch("/my/session/ticket", { method: "POST" });
-    const { ticket, in: left } = (await response.json()) as { ticket: string; in: number };
-    expect(left).toBe(5000);
+    const { ticket, expiresIn } = (await response.json()) as { ticket: string; expiresIn: number };
+    expect(expiresIn).toBe(5000);
     expect(response.headers.get("cache-control")).toBe("no-store");
     expect(ticket).toMatch(/^[\w-]+$/);
     for (const text of [ticket, Buffer.from(ticket, "base64url").toString("latin1")]) {

@@ -54,7 +54,18 @@ class Marks {
 }
 
 // The page may see what is below "open", and nothing else.
-const names = fc.constantFrom("secret", "password", "_", "Open", "opened", "__created", "__tickets", "view", "in", "é");
+const names = fc.constantFrom(
+  "secret",
+  "password",
+  "_",
+  "Open",
+  "opened",
+  "__created",
+  "__tickets",
+  "view",
+  "expiresIn",
+  "é",
+);
 const data = fc.record({
   hidden: fc.dictionary(names, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1, maxKeys: 4 }),
   open: fc.jsonValue({ maxDepth: 2 }),

@@ -6,7 +6,7 @@ import { type Browser, connected } from "../support/browser.js";
 
 interface Shown {
   view: unknown;
-  in: number | null;
+  expiresIn: number | null;
 }
 
 const maxAge = 60_000;
@@ -44,10 +44,10 @@ describe("a socket", () => {
   it("is told at once, before anything that a handler sends", async () => {
     const { login } = await startWithView();
     const { told } = await watch(await login("ada"));
-    expect(told).toEqual([{ view: { user: "ada" }, in: expect.any(Number) }, "hello"]);
-    const { in: left } = told[0] as { in: number };
-    expect(left).toBeGreaterThan(maxAge / 2);
-    expect(left).toBeLessThanOrEqual(maxAge);
+    expect(told).toEqual([{ view: { user: "ada" }, expiresIn: expect.any(Number) }, "hello"]);
+    const { expiresIn } = told[0] as { expiresIn: number };
+    expect(expiresIn).toBeGreaterThan(maxAge / 2);
+    expect(expiresIn).toBeLessThanOrEqual(maxAge);
   });
 
   it("is told of each change of the view, by HTTP, by a socket, by update(), and of no other change", async () => {
@@ -116,13 +116,13 @@ describe("without the view option", () => {
     const { told: helped } = await watch(ada, "/", { auth: { session: { v: 1 }, own: "data" } });
     await ada.post("/set", { user: "grace" });
     expect(plain).toEqual(["hello"]);
-    expect(helped).toEqual([{ view: null, in: expect.any(Number) }, "hello"]);
+    expect(helped).toEqual([{ view: null, expiresIn: expect.any(Number) }, "hello"]);
   });
 
   it("and without an end of the session, that there is none", async () => {
     const { login } = await startWithView({ sessions: { view: undefined, cookie: {} } });
     const { told } = await watch(await login(), "/", { auth: { session: { v: 1 } } });
-    expect(told[0]).toEqual({ view: null, in: null });
+    expect(told[0]).toEqual({ view: null, expiresIn: null });
   });
 });
 
@@ -138,7 +138,7 @@ test("an anonymous socket is told that there is nothing to see", async () => {
   socket.on("session:view", (value) => told.push(value));
   await connected(socket);
   await socket.emitWithAck("ask");
-  expect(told).toEqual([{ view: null, in: null }]);
+  expect(told).toEqual([{ view: null, expiresIn: null }]);
   expect(view).not.toHaveBeenCalled();
   expect(sessions.size).toBe(0);
 });
@@ -174,13 +174,13 @@ test("a view that throws is reported and shows nothing, until it works again", a
   expect(failed).toHaveBeenCalledExactlyOnceWith(new Error("no view of this one"));
   await ada.post("/set", { user: "mended" });
   await settled(socket);
-  expect(told.at(-1)).toEqual({ view: { user: "mended" }, in: expect.any(Number) });
+  expect(told.at(-1)).toEqual({ view: { user: "mended" }, expiresIn: expect.any(Number) });
   await ada.post("/set", { user: "broken" });
   // Nor what it was before, to who comes now.
   expect((await watch(ada)).told).toEqual(["hello"]);
   await ada.post("/set", { user: "mended" });
   await settled(socket);
-  expect(told).toEqual(["hello", told[1], { view: { user: "mended" }, in: expect.any(Number) }]);
+  expect(told).toEqual(["hello", told[1], { view: { user: "mended" }, expiresIn: expect.any(Number) }]);
 });
 
 test("the view gets a copy: what it changes changes nothing, and it sees neither id nor what is ours alone", async () => {

@@ -50,7 +50,7 @@ account.on("change", (view) => {
 // itself (a new cookie, a store that was away) the helper waits for; the page then hears nothing.
 account.on("end", ({ code }) => leave(code === "SESSION_MISSING" && !session ? undefined : code));
 
-account.on("expiring", (warning) => showWarning(warning.in));
+account.on("expiring", (warning) => showWarning(warning.expiresIn));
 account.on("renewed", () => showWarning());
 $("stay").addEventListener("click", () => account.renew());
 

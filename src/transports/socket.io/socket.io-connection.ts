@@ -168,7 +168,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Tells the client of a socket that has just connected what it may see. */
   greet(socket: Socket): void {
     if (!this.#isShown(socket)) return;
-    const shown = this.live ? this.live.shown : { view: null, in: null };
+    const shown = this.live ? this.live.shown : { view: null, expiresIn: null };
     if (shown) send(socket, "session:view", shown);
   }
 
