@@ -1,7 +1,7 @@
-// How HTTP and WebSocket say the codes that a client can see. Knows no server.
+// HTTP statuses and WebSocket close codes for the codes that a client can see. Knows no server.
 import type { SessionCode } from "./errors.js";
 
-/** The HTTP status of a refused handshake; 503 asks to come back. */
+/** The HTTP status that refuses a handshake; 503 asks the client to come back. */
 export const statusOf: { readonly [Code in SessionCode]: number } = {
   SESSION_MISSING: 401,
   SESSION_INVALID: 401,
@@ -16,11 +16,11 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
 };
 
 /**
- * The close code of an open WebSocket. Clients of graphql-ws, tRPC and partysocket act on close codes: each of these
- * means the same there, or nothing. 4401 is their "unauthorized", which is final. 1008 ("policy violation") is final,
- * and 1013 ("try again later") is not (https://www.iana.org/assignments/websocket/websocket.xml#close-code-number).
- * 4205 is private to this library; it is named after HTTP's 205, "reset content".
- * The browser's half knows those that are final: `shouldRetry()`.
+ * The close code that tells a WebSocket client why its session ended. graphql-ws, tRPC and partysocket act on close
+ * codes: to their clients each of these means the same, or nothing. 4401 is their "unauthorized", which is final. 1008
+ * ("policy violation") is final, and 1013 ("try again later") is not
+ * (https://www.iana.org/assignments/websocket/websocket.xml#close-code-number). 4205 is private to this library, after
+ * HTTP's 205, "reset content". The page's half knows the final ones: `shouldRetry()`.
  */
 export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   SESSION_MISSING: 4401,

@@ -1,30 +1,31 @@
-// Misconfiguration that is noticed while running: each has a code and is printed once per process,
-// through Node's own warnings (`node --disable-warning=CODE` turns one off).
+// Mistakes of a set-up that show only while it runs. Node prints each warning once per process; `node
+// --disable-warning=CODE` turns one off.
 
-/** Codes of the warnings; `process.on("warning", (w) => w.code)` sees them. */
+/** Codes of the warnings, as in `process.on("warning", ({ code }) => …)`. */
 export type WarningCode = keyof typeof texts;
 
-/** What each warning says: what was noticed, and the fix. */
+/** The text of each warning: what happened, and the line to write. */
 export const texts = {
   MEMORY_STORE_IN_PRODUCTION:
-    "Sessions are kept in this process's memory: they are lost at a restart and not shared with other processes. Fix: pass a store, for example createSessions({ store: liveStore(yourStore) }).",
+    "Sessions are in this process's memory: a restart loses them, and other processes do not see them. Fix: pass a store, for example createSessions({ store: liveStore(yourStore) }).",
   SECURE_COOKIE_UNSEEN:
-    'cookie.secure is set, but this request came over plain HTTP from a proxy that says "https": the session cookie is never sent. Fix: app.set("trust proxy", 1), or createSessions({ proxy: true }).',
+    'cookie.secure is set, but this request came over plain HTTP from a proxy that says "https": express-session sends no cookie. Fix: app.set("trust proxy", 1), or createSessions({ proxy: true }).',
   PROXY_UNTRUSTED:
-    "A handshake was refused as foreign, but would be same-origin if its X-Forwarded headers were trusted. Fix: createSessions({ proxy: true }) if a proxy of yours sets these headers.",
+    "A handshake was refused as cross-origin; with its X-Forwarded headers trusted it is same-origin. Fix: createSessions({ proxy: true }), if a proxy of yours sets these headers.",
   CORS_WITHOUT_CREDENTIALS:
-    "A cross-origin handshake came without cookies, and the Socket.IO server's cors option has no credentials: browsers leave the cookie out. Fix: cors: { origin: [...], credentials: true } on the server and withCredentials: true on the client.",
+    "A cross-origin handshake came without cookies: browsers send none, as the Socket.IO server's cors option lacks credentials. Fix: cors: { origin: [...], credentials: true } on the server, withCredentials: true on the client.",
   STORES_DIFFER:
-    "A request passed two session middlewares with different stores: HTTP and sockets would see different sessions. Fix: use sessions.middleware alone, or createSessions({ middleware }) with the one you have.",
+    "A request passed two session middlewares with different stores, so HTTP and sockets see different sessions. Fix: use sessions.middleware alone, or createSessions({ middleware }) with yours.",
   COOKIE_PATH_EXCLUDES_SOCKETS:
-    "The session cookie's path does not cover the path of the server that was attached: browsers do not send it there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
+    "The session cookie's path does not cover the attached server's path: browsers do not send the cookie there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
   RECORD_INVALID:
-    "A record in the store is no session: it lets nobody in. Fix: let nothing else write below the store's prefix, or into its table; destroy such sessions.",
+    "A record in the store is no session, and lets nobody in. Fix: destroy it; let no other program write below the store's prefix or into its table.",
   NOTICES_REFUSED:
-    "The storage does not let this node hear what others change: each event reads the store first, and a logout elsewhere counts after a lease. Fix: see what it says.",
-  ORIGIN_REFUSED: "A handshake from another origin was refused.",
+    "The storage does not let this node hear what others change. Each event reads the store first; a logout on another node counts after a lease. Fix: grant what the storage's answer names.",
+  ORIGIN_REFUSED:
+    'A handshake from another origin was refused. Fix: if the origin is yours, attach(io, { origins: ["https://app.example.com"] }).',
   LIMIT_REACHED:
-    "A connection was closed, as too many of its messages waited for its session: a client floods, or the store is slow. Fix: look at the store's latency; createSessions({ maxWaitingEvents, maxWaitingBytes }) raises the limit.",
+    "A connection was closed because too many of its messages waited for its session: the client floods, or the store is slow. Fix: check the store's latency, or raise createSessions({ maxWaitingEvents, maxWaitingBytes }).",
 } as const;
 
 const printed = new Map<WarningCode, Set<string>>();

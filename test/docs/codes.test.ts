@@ -29,6 +29,15 @@ describe("the papers", () => {
     }
   });
 
+  it("are read once: no message has a sentence of more than 25 words", () => {
+    const messages = [
+      ...Object.values(help).flatMap(({ what, cause, fix }) => [what, cause, fix]),
+      ...Object.values(texts),
+    ];
+    const sentences = messages.flatMap((message) => message.split(/(?<=\.) /));
+    expect(sentences.filter((sentence) => sentence.split(" ").length > 25)).toEqual([]);
+  });
+
   it("are there: how to report a vulnerability, and what changed in this version", (context) => {
     if (!hasReadme) return context.skip(noReadme);
     const read = (name: string): string => readFileSync(join(import.meta.dirname, "../..", name), "utf8");
