@@ -228,7 +228,7 @@ function setupErrorIn(cause: unknown): SessionError | undefined {
   return cause instanceof SessionError && cause.code === "STORE_NOT_READY" ? cause : undefined;
 }
 
-/** What the server tells a client of a refusal or an end: the code, and whether coming back can help. Never an id. */
+/** What a client is told: the code, and whether coming back can help. Never an id. */
 export interface Verdict {
   readonly code: SessionCode;
   readonly retry: boolean;

@@ -12,5 +12,5 @@ interface Environment {
 /** The global object. A worker lacks the storage, a page without TLS the locks, Node all of it. */
 export const here = globalThis as unknown as Environment;
 
-/** The longest delay of a timer, in ms: a longer one would fire at once. */
-export const longest = 2 ** 31 - 1;
+/** A long delay, in ms: a timer that runs longer than 2 ** 31 - 1 would fire at once. */
+export const longest = 2e9;

@@ -3,7 +3,7 @@
 import { here } from "./browser.js";
 import type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
 import { createExpiry } from "./expiry.js";
-import type { ClientCode, ClientSocket, SessionView, Verdict } from "./protocol.js";
+import type { ClientCode, ClientSocket, SessionView, CloseReason } from "./protocol.js";
 import { createRenewal } from "./renewal.js";
 import { type Answer, ask } from "./routes.js";
 import { type Message, openTabs } from "./tabs.js";
@@ -56,9 +56,9 @@ export function withSession<View = unknown>(
     renew,
     close() {
       for (const event in handlers) socket.off(event as never, handlers[event] as never);
-      socket.offAnyOutgoing(renewal.noteActivity as never);
-      for (const event of inputs) here.removeEventListener?.(event, renewal.noteActivity, true);
-      tabs.close();
+      socket.offAnyOutgoing(renewal.onActivity as never);
+      for (const event of inputs) here.removeEventListener?.(event, renewal.onActivity, true);
+      tabs = tabs?.close() as undefined;
       stopTimers();
       isClosed = true;
     },
@@ -68,7 +68,8 @@ export function withSession<View = unknown>(
     // oxlint-disable-next-line typescript/no-misused-promises -- nobody waits for it
     listeners[event]?.forEach(async (listener) => listener(value as never));
 
-  const tabs = openTabs(name, onTabMessage);
+  let tabs = openTabs(name, onTabMessage);
+  const tellTabs = (message: Message): void => tabs?.postMessage(message);
   const renewal = createRenewal(name, renew);
   const expiry = createExpiry(warnBefore, (expiresIn) => emit("expiring", (session.expiring = { expiresIn })));
 
@@ -82,19 +83,19 @@ export function withSession<View = unknown>(
   // --- the end, and the way back ---
 
   /** The server has refused the handshake or ended the session. */
-  function onVerdict({ code, retry }: Verdict): void {
+  function onClose({ code, retry }: CloseReason): void {
+    const now = performance.now();
     if (code === "SESSION_ROTATED") {
       isNew = true;
-      renewal.noteRenewal();
+      renewal.onRenewal();
     }
     // While the store does not answer, nobody can tell whether the cookie is the new one: that time does not count.
-    if (code === "STORE_UNAVAILABLE") waitingSince &&= performance.now();
+    if (code === "STORE_UNAVAILABLE") waitingSince &&= now;
     else {
       // The browser may have the cookie of a new session before the store has the session.
       const mayReturn = retry || (waitingSince && code === "SESSION_UNKNOWN");
       // The client gives up after half a minute.
-      if (!mayReturn || performance.now() - (waitingSince ||= performance.now()) > 30_000)
-        return end(code as ClientCode);
+      if (!mayReturn || now - (waitingSince ||= now) > 30_000) return end(code as ClientCode);
     }
     timer ??= setTimeout(
       () => {
@@ -124,7 +125,7 @@ export function withSession<View = unknown>(
     // Stops Socket.IO's reconnection where the server did not disconnect the socket.
     if (!socket.connected) socket.disconnect();
     // A limit ends this connection alone: the session goes on in the other tabs.
-    if (code !== "LIMIT_REACHED") tabs.post({ end: code });
+    if (code !== "LIMIT_REACHED") tellTabs({ end: code });
     emit("end", { code });
   }
 
@@ -144,7 +145,7 @@ export function withSession<View = unknown>(
     if (isNew) {
       // The new session may be shorter than the one before.
       renewal.stop();
-      if (!isGuest) tabs.post({ login: true });
+      if (!isGuest) tellTabs({ login: true });
     }
     isNew = isGuest;
     const isOther = JSON.stringify(view) !== JSON.stringify(session.view);
@@ -163,13 +164,13 @@ export function withSession<View = unknown>(
       }
       return false;
     }
-    tabs.post({ renewed: expiresIn });
+    tellTabs({ renewed: expiresIn });
     onRenewed(expiresIn);
     return true;
   }
 
   function onRenewed(expiresIn: number | null): void {
-    renewal.noteRenewal();
+    renewal.onRenewal();
     setExpiry(expiresIn, true);
   }
 
@@ -184,7 +185,7 @@ export function withSession<View = unknown>(
       }
     } else if (socket.connected) {
       // The server tells each connected tab itself. If it does not, the other tab spoke of an earlier session: tell it.
-      setTimeout(() => socket.connected && !isNew && tabs.post({ login: true }), 1000);
+      setTimeout(() => socket.connected && !isNew && tellTabs({ login: true }), 1000);
     } else if (socket.active || timer) end(message.end);
   }
 
@@ -200,7 +201,7 @@ export function withSession<View = unknown>(
     if (!answer || answer.ticket)
       return done({ ...data, session: { v: 1, ticket: (answer as Answer | undefined)?.ticket } });
     socket.disconnect();
-    onVerdict({ retry: true, code: "STORE_UNAVAILABLE", ...answer });
+    onClose({ code: "STORE_UNAVAILABLE", retry: true, ...answer });
   }
 
   const auth =
@@ -222,16 +223,16 @@ export function withSession<View = unknown>(
       isGuest = false;
       if (session.ended) socket.disconnect();
       // The server answers a handshake with the old cookie by closing the transport.
-      else if (waitingSince) onVerdict({ code: "SESSION_ROTATED", retry: true });
+      else if (waitingSince) onClose({ code: "SESSION_ROTATED", retry: true });
     },
-    connect_error({ data }: { data?: Verdict }) {
+    connect_error({ data }: { data?: CloseReason }) {
       // Any other error is the network's or the application's own.
-      if (/^(SESSION|STORE|ORIGIN|TICKET|LIMIT)_/.test(data?.code as string)) onVerdict(data as Verdict);
+      if (/^(SESSION|STORE|ORIGIN|TICKET|LIMIT)_/.test(data?.code as string)) onClose(data as CloseReason);
     },
-    "session:end": onVerdict,
+    "session:end": onClose,
     "session:view": onView,
     async "session:collect"(order: { ticket: string }) {
-      renewal.noteRenewal();
+      renewal.onRenewal();
       // The answer to a renewal carries the old cookie: it must not arrive after the new one.
       await renewing;
       if ((await ask(`${url}/collect`, order)).expiresIn !== undefined) isNew = true;
@@ -243,7 +244,7 @@ export function withSession<View = unknown>(
 
   // Activity is what the page sends, as on the server, and what the user does on the page.
   const inputs = ["pointerdown", "keydown", "wheel"];
-  socket.onAnyOutgoing(renewal.noteActivity as never);
-  for (const event of inputs) here.addEventListener?.(event, renewal.noteActivity, true);
+  socket.onAnyOutgoing(renewal.onActivity as never);
+  for (const event of inputs) here.addEventListener?.(event, renewal.onActivity, true);
   return session;
 }

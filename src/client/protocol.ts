@@ -15,7 +15,7 @@ export type ClientCode =
   | "LIMIT_REACHED";
 
 /** What the server tells a client when it refuses a handshake or ends a session. */
-export interface Verdict {
+export interface CloseReason {
   readonly code?: ClientCode;
   /** Whether coming back can help. */
   readonly retry?: boolean;

@@ -8,11 +8,11 @@ import { here, longest } from "./browser.js";
 /** When a page renews its cookie. */
 export interface Renewal {
   /** The user did something. */
-  noteActivity(): void;
+  onActivity(): void;
   /** The session lasts this long, in ms; null: nothing ends it. */
   setExpiry(expiresIn: number | null): void;
   /** The cookie is new: this tab or another one renewed it, or it is another session's. */
-  noteRenewal(): void;
+  onRenewal(): void;
   /** Renews no more until the next {@link setExpiry}. */
   stop(): void;
 }
@@ -67,7 +67,7 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
     }
     await (locks?.request(name, renewIfDue) ?? renewIfDue());
     isWaiting = false;
-    if (isDue) noteActivity();
+    if (isDue) onActivity();
   };
 
   const renewIfDue = async (): Promise<void> => {
@@ -80,7 +80,7 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
     if (interval && latestOfTabs() < latest) await pause(interval);
   };
 
-  const noteActivity = (): void => {
+  const onActivity = (): void => {
     if (!interval) return;
     isDue = true;
     if (isWaiting) return;
@@ -90,12 +90,12 @@ export function createRenewal(name: string, renew: () => Promise<boolean>): Rene
   };
 
   return {
-    noteActivity,
+    onActivity,
     setExpiry(expiresIn) {
       // The longest so far: near an absolute limit, shorter intervals would mean more and more renewals.
       if (expiresIn) interval = Math.max(interval, expiresIn / 10, 1000);
     },
-    noteRenewal() {
+    onRenewal() {
       isDue = false;
       writeLatest();
     },

@@ -1,8 +1,8 @@
 // Asks the session routes over HTTP, with the cookie. Knows no socket.
-import type { SessionView, Verdict } from "./protocol.js";
+import type { SessionView, CloseReason } from "./protocol.js";
 
 /** What a route answers, whichever it is. */
-export interface Answer extends Verdict, SessionView {
+export interface Answer extends CloseReason, SessionView {
   readonly ticket?: string;
 }
 

@@ -10,23 +10,18 @@ export type Message =
   /** How long the session lasts now, in ms. */
   | { readonly renewed: number | null };
 
-/** The other tabs of this browser. */
-export interface Tabs {
-  post(message: Message): void;
+/** What the client uses of a `BroadcastChannel`. */
+export interface Channel {
+  postMessage(message: Message): void;
   close(): void;
 }
 
-/** Joins the tabs that give the same name. */
-export function openTabs(name: string, onMessage: (message: Message) => void): Tabs {
+/** The channel to the other tabs that give the same name; undefined where there are none. */
+export function openTabs(name: string, onMessage: (message: Message) => void): Channel | undefined {
   // Outside of a browser one process may hold sockets of several users, who share no cookie.
-  let channel = here.location && here.BroadcastChannel && new BroadcastChannel(name);
+  if (!here.location || !here.BroadcastChannel) return undefined;
+  const channel = new BroadcastChannel(name);
   // oxlint-disable-next-line unicorn/prefer-add-event-listener -- shorter; the channel is ours alone
-  if (channel) channel.onmessage = ({ data }: MessageEvent) => onMessage(data as Message);
-  return {
-    post: (message) => channel?.postMessage(message),
-    close() {
-      channel?.close();
-      channel = undefined;
-    },
-  };
+  channel.onmessage = ({ data }: MessageEvent) => onMessage(data as Message);
+  return channel;
 }
