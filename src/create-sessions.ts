@@ -29,9 +29,10 @@ import type { WaitingLimits } from "./transports/waiting-messages.js";
 import { attachWebSocketServer, isWebSocketServer } from "./transports/ws/attach.js";
 import { inBatches } from "./internal/batches.js";
 import { liveStore } from "./store/drivers/express-store/express-store.js";
-import { type LiveStore } from "./store/live-store.js";
+import { backendOf, type LiveStore } from "./store/live-store.js";
 import { memoryStore } from "./store/drivers/memory.js";
 import { timesOf } from "./store/record/session-record.js";
+import type { SessionBackend } from "./store/session-backend.js";
 import {
   checkBooleans,
   checkFunctions,
@@ -227,6 +228,9 @@ export class Sessions<View = unknown> {
   /** The store that HTTP and sockets share. */
   readonly store: LiveStore;
 
+  readonly #backend: SessionBackend;
+  /** Lets others give the store other policies. */
+  readonly #release: () => void;
   readonly #registry: Registry;
   readonly #trust: ProxyTrust;
   readonly #findId: FindId;
@@ -285,16 +289,16 @@ export class Sessions<View = unknown> {
       this.#findId = fromCookie(cookieNameOf(options), secrets as Secrets);
       this.#cookiePath = typeof cookie === "object" ? cookie?.path : undefined;
     }
-    if (absoluteTimeout !== undefined) this.store.absoluteTimeout = absoluteTimeout;
-    if (maxSessionSize !== undefined) this.store.maxSessionSize = maxSessionSize;
-    if (user !== undefined) this.store.userOf = user;
-    this.#tickets = secrets && new Tickets(secrets, "ticket", this.store, ticketLifetime);
-    this.#collectTickets = secrets && new Tickets(secrets, "collect", this.store, collectTimeout);
+    this.#backend = backendOf(this.store);
+    this.#release = this.#backend.claim({ absoluteTimeout, maxSessionSize, user });
+    this.#tickets = secrets && new Tickets(secrets, "ticket", this.#backend, ticketLifetime);
+    this.#collectTickets = secrets && new Tickets(secrets, "collect", this.#backend, collectTimeout);
     const views = new Views(view, (error) => this.#fail(error));
     this.routes = createRoutes({
       middleware: this.middleware,
       findId: this.#findId,
       store: this.store,
+      backend: this.#backend,
       trust: this.#trust,
       rules: { origins, requireOrigin: false },
       views,
@@ -303,7 +307,7 @@ export class Sessions<View = unknown> {
       failed: (error) => this.#fail(error),
     });
     this.#registry = new Registry(
-      this.store,
+      this.#backend,
       { lease, maxStale, maxUnsaved, views },
       {
         change: (live) => this.#emit("change", live),
@@ -352,7 +356,7 @@ export class Sessions<View = unknown> {
       {
         registry: this.#registry,
         trust: this.#trust,
-        exists: async (id) => this.#registry.get(id) !== undefined || this.store.has(id),
+        exists: async (id) => this.#registry.get(id) !== undefined || this.#backend.has(id),
         issue: (request) => issueSession(this.middleware, this.store, request, this.#trust),
         refused: (refusal) => this.#emit("refused", refusal),
         failed: (error) => this.#fail(error),
@@ -409,7 +413,7 @@ export class Sessions<View = unknown> {
     const held = heldSession(target);
     // A request's own session object is updated with it.
     const onDraft = (data: SessionData): T => changeSafely(data, change, (error) => this.#fail(error));
-    return held ? this.store.updateObject(id, held, onDraft) : this.store.update(id, onDraft);
+    return held ? this.#backend.updateObject(id, held, onDraft) : this.#backend.update(id, onDraft);
   }
 
   /**
@@ -427,7 +431,7 @@ export class Sessions<View = unknown> {
    */
   async destroy(target: Target): Promise<void> {
     const id = this.#requireId(target);
-    await this.store.end(id, "SESSION_DESTROYED");
+    await this.#backend.end(id, "SESSION_DESTROYED");
     // As req.session.destroy() does: nothing is left for the end of the request to save.
     if (heldSession(target)) delete (target as { session?: unknown }).session;
   }
@@ -444,10 +448,10 @@ export class Sessions<View = unknown> {
    * ```
    */
   async ofUser(user: string | number): Promise<UserSession[]> {
-    const stored = await this.store.sessionsOf(userName(user));
+    const stored = await this.#backend.sessionsOf(userName(user));
     const entries = await inBatches(stored, askedTogether, async ({ id, created, text }) => {
       const { maxAge, expires } = timesOf(text);
-      const connectionsPerNode = await this.store.connectionsOf(id);
+      const connectionsPerNode = await this.#backend.connectionsOf(id);
       const entry: UserSession = {
         handle: hash("sha256", `handle ${id}`, "base64url").slice(0, 22),
         created,
@@ -474,7 +478,7 @@ export class Sessions<View = unknown> {
   async destroyUser(user: string | number, options: { except?: Target | undefined } = {}): Promise<number> {
     checkNames(options, { except: true }, "destroyUser()");
     const spared = options.except === undefined ? undefined : this.#requireId(options.except);
-    return this.store.endSessionsOf(userName(user), spared);
+    return this.#backend.endSessionsOf(userName(user), spared);
   }
 
   /**
@@ -515,6 +519,7 @@ export class Sessions<View = unknown> {
     try {
       await this.#registry.close();
     } finally {
+      this.#release();
       if (this.#ownsStore) this.store.close();
     }
   }
@@ -547,7 +552,7 @@ export class Sessions<View = unknown> {
   }
 
   #regenerate(mover: Mover, request: IncomingMessage | null | undefined): Promise<void> {
-    const parts = { registry: this.#registry, store: this.store, tickets: this.#collectTickets };
+    const parts = { registry: this.#registry, store: this.#backend, tickets: this.#collectTickets };
     return regenerate(parts, mover, () => createEmpty(this.store, request, this.#trust));
   }
 

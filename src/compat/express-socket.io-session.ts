@@ -6,7 +6,7 @@ import type { Session as ExpressSession, SessionData, Store } from "express-sess
 import { SessionError, verdict } from "../errors.js";
 import { setHidden } from "../internal/hidden.js";
 import { redact } from "../store/command-runner.js";
-import { LiveStore } from "../store/live-store.js";
+import { backendOf, LiveStore } from "../store/live-store.js";
 import { saveChanges, type WatchedSocket } from "./shared/auto-save.js";
 import { type CookieParser, type Handshake as CookieHandshake, parseCookies } from "./shared/cookies.js";
 import { once } from "./shared/once.js";
@@ -135,7 +135,7 @@ function runMiddleware(middleware: SessionMiddleware, handshake: Handshake, done
     // express-session itself takes a session for new when its id is another than the cookie's, which it noted first.
     const isNew = handshake.sessionID !== ids[0];
     if (session && sessionStore instanceof LiveStore && sessionStore !== handshake.sessionStore) {
-      sessionStore.adopt(session, isNew);
+      backendOf(sessionStore).snapshots.adopt(session, isNew);
     }
     // express-session goes on without a session where its store says that it is disconnected, before it looks whether
     // the cookie's path covers the URL: unknown is not gone.

@@ -2,7 +2,7 @@
 // can make one; which are open is kept in the session itself, so that they die with it and count once on all nodes.
 import { randomBytes } from "node:crypto";
 import { endCodeOf, SessionError } from "../errors.js";
-import type { LiveStore } from "../store/live-store.js";
+import type { SessionBackend } from "../store/session-backend.js";
 import { Seal } from "./seal.js";
 
 /** What a page gets. */
@@ -15,10 +15,10 @@ export interface Ticket {
 /** Tickets for one purpose; those for another are worth nothing here. */
 export class Tickets {
   readonly #seal: Seal;
-  readonly #store: LiveStore;
+  readonly #store: SessionBackend;
   readonly #lifetime: number;
 
-  constructor(secrets: readonly (string | Buffer)[], purpose: string, store: LiveStore, lifetime: number) {
+  constructor(secrets: readonly (string | Buffer)[], purpose: string, store: SessionBackend, lifetime: number) {
     this.#seal = new Seal(secrets, purpose);
     this.#store = store;
     this.#lifetime = lifetime;
@@ -41,19 +41,19 @@ export class Tickets {
     if (opened === undefined) throw new SessionError("TICKET_INVALID");
     const [id, nonce, boundTo] = JSON.parse(opened) as [string, string, string];
     if (!holders.includes(boundTo) || (own !== undefined && own !== id)) throw new SessionError("TICKET_INVALID");
-    if (!(await this.#take(id, nonce))) throw new SessionError("TICKET_INVALID");
+    if (!(await this.#consume(id, nonce))) throw new SessionError("TICKET_INVALID");
     return id;
   }
 
   /** Takes a ticket back, whatever its time: true where nobody has used it. */
   withdraw(ticket: string): Promise<boolean> {
     const [id, nonce] = JSON.parse(this.#seal.open(ticket, true) as string) as [string, string];
-    return this.#take(id, nonce);
+    return this.#consume(id, nonce);
   }
 
-  async #take(id: string, nonce: string): Promise<boolean> {
+  async #consume(id: string, nonce: string): Promise<boolean> {
     try {
-      return await this.#store.takeTicket(id, nonce);
+      return await this.#store.consumeTicket(id, nonce);
     } catch (error) {
       if (endCodeOf(error)) return false;
       throw error;

@@ -6,7 +6,7 @@ import { SessionError } from "../errors.js";
 import { cookieValue, type FindId } from "../handshake/session-id.js";
 import type { ProxyTrust, TrustingApp } from "../handshake/proxy-trust.js";
 import { invalid } from "../internal/check-options.js";
-import { LiveStore } from "../store/live-store.js";
+import { backendOf, LiveStore } from "../store/live-store.js";
 import { warnOnce } from "../warnings.js";
 import { takeEndCallback } from "./end-callback.js";
 import { handshakeRequest } from "./handshake-request.js";
@@ -72,7 +72,7 @@ export async function issueSession(
 ): Promise<Issued | undefined> {
   const made = generate(middleware, request, trust);
   if (!made || made.setCookie === undefined) return undefined;
-  await store.create(made.id, made.session);
+  await backendOf(store).create(made.id, made.session);
   return { id: made.id, setCookie: made.setCookie };
 }
 
@@ -88,7 +88,7 @@ export async function createEmpty(
   const asked = request ?? blank(false);
   const made = handshakeRequest(asked, trust, asked.headers) as Required<SessionRequest>;
   (store as unknown as { generate(request: SessionRequest): void }).generate(made);
-  await store.create(made.sessionID, made.session);
+  await backendOf(store).create(made.sessionID, made.session);
   return made.sessionID;
 }
 

@@ -13,6 +13,7 @@ import { type Shown, timeUntil, type Views } from "../session/view.js";
 import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
 import { deadlineOf, timesOf } from "../store/record/session-record.js";
+import type { SessionBackend } from "../store/session-backend.js";
 import type { Middleware } from "./middleware.js";
 
 const debug = createDebug("socket-session:routes");
@@ -22,6 +23,7 @@ export interface RoutesParts {
   readonly middleware: Middleware;
   readonly findId: FindId;
   readonly store: LiveStore;
+  readonly backend: SessionBackend;
   readonly trust: ProxyTrust;
   readonly rules: OriginRules;
   readonly views: Views;
@@ -78,7 +80,7 @@ async function look({ parts, id, response }: Visit): Promise<void> {
 
 async function renew({ parts, id, session, response }: Visit): Promise<void> {
   // express-session does this, too, but tells nobody where it fails.
-  await parts.store.prolong(id, Date.now());
+  await parts.backend.prolong(id, Date.now());
   const { expiresIn } = await shown(parts, id);
   // express-session sends the cookie of a session that was changed: it is, for as long as it looks.
   session["__renewed"] = true;
@@ -92,11 +94,11 @@ async function issue({ parts, id, request, response }: Visit): Promise<void> {
 
 /** Gives the browser the cookie of the session that has taken this one's place, see `transports/regeneration.ts`. */
 async function collect({ parts, id: old, request, response }: Visit): Promise<void> {
-  const { store, collectTickets } = parts;
+  const { store, backend, collectTickets } = parts;
   if (!collectTickets) throw withoutSecret();
   const { ticket } = await bodyOf(request);
   const id = await collectTickets.redeem(ticket, [old]);
-  const data = await store.get(id);
+  const data = await backend.get(id);
   if (!data) throw new SessionError("TICKET_INVALID");
   // As req.session.regenerate() does: express-session then sets the cookie.
   request.sessionID = id;
@@ -105,13 +107,13 @@ async function collect({ parts, id: old, request, response }: Visit): Promise<vo
 }
 
 /** What a page is told of its session. The request counts as activity, as express-session will have it. */
-async function shown({ store, views }: RoutesParts, id: string): Promise<Shown> {
-  const text = await store.read(id, (stored) => stored);
-  if (text === undefined) throw unknown(store, id);
+async function shown({ backend, views }: RoutesParts, id: string): Promise<Shown> {
+  const text = await backend.read(id, (stored) => stored);
+  if (text === undefined) throw unknown(backend, id);
   const now = Date.now();
   return {
     view: JSON.parse(views.of(text) ?? "null") as unknown,
-    expiresIn: timeUntil(deadlineOf(timesOf(text), now, store.absoluteTimeout), now),
+    expiresIn: timeUntil(deadlineOf(timesOf(text), now, backend.absoluteTimeout), now),
   };
 }
 
@@ -155,7 +157,7 @@ async function isRefused({ rules, trust, failed }: RoutesParts, request: Incomin
 
 /** The session that express-session has put on the request, or puts there now. */
 async function enter(
-  { findId, middleware, store }: RoutesParts,
+  { findId, middleware, backend }: RoutesParts,
   request: SessionRequest,
   response: ServerResponse,
 ): Promise<Pick<Visit, "id" | "session">> {
@@ -165,12 +167,12 @@ async function enter(
   const { session, sessionID } = request;
   // It lets requests by while its store says that it is disconnected.
   if (!session) throw new SessionError("STORE_UNAVAILABLE");
-  if (sessionID !== found.id) throw unknown(store, found.id);
+  if (sessionID !== found.id) throw unknown(backend, found.id);
   return { id: found.id, session };
 }
 
-function unknown(store: LiveStore, id: string): SessionError {
-  return new SessionError(store.endOf(id)?.code ?? "SESSION_UNKNOWN");
+function unknown(backend: SessionBackend, id: string): SessionError {
+  return new SessionError(backend.endOf(id)?.code ?? "SESSION_UNKNOWN");
 }
 
 // --- HTTP ---

@@ -2,7 +2,7 @@
 // changed here. Knows nothing of connections, nor of time but for trying again.
 import { type EndCode, endCodeOf, SessionError } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";
-import type { LiveStore } from "../store/live-store.js";
+import type { SessionBackend } from "../store/session-backend.js";
 import { diff, type JsonObject, reconcile } from "../store/record/merge.js";
 import { inflate, mergeInto, parse, stringify, strip } from "../store/record/session-record.js";
 import { cookieRefusalOf, createRoot, refusalOf, withoutMethods } from "./socket-session.js";
@@ -12,7 +12,7 @@ import { noop } from "../internal/noop.js";
 
 /** What saving needs of a registry. */
 export interface SaveContext {
-  readonly store: LiveStore;
+  readonly store: SessionBackend;
   /** Asks for a tick at this moment, one of `monotonicNow()` as all moments here. */
   wakeAt(at: number): void;
   onSaveError(error: unknown): void;

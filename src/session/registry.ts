@@ -3,7 +3,7 @@ import createDebug from "debug";
 import { type EndCode, SessionError } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import type { Notice, Subscriber } from "../store/cluster/change-bus.js";
-import type { LiveStore } from "../store/live-store.js";
+import type { SessionBackend } from "../store/session-backend.js";
 import { AbsentIds } from "./absent-ids.js";
 import { Clock } from "./clock.js";
 import { ActiveSession, type Connection, type Context, type LiveSession, type Lost } from "./live-session.js";
@@ -44,7 +44,7 @@ const outageMemory = 60_000;
 const sweepPause = 100;
 
 export class Registry implements Subscriber {
-  readonly #store: LiveStore;
+  readonly #store: SessionBackend;
   readonly #events: RegistryEvents;
   readonly #context: Context;
   readonly #sessions = new Map<string, ActiveSession>();
@@ -62,7 +62,7 @@ export class Registry implements Subscriber {
   /** Until when saves that fail are of the outage that was told last, unless one goes well. */
   #toldUntil = 0;
 
-  constructor(store: LiveStore, options: RegistryOptions, events: RegistryEvents) {
+  constructor(store: SessionBackend, options: RegistryOptions, events: RegistryEvents) {
     this.#store = store;
     this.#events = events;
     this.#context = {
@@ -187,7 +187,7 @@ export class Registry implements Subscriber {
     }
     if (notice.kind === "cleared") {
       for (const live of this.#sessions.values()) {
-        this.#store.noteEnd(live.id, "SESSION_DESTROYED");
+        this.#store.recordEnd(live.id, "SESSION_DESTROYED");
         live.end("SESSION_DESTROYED");
       }
       return;

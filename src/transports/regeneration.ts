@@ -5,7 +5,7 @@ import { SessionError } from "../errors.js";
 import { type Tickets, withoutSecret } from "../handshake/ticket.js";
 import type { ActiveSession, Connection } from "../session/live-session.js";
 import type { Registry } from "../session/registry.js";
-import type { LiveStore } from "../store/live-store.js";
+import type { SessionBackend } from "../store/session-backend.js";
 
 /** How long a page may take to collect its cookie, in ms. */
 export const collectTimeout = 10_000;
@@ -26,7 +26,7 @@ export interface Mover {
 /** What the sessions provide for it. */
 export interface Regenerations {
   readonly registry: Registry;
-  readonly store: LiveStore;
+  readonly store: SessionBackend;
   /** Tickets for cookies; undefined where there is no secret for them. */
   readonly tickets: Tickets | undefined;
 }

@@ -17,6 +17,7 @@ import {
   secret,
   startEngine,
 } from "./support/engine.io.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 const hows: readonly How[] = ["on connection", "attach"];
 const transports: readonly Transport[] = ["polling", "websocket", "upgrade"];
@@ -68,7 +69,7 @@ test("a live store is used as it is, and keeps the session middleware's own cook
   const response = await app.browser().post("/set", { user: "ada" });
   expect(response.headers.getSetCookie()).toEqual([expect.stringContaining("; Expires=")]);
   const { session } = await app.meet("websocket");
-  expect(await store.read(session.id, (text) => text)).toBeTypeOf("string");
+  expect(await backendOf(store).read(session.id, (text) => text)).toBeTypeOf("string");
 });
 
 test("a WebTransport socket, which has no request, is told that it has no session", () => {

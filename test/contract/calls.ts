@@ -2,7 +2,7 @@
 // own replace what is stored, calls are answered in their order, and who gives no callback gets a promise.
 import session, { type SessionData } from "express-session";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../src/store/live-store.js";
 import { inTime } from "../support/pace.js";
 import type { StoreFeatures, StoreFixture } from "./store.js";
 
@@ -74,7 +74,7 @@ export function callsContract(
     test("what get() gave is merged, with what others have written since", async () => {
       await store.set("a", own({ role: "admin", n: 0 }));
       const read = (await store.get("a")) as Fields;
-      await store.update("a", (data) => void ((data as Fields)["n"] = 1));
+      await backendOf(store).update("a", (data) => void ((data as Fields)["n"] = 1));
       delete read["role"];
       await store.set("a", read as never);
       expect(await fields("a")).toEqual({ n: 1 });
@@ -86,7 +86,7 @@ export function callsContract(
         await store.set("a", own({ role: "admin", level: 1, n: 0 }));
         const [listed] = (await store.all()) as unknown as [Fields];
         const byId = await new Promise<Fields>((resolve) => store.all((_, sessions) => resolve(sessions as Fields)));
-        await store.update("a", (data) => void ((data as Fields)["n"] = 1));
+        await backendOf(store).update("a", (data) => void ((data as Fields)["n"] = 1));
         delete listed["role"];
         await store.set("a", listed as never);
         delete byId["a"]["level"];
@@ -98,19 +98,19 @@ export function callsContract(
       });
 
     test("our marks stay where a session is replaced, and are not taken from outside", async () => {
-      store.absoluteTimeout = aMinute;
+      backendOf(store).claim({ absoluteTimeout: aMinute });
       await store.set("a", own({ n: 1 }));
       const marks = (): Promise<Fields> =>
-        store.read("a", (text) => {
+        backendOf(store).read("a", (text) => {
           const { __created, __tickets } = JSON.parse(text as string) as Fields;
           return { __created, tickets: Object.keys(__tickets as Fields) };
         });
-      await store.addTicket("a", "nonce", Date.now() + aMinute);
+      await backendOf(store).addTicket("a", "nonce", Date.now() + aMinute);
       const before = await marks();
       await store.set("a", own({ n: 2, __created: 1, __tickets: { forged: Date.now() + aMinute } }));
       expect(await marks()).toEqual(before);
       expect(before["tickets"]).toEqual(["nonce"]);
-      expect(await store.takeTicket("a", "nonce")).toBe(true);
+      expect(await backendOf(store).consumeTicket("a", "nonce")).toBe(true);
       expect(await fields("a")).toEqual({ n: 2 });
     });
 
@@ -181,7 +181,7 @@ export function callsContract(
           await store.set(id, own({}, aMinute, maxAge));
           await end(id);
           expect({ way, data: await store.get(id) }).toEqual({ way, data: undefined });
-          expect({ way, end: store.endOf(id)?.code }).toEqual({ way, end: "SESSION_EXPIRED" });
+          expect({ way, end: backendOf(store).endOf(id)?.code }).toEqual({ way, end: "SESSION_EXPIRED" });
         }
       },
     );
@@ -222,7 +222,7 @@ export function callsContract(
       store.set("a", own({ n: 2 }), say("set"));
       store.touch("a", own({ n: 3 }, aMinute), () => say("touch")(null));
       store.get("a", say("get"));
-      const updated = store.update("a", (data) => ++(data as Fields)["n"]);
+      const updated = backendOf(store).update("a", (data) => ++(data as Fields)["n"]);
       store.get("a", say("get"));
       store.destroy("a", say("destroy"));
       await said();

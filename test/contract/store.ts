@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import session, { type SessionData } from "express-session";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Notice } from "../../src/store/cluster/change-bus.js";
-import type { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../src/store/live-store.js";
 import { inTime } from "../support/pace.js";
 import { callsContract } from "./calls.js";
 
@@ -109,7 +109,7 @@ export function storeContract(
     function notices(): Notice[] {
       const seen: Notice[] = [];
       onTestFinished(
-        store.subscribe({
+        backendOf(store).subscribe({
           onNotice: (notice) => void seen.push(notice),
           flush: () => undefined,
           watches: () => true,
@@ -316,7 +316,7 @@ export function storeContract(
       expect(request.sessionID).not.toBe(id);
       expect(seen).toContainEqual({ kind: "ended", id, code: "SESSION_ROTATED" });
       expect(await read(id)).toBeFalsy();
-      expect(store.endOf(id)?.code).toBe("SESSION_ROTATED");
+      expect(backendOf(store).endOf(id)?.code).toBe("SESSION_ROTATED");
       await write(request.sessionID, request.session);
       expect(await fields(request.sessionID)).toEqual({});
     });
@@ -327,7 +327,7 @@ export function storeContract(
       held["field"] = true;
       const work: Promise<unknown>[] = [write(id, held)];
       for (let index = 0; index < 50; index++) {
-        work.push(store.update(id, (data) => ++(data as Loose)["count"]));
+        work.push(backendOf(store).update(id, (data) => ++(data as Loose)["count"]));
       }
       const results = await Promise.all(work);
       expect(new Set(results.slice(1)).size).toBe(50);
@@ -337,19 +337,19 @@ export function storeContract(
     test("update: what the function throws is thrown and nothing is written; promises and missing sessions fail", async () => {
       const id = await create({ count: 0 });
       const broken = new Error("broken");
-      const failing = store.update(id, (data) => {
+      const failing = backendOf(store).update(id, (data) => {
         (data as Loose)["count"] = 1;
         throw broken;
       });
       await expect(failing).rejects.toBe(broken);
-      const waiting = store.update(id, async (data) => {
+      const waiting = backendOf(store).update(id, async (data) => {
         (data as Loose)["count"] = 1;
       });
       await expect(waiting).rejects.toMatchObject({ code: "UPDATE_ASYNC" });
       expect(await fields(id)).toEqual({ count: 0 });
-      await expect(store.update("nobody", () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+      await expect(backendOf(store).update("nobody", () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
       await destroy(id);
-      await expect(store.update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
+      await expect(backendOf(store).update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
     });
 
     test("data that JSON cannot hold is refused and nothing is lost", async () => {
@@ -369,7 +369,7 @@ export function storeContract(
       await write(id, held);
       held["a"] = 1;
       await write(id, held);
-      await store.update(id, (data) => void ((data as Loose)["a"] = 2));
+      await backendOf(store).update(id, (data) => void ((data as Loose)["a"] = 2));
       await destroy(id);
       await write(id, held);
       const texts: unknown[] = seen.map((notice) =>
@@ -410,7 +410,7 @@ export function storeContract(
 
     test("an absolute lifetime ends a session whatever its activity", async () => {
       const absoluteTimeout = 400;
-      store.absoluteTimeout = absoluteTimeout;
+      backendOf(store).claim({ absoluteTimeout });
       const { id, held } = await inTime(absoluteTimeout, async () => {
         const made = await create({ user: "ada" });
         expect(await fields(made)).toEqual({ user: "ada" });
@@ -424,7 +424,7 @@ export function storeContract(
         await delay(20);
       }
       expect(await read(id)).toBeFalsy();
-      expect(store.endOf(id)?.code).toBe("SESSION_EXPIRED");
+      expect(backendOf(store).endOf(id)?.code).toBe("SESSION_EXPIRED");
     });
 
     test("over HTTP: fifty concurrent requests that each set a different key are all kept", async () => {

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import express from "express";
 import { Server } from "socket.io";
 import { createSessions } from "../../dist/esm/index.js";
+import { backendOf } from "../../dist/esm/store/live-store.js";
 
 const settings = JSON.parse(process.argv[2] ?? "{}");
 const { store, end } = await openStore(settings.store);
@@ -112,10 +113,11 @@ function setClock(ms) {
 const commands = {
   /** Raises a counter of a session `times` times, as quickly as it can, and sets a field of its own. */
   async work({ id, field, times }) {
-    const before = sessions.store.retries;
+    const backend = backendOf(sessions.store);
+    const before = backend.retries;
     await Promise.all(Array.from({ length: times }, () => sessions.update(id, raise())));
     await sessions.update(id, (data) => (data[field] = times));
-    return sessions.store.retries - before;
+    return backend.retries - before;
   },
   async state() {
     const { size, pending, store } = sessions;

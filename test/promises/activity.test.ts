@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type App, startApp } from "../support/app.js";
 import { type Browser, closed, transports } from "../support/browser.js";
 import { inTime } from "../support/pace.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 const maxAge = 1500;
 
@@ -36,7 +37,7 @@ describe.each(transports)("over %s", { timeout: 60_000 }, (via) => {
         await new Promise((resolve) => setTimeout(resolve, 150));
       }
       // Asked without the middleware's own touch: does the store still have it?
-      const isStored = await app.sessions.store.read(ada.sessionId, (text) => text !== undefined);
+      const isStored = await backendOf(app.sessions.store).read(ada.sessionId, (text) => text !== undefined);
       expect(isStored).toBe(true);
       return { ada, end, lastActivity };
     });

@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Socket } from "socket.io";
 import { describe, expect, test } from "vitest";
 import type { EndCode, Sessions } from "../../src/index.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { type App, startApp } from "../support/app.js";
 import { type Browser, closed, transports } from "../support/browser.js";
@@ -178,7 +178,7 @@ test.each([false, true])(
     for (const response of await Promise.all(requests)) expect(response.status).toBe(200);
     expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
     expect(await (await fetch(`${ada.url}/session`, { headers: { cookie } })).json()).toEqual({});
-    expect(await sessions.store.read(id, (text) => text)).toBeUndefined();
+    expect(await backendOf(sessions.store).read(id, (text) => text)).toBeUndefined();
     expect(await new Promise((resolve) => sessions.store.length((_, count) => resolve(count)))).toBe(0);
   },
 );

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Driver } from "../../src/store/drivers/driver.js";
 import { Registry } from "../../src/session/registry.js";
 import type { ActiveSession, Connection } from "../../src/session/live-session.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
 import { late } from "../support/stores.js";
@@ -47,7 +47,11 @@ describe("the store and the live sessions, in every order of storage commands", 
         vi.useFakeTimers({ toFake: ["Date"], now: 1_700_000_000_000 });
         const store = new LiveStore(scheduled(new MemoryDriver(), scheduler));
         session({ secret: "s", resave: false, saveUninitialized: false, store, cookie: { maxAge: 60_000 } });
-        const registry = new Registry(store, { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+        const registry = new Registry(
+          backendOf(store),
+          { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 },
+          quiet,
+        );
         const run = new Run(store, registry);
         const work: Promise<void>[] = [];
         for (const [index, one] of steps.entries()) {
@@ -122,7 +126,7 @@ class Run {
       }
       case "update":
         await this.#settled(
-          this.#store.update(this.#id, (data) => {
+          backendOf(this.#store).update(this.#id, (data) => {
             (data as Data)["count"] = ((data as Data)["count"] ?? 0) + 1;
           }),
           undefined,
@@ -150,7 +154,7 @@ class Run {
       }
       case "destroy":
         this.#isEnded = true;
-        return this.#store.end(this.#id, "SESSION_DESTROYED");
+        return backendOf(this.#store).end(this.#id, "SESSION_DESTROYED");
       case "regenerate": {
         const data = await this.#load();
         if (!data) return;
@@ -172,7 +176,7 @@ class Run {
   }
 
   async check(): Promise<void> {
-    const stored = await this.#store.read(this.#id, (text) => text && (JSON.parse(text) as Data));
+    const stored = await backendOf(this.#store).read(this.#id, (text) => text && (JSON.parse(text) as Data));
     if (this.#isEnded) {
       expect(stored).toBeUndefined();
       return;
@@ -317,10 +321,10 @@ test("real browsers and sockets: the store's final state is the model's", { time
               : ending === "regenerate"
                 ? ada.post("/regenerate")
                 : ending === "expire"
-                  ? app.sessions.store.end(id, "SESSION_EXPIRED")
+                  ? backendOf(app.sessions.store).end(id, "SESSION_EXPIRED")
                   : new Promise((resolve) => app.sessions.store.clear(resolve));
         await Promise.all([...work, ended]);
-        expect(await app.sessions.store.read(id, (text) => text)).toBeUndefined();
+        expect(await backendOf(app.sessions.store).read(id, (text) => text)).toBeUndefined();
         expect(app.sessions.get(id)).toBeUndefined();
         await expect.poll(() => tabs.some((tab) => tab.connected)).toBe(false);
         if (ending === "regenerate") expect(await ada.get("/session")).toEqual({ user: "again" });

@@ -8,6 +8,7 @@ import { liveStore, SessionError } from "../../src/index.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import { type Browser, closed, connected, type Refused } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 const helper = { auth: { session: { v: 1 } } };
 
@@ -345,7 +346,7 @@ describe("rejects, and leaves the session as it is", () => {
     const old = guest.sessionId;
     const { store } = sessions;
     // Called first of all when a live session is made.
-    vi.spyOn(store, "watch").mockImplementation(() => sessions.destroy(old));
+    vi.spyOn(backendOf(store), "watch").mockImplementation(() => sessions.destroy(old));
     const end = closed(socket);
     socket.emit("login", "ada", () => undefined);
     expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
@@ -358,8 +359,9 @@ describe("rejects, and leaves the session as it is", () => {
     const guest = await login("guest");
     const socket = await openPage(guest);
     const { store } = sessions;
-    const end = store.end.bind(store);
-    vi.spyOn(store, "end").mockImplementation(async (id, code) => {
+    const backend = backendOf(store);
+    const end = backend.end.bind(backend);
+    vi.spyOn(backend, "end").mockImplementation(async (id, code) => {
       if (code === "SESSION_ROTATED") throw new SessionError("STORE_UNAVAILABLE");
       return end(id, code);
     });

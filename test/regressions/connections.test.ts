@@ -8,6 +8,7 @@ import { jump } from "../support/clocks.js";
 import { type Browser, closed } from "../support/browser.js";
 import { inTime } from "../support/pace.js";
 import { LineStore } from "../support/stores.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 /** A client that speaks the protocol itself, before its first CONNECT. */
 async function openRaw(browser: Browser): Promise<{ ws: WebSocket; packets: string[] }> {
@@ -37,7 +38,7 @@ test("a change by a handler that outlived its connection is saved after an outag
   session.other = "kept";
   await expect.poll(() => errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
   line.state = "up";
-  const stored = (): Promise<string | undefined> => app.sessions.store.read(session.id, (text) => text);
+  const stored = (): Promise<string | undefined> => backendOf(app.sessions.store).read(session.id, (text) => text);
   await expect.poll(stored).toContain('"other":"kept"');
 });
 
@@ -134,7 +135,7 @@ test("the last event before a silence is told to the store, although touches are
     },
   });
   const expiresOf = (id: string): Promise<number> =>
-    app.sessions.store.read(id, (text) => Date.parse(JSON.parse(text as string).cookie.expires));
+    backendOf(app.sessions.store).read(id, (text) => Date.parse(JSON.parse(text as string).cookie.expires));
   const { id, at } = await inTime(2000, async () => {
     const ada = await app.login();
     const socket = await ada.connect();

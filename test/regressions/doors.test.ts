@@ -10,7 +10,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import WebSocket from "ws";
 import { memoryStore } from "../../src/index.js";
 import { Registry } from "../../src/session/registry.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { warnOnce } from "../../src/warnings.js";
 import { secret, startApp } from "../support/app.js";
@@ -70,7 +70,7 @@ test("an origins function that fails is ORIGIN_REFUSED, not a store outage", asy
 test("of two handshakes with one unknown id neither gets in, however they interleave", async () => {
   for (let later = 0; later < 40; later++) {
     const registry = new Registry(
-      new LiveStore(new MemoryDriver()),
+      backendOf(new LiveStore(new MemoryDriver())),
       { lease: 1000, maxStale: 1000, maxUnsaved: 10 },
       { change() {}, end() {}, lost() {}, error() {}, wantsChanges: () => false },
     );

@@ -12,6 +12,7 @@ import { startApp } from "../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
 import { redisClient, redisClusterClient, startRedis, startRedisCluster } from "../support/redis.js";
 import { LineStore } from "../support/stores.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 /** A line to a port of this machine: what is open when it dies carries nothing any more, what is opened later works. */
 async function mortalWire(port: number): Promise<{ port: number; die(): void }> {
@@ -106,7 +107,7 @@ test("a Redis that is full is told once; who only reads goes on, and what was ch
   const browsers = await Promise.all(["ada", "bob", "eve"].map((user) => login(user)));
   const sockets = await Promise.all(browsers.map((browser) => browser.connect()));
   await client.sendCommand(["CONFIG", "SET", "maxmemory", "1"]);
-  const commit = vi.spyOn(sessions.store, "commit");
+  const commit = vi.spyOn(backendOf(sessions.store), "commit");
   for (const socket of sockets) await socket.emitWithAck("set", "kept");
   // Each of them has tried more than once, and reads went well meanwhile.
   await expect.poll(() => commit.mock.calls.length).toBeGreaterThan(9);
@@ -124,7 +125,7 @@ test("while a master of a Redis cluster is away, silent sessions of the others a
   const store = redisStore({ client, timeout: 300 });
   onTestFinished(() => store.close());
   const registry = new Registry(
-    store,
+    backendOf(store),
     { lease: 1000, maxStale: 300_000, maxUnsaved: 100 },
     { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false },
   );
@@ -181,6 +182,6 @@ describe("a wrapped store", () => {
     for (const arrive of held.splice(0)) arrive();
     await expect.poll(() => held).toHaveLength(1);
     isHeld = false;
-    expect(await store.update("id", (data) => (data.count = 3))).toBe(3);
+    expect(await backendOf(store).update("id", (data) => (data.count = 3))).toBe(3);
   });
 });

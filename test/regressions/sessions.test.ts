@@ -3,7 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { type SessionError } from "../../src/index.js";
 import { Registry } from "../../src/session/registry.js";
 import type { NoticeListener } from "../../src/store/drivers/driver.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
 import { closed } from "../support/browser.js";
@@ -135,7 +135,7 @@ test("a change that is told while a session is read for its first connection is 
   listener?.hearing(true);
   const counts: unknown[] = [];
   const registry = new Registry(
-    store,
+    backendOf(store),
     { lease: 30_000, maxStale: 300_000, maxUnsaved: 100 },
     {
       change: (live) => counts.push(live.data.count),

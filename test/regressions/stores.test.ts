@@ -5,7 +5,7 @@ import session, { type SessionData } from "express-session";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createSessions, liveStore } from "../../src/index.js";
 import { type ActiveSession } from "../../src/session/live-session.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
 import { jump } from "../support/clocks.js";
@@ -82,7 +82,7 @@ test("a write that arrives after the end does not bring the session back", async
 
 test("a write that arrives after a newer one does not undo it", async () => {
   const { line, store, id } = await withHeldWrite();
-  await store.update(id, (data) => void (data.other = "newer"));
+  await backendOf(store).update(id, (data) => void (data.other = "newer"));
   line.release();
   expect(line.text(id)).not.toContain("newer");
   await expect.poll(() => line.text(id)).toContain("newer");
@@ -204,7 +204,7 @@ test("one answer that makes no sense logs nobody out and loses no change", async
   const [server] = [...io.of("/").sockets.values()] as any[];
   line.isOdd = true;
   server.session.user = "eve";
-  const text = (): Promise<string | undefined> => sessions.store.read(server.session.id, (found) => found);
+  const text = (): Promise<string | undefined> => backendOf(sessions.store).read(server.session.id, (found) => found);
   await expect.poll(() => line.isOdd).toBe(false);
   await expect.poll(text).toContain('"user":"eve"');
   expect(socket.connected).toBe(true);
@@ -225,7 +225,7 @@ test("an id deep inside an error of the storage is not handed on", async () => {
 test("a service without absoluteTimeout does not forget when a session was created", async () => {
   const driver = new MemoryDriver();
   const withLimit = new LiveStore(driver);
-  withLimit.absoluteTimeout = 60_000;
+  backendOf(withLimit).claim({ absoluteTimeout: 60_000 });
   const without = new LiveStore(driver);
   const { id } = await stored(withLimit);
   expect(await driver.read(id)).toContain("__created");
@@ -240,7 +240,7 @@ test("a service without absoluteTimeout does not forget when a session was creat
 test("nobody chooses when their session was created", async () => {
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
-  store.absoluteTimeout = 60_000;
+  backendOf(store).claim({ absoluteTimeout: 60_000 });
   const { id } = await stored(store, { __created: 9e15 });
   expect(JSON.parse((await driver.read(id)) as string).__created).toBeLessThanOrEqual(Date.now());
 });
@@ -260,7 +260,7 @@ test("update() with an async function that rejects is UPDATE_ASYNC, and no unhan
   const { store } = createSessions({ secret: "s" });
   const { id } = await stored(store);
   const unhandled = unhandledRejections();
-  const updating = store.update(id, () => Promise.reject(new Error("of the application")));
+  const updating = backendOf(store).update(id, () => Promise.reject(new Error("of the application")));
   await expect(updating).rejects.toMatchObject({ code: "UPDATE_ASYNC" });
   await setImmediate();
   expect(unhandled).toEqual([]);
@@ -279,7 +279,7 @@ test("a slow writer who still has the old maxAge does not move the expiry that a
   slow.touch();
   slow.other = "x";
   await answer((done) => store.set(id, slow, done));
-  const { cookie, other } = JSON.parse((await store.read(id, (text) => text)) as string);
+  const { cookie, other } = JSON.parse((await backendOf(store).read(id, (text) => text)) as string);
   expect(other).toBe("x");
   expect(cookie.originalMaxAge).toBeCloseTo(60_000, -4);
   expect(Date.parse(cookie.expires)).toBeLessThanOrEqual(Date.now() + 60_000);
@@ -288,9 +288,9 @@ test("a slow writer who still has the old maxAge does not move the expiry that a
 test("an id that was rotated and is destroyed again was rotated", async () => {
   const store = new LiveStore(new MemoryDriver());
   const { id } = await stored(store);
-  await store.end(id, "SESSION_ROTATED");
-  await store.end(id, "SESSION_DESTROYED");
-  expect(store.endOf(id)).toMatchObject({ code: "SESSION_ROTATED" });
+  await backendOf(store).end(id, "SESSION_ROTATED");
+  await backendOf(store).end(id, "SESSION_DESTROYED");
+  expect(backendOf(store).endOf(id)).toMatchObject({ code: "SESSION_ROTATED" });
 });
 
 test("an id that ended more than a minute ago may be used again, however quiet the server is", async () => {
@@ -300,15 +300,15 @@ test("an id that ended more than a minute ago may be used again, however quiet t
   const put = (): void => void store.set("id", { cookie: { originalMaxAge: null }, user: "ada" } as never);
   put();
   await vi.advanceTimersByTimeAsync(0);
-  await store.end("id", "SESSION_DESTROYED");
+  await backendOf(store).end("id", "SESSION_DESTROYED");
   await vi.advanceTimersByTimeAsync(59_000);
   put();
   await vi.advanceTimersByTimeAsync(0);
-  expect(await store.read("id", (text) => text)).toBeUndefined();
+  expect(await backendOf(store).read("id", (text) => text)).toBeUndefined();
   await vi.advanceTimersByTimeAsync(2000);
   put();
   await vi.advanceTimersByTimeAsync(0);
-  expect(await store.read("id", (text) => text)).toContain("ada");
+  expect(await backendOf(store).read("id", (text) => text)).toContain("ada");
 });
 
 test("a save under way takes in what others write before its turn, here and in another process", async () => {
@@ -323,7 +323,7 @@ test("a save under way takes in what others write before its turn, here and in a
   const data = await answer((done) => store.get(live.id, done));
   const request = store.createSession({ sessionID: live.id, sessionStore: store } as never, data) as Loose;
   Object.assign(request, { k1: 2 });
-  const unsubscribe = store.subscribe({
+  const unsubscribe = backendOf(store).subscribe({
     // Right after the request's write, before the socket's.
     onNotice() {
       unsubscribe();
@@ -343,12 +343,12 @@ test("a save under way takes in what others write before its turn, here and in a
 
 test("an absolute lifetime that is over is over for whoever reads, and for a writer who does not read first", async () => {
   const store = new LiveStore(new MemoryDriver());
-  store.absoluteTimeout = 60_000;
+  backendOf(store).claim({ absoluteTimeout: 60_000 });
   const [read, written] = [await stored(store), await stored(store)];
   jump(61_000);
   expect(await answer((done) => store.get(read.id, done))).toBeFalsy();
-  expect(store.endOf(read.id)).toMatchObject({ code: "SESSION_EXPIRED" });
-  const writing = store.update(written.id, (data) => void (data.other = "x"));
+  expect(backendOf(store).endOf(read.id)).toMatchObject({ code: "SESSION_EXPIRED" });
+  const writing = backendOf(store).update(written.id, (data) => void (data.other = "x"));
   await expect(writing).rejects.toMatchObject({ code: "SESSION_EXPIRED" });
 });
 
@@ -357,7 +357,7 @@ test("older activity that is told late does not shorten the session", async () =
   const { sessionID: id, session: data } = generate(store);
   data.cookie.maxAge = 60_000;
   await answer((done) => store.set(id, data, done));
-  const before = await store.read(id, (text) => text);
-  await store.prolong(id, Date.now() - 10_000);
-  expect(await store.read(id, (text) => text)).toBe(before);
+  const before = await backendOf(store).read(id, (text) => text);
+  await backendOf(store).prolong(id, Date.now() - 10_000);
+  expect(await backendOf(store).read(id, (text) => text)).toBe(before);
 });

@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { diff } from "../../src/store/record/merge.js";
 import { startApp } from "../support/app.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 async function withSocket() {
   const app = await startApp();
@@ -150,7 +151,7 @@ test("clearing every field does not make the session immortal", async () => {
   const [server] = [...app.io.of("/").sockets.values()] as any[];
   for (const key of Object.keys(server.session)) delete server.session[key];
   await server.session.save();
-  const text = await app.sessions.store.read(server.session.id, (found) => found);
+  const text = await backendOf(app.sessions.store).read(server.session.id, (found) => found);
   expect(JSON.parse(text as string)).toMatchObject({ cookie: { originalMaxAge: expect.closeTo(60_000, -4) } });
 });
 
@@ -162,8 +163,8 @@ test("after an array of tracked elements was assigned, a change elsewhere is no 
   await session.save();
   let commits = 0;
   const { store } = app.sessions;
-  const commit = store.commit.bind(store);
-  store.commit = (...values) => {
+  const commit = backendOf(store).commit.bind(backendOf(store));
+  backendOf(store).commit = (...values) => {
     commits++;
     return commit(...values);
   };
@@ -191,7 +192,7 @@ async function withHeldList() {
   const { app, session, server, socket } = await withSocket();
   const held: string[] = (session.cart ??= []);
   await session.save();
-  const text = (): Promise<string | undefined> => app.sessions.store.read(session.id, (found) => found);
+  const text = (): Promise<string | undefined> => backendOf(app.sessions.store).read(session.id, (found) => found);
   expect(await text()).toContain('"cart":[]');
   return { app, held, server, socket, text };
 }
@@ -208,7 +209,7 @@ test("a held object that changes in a handler is saved after the event, without 
   vi.useFakeTimers({ toFake: ["Date"] });
   onTestFinished(() => void vi.useRealTimers());
   const saved = new Promise((resolve) => {
-    app.sessions.store.subscribe({
+    backendOf(app.sessions.store).subscribe({
       onNotice: resolve,
       flush: () => undefined,
       watches: () => true,

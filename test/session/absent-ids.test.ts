@@ -4,6 +4,7 @@ import { AbsentIds } from "../../src/session/absent-ids.js";
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { startApp } from "../support/app.js";
 import { ownPrefix, redisClient, startRedis } from "../support/redis.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 async function start() {
   const { port, server } = await startRedis();
@@ -24,7 +25,7 @@ async function start() {
 test("a dead cookie that comes again and again costs a look, and no subscription", async () => {
   const { app, commands, other } = await start();
   const ada = await app.login();
-  await other.end(ada.sessionId, "SESSION_DESTROYED");
+  await backendOf(other).end(ada.sessionId, "SESSION_DESTROYED");
   expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
   await commands();
   for (let times = 0; times < 10; times++) {
@@ -45,7 +46,7 @@ test("a session that is made while its id is known as absent is let in at once, 
   await client.set(prefix + id, text);
   const socket = await ada.connect();
   const end = new Promise((resolve) => socket.once("session:end", resolve));
-  await other.end(id, "SESSION_DESTROYED");
+  await backendOf(other).end(id, "SESSION_DESTROYED");
   expect(await end).toMatchObject({ code: "SESSION_DESTROYED" });
 });
 

@@ -3,6 +3,7 @@ import { Clock } from "../../src/session/clock.js";
 import { monotonicNow } from "../../src/internal/monotonic.js";
 import { memoryStore } from "../../src/index.js";
 import { Registry } from "../../src/session/registry.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -37,7 +38,7 @@ test("a moment in the past is soon, one beyond the longest timer is no overflow"
 
 test("five thousand live sessions have one timer between them, and end at their moments", async () => {
   const store = memoryStore();
-  const registry = new Registry(store, { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+  const registry = new Registry(backendOf(store), { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const closed: number[] = [];
   const start = Date.now();
   for (let index = 0; index < 5000; index++) {
@@ -86,7 +87,7 @@ describe("the system's clock is set", () => {
 
   async function idle(): Promise<{ ended: string[]; expires: number }> {
     const store = memoryStore();
-    const registry = new Registry(store, { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+    const registry = new Registry(backendOf(store), { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
     onTestFinished(async () => {
       await registry.close();
       store.close();

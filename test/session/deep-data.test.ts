@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { liveStore } from "../../src/index.js";
 import { apply, diff, isEqual, reconcile } from "../../src/store/record/merge.js";
 import { startApp } from "../support/app.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 const arrays = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
 const objects = (levels: number): string => '{"a":'.repeat(levels - 1) + "{}" + "}".repeat(levels - 1);
@@ -21,7 +22,7 @@ async function withSocket(options: Parameters<typeof startApp>[0] = {}) {
   const errors: any[] = [];
   app.sessions.on("error", (error) => errors.push(error));
   const { id } = server.session;
-  const stored = (): Promise<string> => app.sessions.store.read(id, (text) => text as string);
+  const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
   return { app, ada, session: server.session, server, errors, id, stored };
 }
 
@@ -228,8 +229,8 @@ test("a big field that is assigned many times in one turn is written once", asyn
   const rows = Array.from({ length: 1000 }, (_, n) => n);
   let commits = 0;
   const { store } = app.sessions;
-  const commit = store.commit.bind(store);
-  store.commit = (...values) => {
+  const commit = backendOf(store).commit.bind(backendOf(store));
+  backendOf(store).commit = (...values) => {
     commits++;
     return commit(...values);
   };

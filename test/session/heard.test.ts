@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { ActiveSession, Connection } from "../../src/session/live-session.js";
 import { Registry } from "../../src/session/registry.js";
 import type { Driver } from "../../src/store/drivers/driver.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { NoticeLine, NoticeWriter } from "../../src/store/cluster/notice-line.js";
 import { NoticeServer } from "../support/notice-server.js";
@@ -58,7 +58,7 @@ class Node {
     }) as Driver;
     this.store = new LiveStore(driver);
     const options = { lease: 1e9, maxStale: 1e9, maxUnsaved: 100 };
-    this.registries = [1, 2].map(() => new Registry(this.store, options, quiet));
+    this.registries = [1, 2].map(() => new Registry(backendOf(this.store), options, quiet));
   }
 
   async begin(): Promise<void> {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Driver, NoticeListener } from "../../src/store/drivers/driver.js";
 import { liveStore } from "../../src/store/drivers/express-store/express-store.js";
-import { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import type { ActiveSession } from "../../src/session/live-session.js";
 import { Registry } from "../../src/session/registry.js";
@@ -64,7 +64,7 @@ function share(term = lease): Shared {
   const store = new LiveStore(driver);
   listener?.hearing(true);
   const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
-  const registry = new Registry(store, { lease: term, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+  const registry = new Registry(backendOf(store), { lease: term, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const shared: Shared = {
     watching: Promise.resolve(),
     store,
@@ -252,7 +252,7 @@ describe("over any express-session store", () => {
     line.latency = 10;
     const store = liveStore(line);
     const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
-    const registry = new Registry(store, { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
+    const registry = new Registry(backendOf(store), { lease, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
     onTestFinished(() => registry.close());
     const ended: string[] = [];
     for (let index = 0; index < 100; index++) {
@@ -345,7 +345,7 @@ describe("a part of the storage that is away", () => {
     line.inner.get = (id, callback) =>
       isBroken && isAway(id) ? void setTimeout(callback, 50, new Error("this part is away")) : get(id, callback);
     const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
-    const registry = new Registry(liveStore(line), { lease: 1000, maxStale, maxUnsaved: 10_000 }, quiet);
+    const registry = new Registry(backendOf(liveStore(line)), { lease: 1000, maxStale, maxUnsaved: 10_000 }, quiet);
     onTestFinished(() => registry.close());
     const ended = new Map<string, string>();
     for (let index = 0; index < 60; index++) {

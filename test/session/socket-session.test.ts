@@ -2,6 +2,7 @@
 import { inspect, promisify } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { startApp } from "../support/app.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 async function twoSessions() {
   const app = await startApp();
@@ -187,7 +188,7 @@ describe("session[key] = value", () => {
     one.other = "x";
     await one.save();
     expect(errors[0]).toMatchObject({ code: "DATA_INVALID", message: expect.stringContaining('"cookie"') });
-    const text = await app.sessions.store.read(one.id, (found) => found);
+    const text = await backendOf(app.sessions.store).read(one.id, (found) => found);
     expect(JSON.stringify(JSON.parse(text as string).cookie)).toBe(before);
   });
 

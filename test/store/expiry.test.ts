@@ -10,7 +10,7 @@ import memorystore from "memorystore";
 import sessionFileStore from "session-file-store";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { liveStore, memoryStore } from "../../src/index.js";
-import type { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../src/store/live-store.js";
 import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.js";
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { startApp } from "../support/app.js";
@@ -75,15 +75,15 @@ const writes: Record<string, (store: LiveStore, id: string) => Promise<unknown>>
     object["k1"] = 1;
     await answer((done) => object.save(done));
   },
-  "sessions.update()": (store, id) => store.update(id, (data) => void (data.count = 1)),
+  "sessions.update()": (store, id) => backendOf(store).update(id, (data) => void (data.count = 1)),
   "a socket's save": async (store, id) => {
-    const base = (await store.read(id, (text) => text)) as string;
+    const base = (await backendOf(store).read(id, (text) => text)) as string;
     const next = JSON.stringify({ ...JSON.parse(base), other: "socket" });
-    await store.commit(id, () => base, next, { applyConfirmed() {}, applyCommitted() {} });
+    await backendOf(store).commit(id, () => base, next, { applyConfirmed() {}, applyCommitted() {} });
   },
   "a ticket": async (store, id) => {
-    await store.addTicket(id, "nonce", Date.now() + 1000);
-    expect(await store.takeTicket(id, "nonce")).toBe(true);
+    await backendOf(store).addTicket(id, "nonce", Date.now() + 1000);
+    expect(await backendOf(store).consumeTicket(id, "nonce")).toBe(true);
   },
 };
 
@@ -128,7 +128,7 @@ async function onRedis(wrap: boolean): Promise<Beside> {
 async function onPostgres(wrap: boolean): Promise<Beside> {
   const pool = postgresPool(postgres.url);
   const table = ownTable();
-  await postgresStore({ pool, table, createTable: true }).read("nobody", () => undefined);
+  await backendOf(postgresStore({ pool, table, createTable: true })).read("nobody", () => undefined);
   const inner = new PgStore({ pool, tableName: table, pruneSessionInterval: false }) as unknown as Store;
   return {
     inner,
@@ -196,7 +196,7 @@ describe.each(all)("%s", (name, make) => {
     await visitOld(beside, id);
     await visit(store, id);
     await answer((done) => store.touch(id, slow, done as () => void));
-    await store.prolong(id, Date.now() - 20_000);
+    await backendOf(store).prolong(id, Date.now() - 20_000);
     expect(await beside.left(id)).toBeGreaterThan(maxAge - slack);
   });
 
@@ -233,17 +233,17 @@ describe.each(all)("%s", (name, make) => {
 
   if (!isWrapped) {
     test("a user's sessions are found though an old service kept one alive beside its text", async () => {
-      store.userOf = (data) => data.user;
+      backendOf(store).claim({ user: (data) => data.user });
       const id = await create(store);
       for (let index = 0; index < 3; index++) {
         jump(40_000);
         await visitOld(beside, id);
       }
-      await store.update(id, (data) => void (data.count = 1));
+      await backendOf(store).update(id, (data) => void (data.count = 1));
       jump(10_000);
       // Writes the note anew, without what is over.
       const second = await create(store);
-      const found = await store.sessionsOf("ada");
+      const found = await backendOf(store).sessionsOf("ada");
       expect(found.map((one) => one.id).toSorted()).toEqual([id, second].toSorted());
     });
   }
@@ -262,17 +262,17 @@ describe.each(all)("%s", (name, make) => {
     for (const write of Object.values(writes)) await write(store, id);
     jump(29_000);
     expect(await load(store, id)).toMatchObject({ user: "ada" });
-    await store.update(id, (data) => void (data.count = 2));
+    await backendOf(store).update(id, (data) => void (data.count = 2));
     jump(2000);
     expect(await load(store, id)).toBeUndefined();
-    await expect(store.update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+    await expect(backendOf(store).update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
   });
 
   if (isWrapped) {
     test("a session of a few seconds ends on time, though the last write was no activity", async () => {
       const id = await create(store, {}, 4000);
       jump(1500);
-      await store.update(id, (data) => void (data.count = 1));
+      await backendOf(store).update(id, (data) => void (data.count = 1));
       jump(2000);
       expect(await load(store, id)).toBeDefined();
       jump(600);
@@ -292,7 +292,7 @@ describe("beside another process that writes the same wrapped store", () => {
     const id = await create(one);
     jump(40_000);
     await visit(other, id);
-    await one.update(id, (data) => void (data.count = 1));
+    await backendOf(one).update(id, (data) => void (data.count = 1));
     expect(await beside.left(id)).toBeGreaterThan(maxAge - slack);
   });
 
@@ -309,7 +309,7 @@ describe("beside another process that writes the same wrapped store", () => {
     await visit(store, second);
     jump(40_000);
     await visitOld(beside, second);
-    await store.update(second, (data) => void (data.count = 1));
+    await backendOf(store).update(second, (data) => void (data.count = 1));
     expect(await beside.left(second)).toBeGreaterThan(maxAge - slack);
   });
 });
@@ -324,8 +324,8 @@ describe("a store that hands out sessions whose time is over", () => {
     expect(await load(store, id)).toMatchObject({ user: "ada" });
     jump(2000);
     expect(await load(store, id)).toBeUndefined();
-    await expect(store.update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
-    await expect(store.prolong(id, Date.now())).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+    await expect(backendOf(store).update(id, () => 0)).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+    await expect(backendOf(store).prolong(id, Date.now())).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
     expect(await load(store, id)).toBeUndefined();
     // Nothing but the session, which waits for the sweep.
     expect(inner.rows.size).toBe(1);
@@ -444,7 +444,7 @@ describe("stores whose touch writes the data", () => {
     const id = await create(store);
     for (let index = 0; index < 3; index++) {
       jump(19_000);
-      await store.update(id, (data) => void (data.count = index));
+      await backendOf(store).update(id, (data) => void (data.count = index));
     }
     jump(4000);
     expect(await load(store, id)).toBeUndefined();
@@ -460,7 +460,7 @@ describe("stores whose touch writes the data", () => {
     // Known from the first touch on.
     await visit(store, await create(store));
     jump(30_000);
-    await store.update(id, (data) => void (data.count = 1));
+    await backendOf(store).update(id, (data) => void (data.count = 1));
     expect((await load(store, id))?.cookie.maxAge).toBeGreaterThan(30_000 - slack);
     expect((await load(store, id))?.cookie.maxAge).toBeLessThan(30_000 + slack);
   });

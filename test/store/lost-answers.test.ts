@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { SessionData } from "express-session";
 import type { ActiveSession } from "../../src/session/live-session.js";
 import { Registry } from "../../src/session/registry.js";
-import type { LiveStore } from "../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../src/store/live-store.js";
 import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.js";
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { LossyLine } from "../support/lossy.js";
@@ -121,7 +121,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
   async function start(timeout = 5000) {
     const { lines, a, b } = await storage.nodes(timeout);
     const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
-    const registry = new Registry(a, { lease: 30_000, maxStale: 300_000, maxUnsaved: 100 }, quiet);
+    const registry = new Registry(backendOf(a), { lease: 30_000, maxStale: 300_000, maxUnsaved: 100 }, quiet);
     onTestFinished(async () => {
       for (const line of lines) line.open();
       await registry.close().catch(() => undefined);
@@ -137,8 +137,8 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     const live = async (): Promise<ActiveSession & { data: Fields }> =>
       (await registry.acquire(id, { end() {} })) as ActiveSession & { data: Fields };
     // A write and an end before: Redis has the scripts by then.
-    await a.update(id, (data) => void ((data as Fields)["count"] = 0));
-    await a.end(`${id} before`, "SESSION_DESTROYED");
+    await backendOf(a).update(id, (data) => void ((data as Fields)["count"] = 0));
+    await backendOf(a).end(`${id} before`, "SESSION_DESTROYED");
     return {
       a,
       b,
@@ -181,7 +181,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
       async () => {
         const seen = await stored();
         expect(seen).toMatchObject({ admin: true, rights: { admin: true }, draft: "text" });
-        await b.update(id, (fields) => {
+        await backendOf(b).update(id, (fields) => {
           Object.assign(fields, { admin: false, rights: { admin: false } });
           delete (fields as Fields)["draft"];
         });
@@ -207,7 +207,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     await lose(
       "answer",
       () => write().catch(() => undefined),
-      () => b.update(id, (fields) => void ((fields as Fields)["admin"] = false)),
+      () => backendOf(b).update(id, (fields) => void ((fields as Fields)["admin"] = false)),
     );
     await expect.poll(() => session.isSaved, { timeout: 20_000 }).toBe(true);
     expect(await stored()).toMatchObject({ admin: false });
@@ -248,14 +248,14 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     let between = 0;
     const result = await lose(
       kind,
-      () => a.update(id, raise),
+      () => backendOf(a).update(id, raise),
       async () => {
-        between = await b.update(id, raise);
+        between = await backendOf(b).update(id, raise);
       },
     );
     expect(new Set([result, between])).toEqual(new Set([1, 2]));
     expect(await stored()).toMatchObject({ count: 2 });
-    expect(await a.update(id, raise)).toBe(3);
+    expect(await backendOf(a).update(id, raise)).toBe(3);
   });
 
   test("update() alone, whose command comes late: counted once", async () => {
@@ -264,11 +264,11 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     expect(
       await lose(
         "command",
-        () => a.update(id, raise),
+        () => backendOf(a).update(id, raise),
         async () => undefined,
       ),
     ).toBe(1);
-    expect(await a.update(id, raise)).toBe(2);
+    expect(await backendOf(a).update(id, raise)).toBe(2);
     expect(await stored()).toMatchObject({ count: 2 });
   });
 
@@ -279,7 +279,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     await lose(
       "answer",
       () => set(a, id, data),
-      () => b.update(id, (fields) => void ((fields as Fields)["admin"] = false)),
+      () => backendOf(b).update(id, (fields) => void ((fields as Fields)["admin"] = false)),
     );
     expect(await stored()).toMatchObject({ admin: false });
   });
@@ -293,7 +293,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
       "answer",
       () => (failed = set(a, id, data).catch((error: unknown) => error)),
       async () => {
-        await b.update(id, (fields) => void ((fields as Fields)["admin"] = false));
+        await backendOf(b).update(id, (fields) => void ((fields as Fields)["admin"] = false));
         await failed;
       },
     );
@@ -323,7 +323,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     await lose(
       "answer",
       () => set(a, id, data),
-      () => b.end(id, "SESSION_DESTROYED"),
+      () => backendOf(b).end(id, "SESSION_DESTROYED"),
       storage.creation,
     );
     expect(await get(b, id)).toBeFalsy();
@@ -335,7 +335,10 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     for (const line of lines) line.breaksOne = true;
     await lose(
       "answer",
-      () => a.end(id, "SESSION_DESTROYED").catch(() => undefined),
+      () =>
+        backendOf(a)
+          .end(id, "SESSION_DESTROYED")
+          .catch(() => undefined),
       async () => undefined,
       storage.end,
     );

@@ -13,6 +13,7 @@ import { createSessions, type Sessions } from "../../src/index.js";
 import { secret, startApp } from "../support/app.js";
 import { Browser, transports } from "../support/browser.js";
 import { closeServers } from "../support/closing.js";
+import { backendOf } from "../../src/store/live-store.js";
 
 function answer(io: { on(event: "connection", listener: (socket: any) => void): unknown }): void {
   io.on("connection", (socket) =>
@@ -189,7 +190,7 @@ test("catch-all listeners are behind the gate like any other", async () => {
   await new Promise((resolve) => setTimeout(resolve, 5));
   await socket.emitWithAck("event");
   expect(order).toEqual(["any event ada", "event ada"]);
-  expect(sessions.store.isShared).toBe(true);
+  expect(backendOf(sessions.store).isShared).toBe(true);
 });
 
 test("a room per session, by a hash of its id, holds every socket of it", async () => {

@@ -157,7 +157,7 @@ export function addTicket(record: SessionRecord, nonce: string, expires: number,
 }
 
 /** Takes a ticket that was noted; false where it was not, or not any more. */
-export function takeTicket(record: SessionRecord, nonce: string): boolean {
+export function consumeTicket(record: SessionRecord, nonce: string): boolean {
   const { [nonce]: end, ...others } = ticketsOf(record);
   if (end === undefined) return false;
   if (Object.keys(others).length === 0) delete record[tickets];

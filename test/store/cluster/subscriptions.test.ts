@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Notice } from "../../../src/store/cluster/change-bus.js";
-import type { LiveStore } from "../../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
 import { channelName, clusterChannelName, noticePrefix } from "../../../src/store/drivers/redis/channels.js";
 import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
@@ -22,33 +22,33 @@ const ids = Array.from({ length: 100 }, (_, index) => `id ${index}`);
 async function toggle(store: LiveStore): Promise<{ kept: string[]; heard: Set<string> }> {
   const heard = new Set<string>();
   onTestFinished(
-    store.subscribe({
+    backendOf(store).subscribe({
       onNotice: (notice: Notice) => void heard.add(notice.kind === "cleared" ? "" : (notice.id ?? "")),
       flush: () => undefined,
       watches: () => false,
       connectionsOf: () => 0,
     }),
   );
-  await store.watch("opens the line");
+  await backendOf(store).watch("opens the line");
   await Promise.all(
     ids.map(async (id, index) => {
       for (let round = 0; round < 8; round++) {
-        void store.watch(id);
+        void backendOf(store).watch(id);
         await delay(Math.random() * 3);
-        store.unwatch(id);
+        backendOf(store).unwatch(id);
         await delay(Math.random() * 3);
       }
-      if (index % 2 === 0) await store.watch(id);
+      if (index % 2 === 0) await backendOf(store).watch(id);
     }),
   );
-  store.unwatch("opens the line");
+  backendOf(store).unwatch("opens the line");
   heard.clear();
   return { kept: ids.filter((_, index) => index % 2 === 0), heard };
 }
 
 /** Another node writes all of them. */
 async function endAll(store: LiveStore): Promise<void> {
-  await Promise.all(ids.map((id) => store.end(id, "SESSION_DESTROYED")));
+  await Promise.all(ids.map((id) => backendOf(store).end(id, "SESSION_DESTROYED")));
 }
 
 describe("one Redis server", () => {

@@ -10,6 +10,7 @@ import { memoryStore } from "../../../src/store/drivers/memory.js";
 import { storeContract } from "../../contract/store.js";
 import { startApp } from "../../support/app.js";
 import { AttachingStore, LineStore, QueryStore } from "../../support/stores.js";
+import { backendOf } from "../../../src/store/live-store.js";
 
 storeContract("express-session's MemoryStore", () => ({ store: liveStore(new session.MemoryStore()) }));
 
@@ -154,7 +155,7 @@ describe("what a store attaches to what it returns", () => {
       };
     }
     const inner = new ObjectStore();
-    await liveStore(inner).update("id", (data) => Object.assign(data, { seen: new Date(2), count: 1 }));
+    await backendOf(liveStore(inner)).update("id", (data) => Object.assign(data, { seen: new Date(2), count: 1 }));
     expect(written.at(-1)).toMatchObject({ since, seen: new Date(2).toISOString(), count: 1 });
     expect(written.at(-1).since).toBeInstanceOf(Date);
   });

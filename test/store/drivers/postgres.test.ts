@@ -4,7 +4,7 @@ import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import { Client, Pool } from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { LiveStore } from "../../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
 import { openPostgresNotices } from "../../../src/store/drivers/postgres/notices.js";
 import { PostgresTable } from "../../../src/store/drivers/postgres/table.js";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
@@ -85,7 +85,7 @@ test("neither payloads nor the rows of ends hold an id, and ends are no sessions
   listener.on("notification", ({ channel, payload }) => heard.push(`${channel} ${payload}`));
   const name = createHash("sha256").update(`public.${table}`).digest("hex");
   await listener.query(`LISTEN socket_session_${name.slice(0, 32)}`);
-  await store.end("the-id", "SESSION_ROTATED");
+  await backendOf(store).end("the-id", "SESSION_ROTATED");
   await expect.poll(() => heard).toHaveLength(1);
   const ends = (await pool.query<{ sid: string; text: string }>(`SELECT sid, sess::text AS text FROM ${table}`)).rows;
   expect(ends).toHaveLength(1);
@@ -99,11 +99,11 @@ test("a node whose clock is ahead knows why a session ended on another one", asy
   const options = { pool: postgresPool(postgres.url), table, createTable: true };
   const [store, other] = [postgresStore(options), postgresStore(options)];
   await write(store, "the-id", { cookie: {} });
-  await store.end("the-id", "SESSION_ROTATED");
+  await backendOf(store).end("the-id", "SESSION_ROTATED");
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 61_000 });
   onTestFinished(() => void vi.useRealTimers());
-  expect(await other.read("the-id", (text) => text)).toBeUndefined();
-  expect(other.endOf("the-id")?.code).toBe("SESSION_ROTATED");
+  expect(await backendOf(other).read("the-id", (text) => text)).toBeUndefined();
+  expect(backendOf(other).endOf("the-id")?.code).toBe("SESSION_ROTATED");
 });
 
 describe("a table that is dropped and made again while nodes run", () => {
@@ -121,10 +121,10 @@ describe("a table that is dropped and made again while nodes run", () => {
     ];
     await write(here, "before", { cookie: {} });
     const heard = listenTo(there);
-    await there.watch("after");
+    await backendOf(there).watch("after");
     await pool.query(`${leave(table)}; CREATE TABLE ${table} ${columns}`);
     await write(here, "after", { cookie: {} });
-    await here.end("after", "SESSION_DESTROYED");
+    await backendOf(here).end("after", "SESSION_DESTROYED");
     await expect.poll(heard).toContainEqual({ kind: "ended", id: "after", code: "SESSION_DESTROYED" });
   });
 
@@ -148,9 +148,9 @@ describe("a table that is dropped and made again while nodes run", () => {
     const other = postgresStore({ pool, table, schema: "other", createTable: true });
     const heard = listenTo(one);
     await write(one, "any", { cookie: {} });
-    await one.watch("id");
-    await other.end("id", "SESSION_DESTROYED");
-    await postgresStore({ pool, table }).end("id", "SESSION_ROTATED");
+    await backendOf(one).watch("id");
+    await backendOf(other).end("id", "SESSION_DESTROYED");
+    await backendOf(postgresStore({ pool, table })).end("id", "SESSION_ROTATED");
     await expect.poll(heard).toEqual([{ kind: "ended", id: "id", code: "SESSION_ROTATED" }]);
   });
 });
@@ -210,7 +210,7 @@ describe("what cannot work is told, with what to do", () => {
 function listenTo(store: LiveStore): () => unknown[] {
   const heard: unknown[] = [];
   onTestFinished(
-    store.subscribe({
+    backendOf(store).subscribe({
       onNotice: (notice) => void (notice.kind === "ended" && heard.push(notice)),
       flush: () => undefined,
       watches: () => true,

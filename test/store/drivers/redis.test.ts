@@ -15,6 +15,7 @@ import {
   startRedisCluster,
   useRedis,
 } from "../../support/redis.js";
+import { backendOf } from "../../../src/store/live-store.js";
 
 describe("one server", () => {
   let redis: Awaited<ReturnType<typeof useRedis>>;
@@ -54,7 +55,7 @@ describe("one server", () => {
     const prefix = ownPrefix();
     const store = redisStore({ client, prefix });
     onTestFinished(
-      store.subscribe({
+      backendOf(store).subscribe({
         onNotice: () => undefined,
         flush: () => undefined,
         watches: () => false,
@@ -64,8 +65,8 @@ describe("one server", () => {
     const sent: string[] = [];
     const monitor = await redisClient(redis.url);
     await monitor.pSubscribe("*", (message, channel) => sent.push(channel, message));
-    await store.watch("the-id");
-    await store.end("the-id", "SESSION_ROTATED");
+    await backendOf(store).watch("the-id");
+    await backendOf(store).end("the-id", "SESSION_ROTATED");
     await expect.poll(() => sent.length).toBe(2);
     const channels = await client.pubSubChannels("socket-session:*");
     expect(channels).toContain(sent[0]);
@@ -102,17 +103,17 @@ describe("one server", () => {
     const heard: unknown[][] = [[], []];
     for (const [index, store] of [first, second].entries()) {
       onTestFinished(
-        store.subscribe({
+        backendOf(store).subscribe({
           onNotice: (notice) => void (notice.kind === "ended" && heard[index]?.push(notice.code)),
           flush: () => undefined,
           watches: () => true,
           connectionsOf: () => 0,
         }),
       );
-      await store.watch("id");
+      await backendOf(store).watch("id");
     }
-    await alsoSecond.end("id", "SESSION_DESTROYED");
-    await (await storeIn(0)).end("id", "SESSION_ROTATED");
+    await backendOf(alsoSecond).end("id", "SESSION_DESTROYED");
+    await backendOf(await storeIn(0)).end("id", "SESSION_ROTATED");
     await expect.poll(() => heard).toEqual([["SESSION_ROTATED"], ["SESSION_DESTROYED"]]);
   });
 
@@ -129,7 +130,7 @@ describe("one server", () => {
     const store = redisStore({ client, prefix: ownPrefix() });
     for (let round = 0; round < 2; round++) {
       await client.scriptFlush();
-      await store.end("id", "SESSION_DESTROYED");
+      await backendOf(store).end("id", "SESSION_DESTROYED");
     }
     expect(await client.scriptExists(shaOfAnything)).toEqual([0]);
   });
@@ -147,8 +148,8 @@ async function expectFreshReads(client: unknown, other: unknown): Promise<void> 
     ),
   );
   for (let n = 0; n < 20; n++) {
-    await writer.update(id, (data) => void Object.assign(data, { n }));
-    const texts = [await reader.read(id, (text) => text), ...(await reader.readMany([id]))];
+    await backendOf(writer).update(id, (data) => void Object.assign(data, { n }));
+    const texts = [await backendOf(reader).read(id, (text) => text), ...(await backendOf(reader).readMany([id]))];
     for (const text of texts) expect(JSON.parse(text as string)).toMatchObject({ n });
   }
 }
@@ -222,7 +223,7 @@ describe("a cluster", () => {
     const [store, other] = [redisStore({ client, prefix }), redisStore({ client, prefix })];
     const seen: unknown[] = [];
     onTestFinished(
-      store.subscribe({
+      backendOf(store).subscribe({
         onNotice: (notice) => void seen.push(notice),
         flush: () => undefined,
         watches: () => true,
@@ -230,7 +231,7 @@ describe("a cluster", () => {
       }),
     );
     const id = "moves";
-    await store.watch(id);
+    await backendOf(store).watch(id);
     const slot = slotOf(prefix + id);
     const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
     const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
@@ -238,7 +239,7 @@ describe("a cluster", () => {
     for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(name)]);
     await expect.poll(() => store.isHearing, { interval: 1 }).toBe(false);
     await expect.poll(() => store.isHearing, { timeout: 10_000 }).toBe(true);
-    await other.end(id, "SESSION_DESTROYED");
+    await backendOf(other).end(id, "SESSION_DESTROYED");
     await expect.poll(() => seen).toContainEqual({ kind: "ended", id, code: "SESSION_DESTROYED" });
   });
 

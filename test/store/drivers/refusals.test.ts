@@ -4,7 +4,7 @@ import { Client } from "pg";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { verdict } from "../../../src/errors.js";
-import type { LiveStore } from "../../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
 import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { startApp } from "../../support/app.js";
@@ -90,7 +90,7 @@ describe("Redis", () => {
       onTestFinished(() => void process.off("warning", note));
     });
     const store = await storeAs("without-channels", ["~*", "resetchannels"]);
-    await store.watch("the-id");
+    await backendOf(store).watch("the-id");
     expect((await warned).message).toContain("A user with limited rights");
     expect(store.isHearing).toBe(false);
     store.close();
@@ -170,29 +170,27 @@ describe("Redis", () => {
     expect(await write(store)).toBeNull();
     const ended: unknown[] = [];
     onTestFinished(
-      store.subscribe({
+      backendOf(store).subscribe({
         onNotice: (notice) => void ended.push(notice.kind),
         flush: () => undefined,
         watches: () => true,
         connectionsOf: () => 0,
       }),
     );
-    await store.watch("the-id");
+    await backendOf(store).watch("the-id");
     await first.wait(1, 5000);
     await second.sendCommand(["REPLICAOF", "NO", "ONE"]);
     await first.sendCommand(["REPLICAOF", "127.0.0.1", `${next.port}`]);
     address.leadTo(next.port);
     // Many at once: the client connects once.
     const writes = ["b", "c", "d"].map((id) => write(store, id));
-    await store.update("the-id", (session) => void Object.assign(session, { user: "ada" }));
+    await backendOf(store).update("the-id", (session) => void Object.assign(session, { user: "ada" }));
     expect(await Promise.all(writes)).toEqual([null, null, null]);
     expect(await second.get((await second.keys("*the-id"))[0] as string)).toContain("ada");
     expect(store.isDown).toBe(false);
     await expect.poll(() => store.isHearing, { timeout: 10_000 }).toBe(true);
-    await redisStore({
-      client: second,
-      prefix: (await second.keys("*the-id"))[0]?.replace("the-id", "") as string,
-    }).end("the-id", "SESSION_DESTROYED");
+    const prefix = (await second.keys("*the-id"))[0]?.replace("the-id", "") as string;
+    await redisStore({ client: second, prefix }).destroy("the-id");
     await expect.poll(() => ended).toContain("ended");
   });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createSessions, liveStore, memoryStore } from "../../../src/index.js";
 import { startApp } from "../../support/app.js";
 import { secret } from "../../support/app.js";
+import { backendOf } from "../../../src/store/live-store.js";
 
 const limit = 2000;
 /** As many bytes, of two for each character. */
@@ -17,7 +18,7 @@ async function withSocket(options: Parameters<typeof startApp>[0] = {}) {
   const errors: any[] = [];
   app.sessions.on("error", (error) => errors.push(error));
   const { id } = server.session;
-  const stored = (): Promise<string> => app.sessions.store.read(id, (text) => text as string);
+  const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
   return { app, ada, session: server.session, errors, id, stored };
 }
 
@@ -122,23 +123,26 @@ describe("maxSessionSize", () => {
   });
 
   test("a ticket above it is not issued, and one that was issued can be used", async () => {
-    const { app, session: own, id, stored } = await withSocket();
-    const { store } = app.sessions;
-    await store.addTicket(id, "first", Date.now() + 10_000);
+    const { app, session: own, id, stored } = await withSocket({ sessions: { maxSessionSize: undefined } });
+    const backend = backendOf(app.sessions.store);
+    const release = backend.claim({ maxSessionSize: limit });
+    await backend.addTicket(id, "first", Date.now() + 10_000);
     own.draft = "x".repeat(limit - Buffer.byteLength(await stored()) - 20);
     await own.save();
-    await expect(store.addTicket(id, "second", Date.now() + 10_000)).rejects.toMatchObject({ code: "DATA_INVALID" });
-    store.maxSessionSize = 100;
-    expect(await store.takeTicket(id, "first")).toBe(true);
+    await expect(backend.addTicket(id, "second", Date.now() + 10_000)).rejects.toMatchObject({ code: "DATA_INVALID" });
+    release();
+    backend.claim({ maxSessionSize: 100 });
+    expect(await backend.consumeTicket(id, "first")).toBe(true);
   });
 
   test("a session that was larger already lives on, by activity and touches, and can be made smaller", async () => {
-    const { app, ada, session: own, id, stored } = await withSocket({ sessions: { cookie: { maxAge: 60_000 } } });
+    const sessions = { cookie: { maxAge: 60_000 }, maxSessionSize: undefined };
+    const { app, ada, session: own, id, stored } = await withSocket({ sessions });
     own.draft = bytes(1800);
     await own.save();
-    app.sessions.store.maxSessionSize = 1000;
+    backendOf(app.sessions.store).claim({ maxSessionSize: 1000 });
     const before = await stored();
-    await app.sessions.store.prolong(id, Date.now() + 1000);
+    await backendOf(app.sessions.store).prolong(id, Date.now() + 1000);
     const prolonged = await stored();
     expect(prolonged).not.toBe(before);
     await own.touch();
@@ -153,7 +157,7 @@ describe("maxSessionSize", () => {
   test("is 1 MiB by default, also of a store without createSessions(), and Infinity switches it off", async () => {
     const store = memoryStore();
     const sessions = createSessions({ secret, store });
-    expect(store.maxSessionSize).toBe(1 << 20);
+    expect(backendOf(store).maxSessionSize).toBe(1 << 20);
     const { app, id } = await withSocket({ sessions: { maxSessionSize: Infinity } });
     await app.sessions.update(id, (data: any) => void (data.draft = bytes(2 << 20)));
     await sessions.close();
@@ -162,9 +166,9 @@ describe("maxSessionSize", () => {
   test("is an option of the store, too, which createSessions() leaves unless it is given there", async () => {
     const store = liveStore(new session.MemoryStore(), { maxSessionSize: 5000 });
     await createSessions({ secret, store }).close();
-    expect(store.maxSessionSize).toBe(5000);
+    expect(backendOf(store).maxSessionSize).toBe(5000);
     await createSessions({ secret, store, maxSessionSize: 6000 }).close();
-    expect(store.maxSessionSize).toBe(6000);
+    expect(backendOf(store).maxSessionSize).toBe(6000);
   });
 
   test.each([0, -1, Number.NaN, "1000", null])("as %s is OPTION_INVALID", (maxSessionSize: any) => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MemoryDriver } from "../../../src/store/drivers/memory.js";
-import { LiveStore } from "../../../src/store/live-store.js";
+import { backendOf, LiveStore } from "../../../src/store/live-store.js";
 import { UserIndex } from "../../../src/store/users/user-index.js";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -49,11 +49,11 @@ test("a session without an end is noted once a day", async () => {
 
 test("a session without an end, in a store that keeps it for good, is its user's for as long", async () => {
   const store = new LiveStore(new MemoryDriver());
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   await vi.advanceTimersByTimeAsync(30 * aDay);
-  expect(await store.sessionsOf("ada")).toHaveLength(1);
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(1);
 });
 
 test("many sessions of one user that come and go at once are few writes of their note", async () => {
@@ -71,16 +71,16 @@ test("many sessions of one user that come and go at once are few writes of their
 test("a user() that throws does not keep an end from being told", async () => {
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
-  store.userOf = (session) => (session as unknown as { account: { id: string } }).account.id;
+  backendOf(store).claim({ user: (session) => (session as unknown as { account: { id: string } }).account.id });
   await driver.create("id", JSON.stringify({ cookie }), Number.POSITIVE_INFINITY);
   const told: string[] = [];
-  store.subscribe({
+  backendOf(store).subscribe({
     onNotice: ({ kind }) => void told.push(kind),
     flush: () => undefined,
     watches: () => false,
     connectionsOf: () => 0,
   });
-  await store.end("id", "SESSION_DESTROYED");
+  await backendOf(store).end("id", "SESSION_DESTROYED");
   expect(told).toEqual(["ended"]);
 });
 
@@ -101,55 +101,55 @@ test("what one node noted, others need not write again", async () => {
 test("a session that changes hands is the new user's alone, and still the old one's if it cannot be written", async () => {
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   // It has said no: nobody has to find out whether it was done.
   Object.assign(driver, { isRefusal: () => true });
   vi.spyOn(driver, "replace").mockRejectedValueOnce(new Error("disk full"));
-  await expect(store.update("id", (data) => void (data.user = "bob"))).rejects.toThrow("disk full");
-  expect(await store.sessionsOf("ada")).toHaveLength(1);
-  expect(await store.sessionsOf("bob")).toEqual([]);
-  await store.update("id", (data) => void (data.user = "bob"));
-  expect(await store.sessionsOf("ada")).toEqual([]);
-  expect(await store.sessionsOf("bob")).toHaveLength(1);
+  await expect(backendOf(store).update("id", (data) => void (data.user = "bob"))).rejects.toThrow("disk full");
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(1);
+  expect(await backendOf(store).sessionsOf("bob")).toEqual([]);
+  await backendOf(store).update("id", (data) => void (data.user = "bob"));
+  expect(await backendOf(store).sessionsOf("ada")).toEqual([]);
+  expect(await backendOf(store).sessionsOf("bob")).toHaveLength(1);
 });
 
 test("a session that could not be removed is still its user's", async () => {
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
   vi.spyOn(driver, "remove").mockRejectedValueOnce(new Error("disk full"));
-  await expect(store.end("id", "SESSION_DESTROYED")).rejects.toThrow("disk full");
+  await expect(backendOf(store).end("id", "SESSION_DESTROYED")).rejects.toThrow("disk full");
   await vi.advanceTimersByTimeAsync(0);
-  expect(await store.sessionsOf("ada")).toHaveLength(1);
-  await store.end("id", "SESSION_DESTROYED");
-  expect(await store.sessionsOf("ada")).toEqual([]);
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(1);
+  await backendOf(store).end("id", "SESSION_DESTROYED");
+  expect(await backendOf(store).sessionsOf("ada")).toEqual([]);
 });
 
 test("a session that was nobody's for long is found when its user logs in again, on whichever node", async () => {
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
-  for (const node of [store, other]) node.userOf = (session) => session.user;
+  for (const node of [store, other]) backendOf(node).claim({ user: (session) => session.user });
   void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
-  await other.update("id", (data) => void delete data.user);
+  await backendOf(other).update("id", (data) => void delete data.user);
   await vi.advanceTimersByTimeAsync(10 * 60_000);
-  expect(await other.sessionsOf("ada")).toEqual([]);
+  expect(await backendOf(other).sessionsOf("ada")).toEqual([]);
   await vi.advanceTimersByTimeAsync(0);
-  await store.update("id", (data) => void (data.user = "ada"));
-  expect(await other.sessionsOf("ada")).toHaveLength(1);
+  await backendOf(store).update("id", (data) => void (data.user = "ada"));
+  expect(await backendOf(other).sessionsOf("ada")).toHaveLength(1);
 });
 
 test("who looks while a session is becoming a user's takes nothing away from them", async () => {
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
-  for (const node of [store, other]) node.userOf = (session) => session.user;
+  for (const node of [store, other]) backendOf(node).claim({ user: (session) => session.user });
   // Another node looks when the note is written, and the session is not.
   const look = async (): Promise<void> => {
-    expect(await other.sessionsOf("ada")).toEqual([]);
+    expect(await backendOf(other).sessionsOf("ada")).toEqual([]);
     await vi.advanceTimersByTimeAsync(0);
   };
   const create = driver.create.bind(driver);
@@ -159,27 +159,27 @@ test("who looks while a session is becoming a user's takes nothing away from the
   });
   void store.set("id", { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
-  expect(await store.sessionsOf("ada")).toHaveLength(1);
-  await store.update("id", (data) => void delete data.user);
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(1);
+  await backendOf(store).update("id", (data) => void delete data.user);
   await vi.advanceTimersByTimeAsync(10 * 60_000);
   const replace = driver.replace.bind(driver);
   vi.spyOn(driver, "replace").mockImplementation(async (...values) => {
     await look();
     return replace(...values);
   });
-  await store.update("id", (data) => void (data.user = "ada"));
-  expect(await store.sessionsOf("ada")).toHaveLength(1);
+  await backendOf(store).update("id", (data) => void (data.user = "ada"));
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(1);
 });
 
 test("a session that changed hands in a service without the index is not listed", async () => {
   const driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   for (const id of ["a", "b"]) void store.set(id, { cookie, user: "ada" } as never);
   await vi.advanceTimersByTimeAsync(0);
-  expect(await store.sessionsOf("ada")).toHaveLength(2);
-  await other.update("b", (data) => void (data.user = "bob"));
-  expect((await store.sessionsOf("ada")).map(({ id }) => id)).toEqual(["a"]);
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(2);
+  await backendOf(other).update("b", (data) => void (data.user = "bob"));
+  expect((await backendOf(store).sessionsOf("ada")).map(({ id }) => id)).toEqual(["a"]);
 });
 
 test("reading costs nothing more; what a service without the index made is noted with its next write here", async () => {
@@ -187,13 +187,13 @@ test("reading costs nothing more; what a service without the index made is noted
   const { asked, notes } = count(new MemoryDriver());
   Object.defineProperty(driver, "notes", { value: notes });
   const store = new LiveStore(driver);
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   await driver.create("id", `{"cookie":{"originalMaxAge":null,"expires":null},"user":"ada"}`, Number.POSITIVE_INFINITY);
-  await store.read("id", () => undefined);
+  await backendOf(store).read("id", () => undefined);
   await new Promise((resolve) => store.get("id", resolve)).catch(() => undefined);
   expect(asked).toEqual({ read: 0, write: 0 });
-  await store.update("id", (data) => void (data.count = 1));
-  expect(await store.sessionsOf("ada")).toHaveLength(1);
+  await backendOf(store).update("id", (data) => void (data.count = 1));
+  expect(await backendOf(store).sessionsOf("ada")).toHaveLength(1);
 });
 
 test("ten thousand sessions of a user are read and ended in batches, their note is written a few times", async () => {
@@ -218,16 +218,16 @@ test("ten thousand sessions of a user are read and ended in batches, their note 
     readMany: { value: (ids: string[]) => (reads++, follow(Promise.all(ids.map(read)))) },
   });
   const store = new LiveStore(driver);
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   const ids = Array.from({ length: 10_000 }, (_, number) => `id ${number}`);
   await Promise.all(ids.map((id) => store.set(id, { cookie, user: "ada" } as never)));
   isFollowed = true;
   asked.write = 0;
-  expect((await store.sessionsOf("ada")).length).toBe(10_000);
+  expect((await backendOf(store).sessionsOf("ada")).length).toBe(10_000);
   expect(reads).toBe(50);
-  expect(await store.endSessionsOf("ada", "id 7")).toBe(9999);
+  expect(await backendOf(store).endSessionsOf("ada", "id 7")).toBe(9999);
   expect(most).toBeLessThanOrEqual(200);
-  expect((await store.sessionsOf("ada")).length).toBe(1);
+  expect((await backendOf(store).sessionsOf("ada")).length).toBe(1);
   expect(asked.write).toBeLessThan(5);
 });
 
@@ -235,27 +235,27 @@ test("where some of a user's sessions cannot be ended the others are, and it is 
   vi.useRealTimers();
   const driver = new MemoryDriver();
   const store = new LiveStore(driver);
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   const ids = Array.from({ length: 500 }, (_, number) => `id ${number}`);
   await Promise.all(ids.map((id) => store.set(id, { cookie, user: "ada" } as never)));
   const remove = driver.remove.bind(driver);
   const failing = vi.spyOn(driver, "remove");
   failing.mockImplementation((id) => (id === "id 3" ? Promise.reject(new Error("disk full")) : remove(id)));
-  await expect(store.endSessionsOf("ada")).rejects.toThrow("disk full");
-  expect((await store.sessionsOf("ada")).map(({ id }) => id)).toEqual(["id 3"]);
+  await expect(backendOf(store).endSessionsOf("ada")).rejects.toThrow("disk full");
+  expect((await backendOf(store).sessionsOf("ada")).map(({ id }) => id)).toEqual(["id 3"]);
   // Nothing is answered: nobody goes on asking.
   await Promise.all(ids.map((id) => store.set(`new ${id}`, { cookie, user: "ada" } as never)));
   failing.mockReset().mockRejectedValue(new Error("down"));
-  await expect(store.endSessionsOf("ada")).rejects.toThrow("down");
+  await expect(backendOf(store).endSessionsOf("ada")).rejects.toThrow("down");
   expect(failing).toHaveBeenCalledTimes(200);
 });
 
 test("a session on which there is work here is read in its turn, for its user too", async () => {
   vi.useRealTimers();
   const store = new LiveStore(new MemoryDriver());
-  store.userOf = (session) => session.user;
+  backendOf(store).claim({ user: (session) => session.user });
   await store.set("a", { cookie, user: "ada" } as never);
-  void store.update("a", (data) => void (data.user = "bob"));
-  expect(await store.sessionsOf("ada")).toEqual([]);
-  expect(await store.sessionsOf("bob")).toHaveLength(1);
+  void backendOf(store).update("a", (data) => void (data.user = "bob"));
+  expect(await backendOf(store).sessionsOf("ada")).toEqual([]);
+  expect(await backendOf(store).sessionsOf("bob")).toHaveLength(1);
 });

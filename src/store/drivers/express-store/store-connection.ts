@@ -2,7 +2,7 @@
 // a store is disconnected. Some stores say "disconnect" at any failed query and never "connect": they are asked.
 import { randomBytes } from "node:crypto";
 import type { Store } from "express-session";
-import type { LiveStore } from "../../live-store.js";
+import { backendOf, type LiveStore } from "../../live-store.js";
 import { backoff } from "../../../internal/backoff.js";
 
 const shortestPause = 100;
@@ -42,7 +42,7 @@ export class StoreConnection {
   #ask(failures: number, pause: number): void {
     const timer = setTimeout(() => {
       const id = randomBytes(18).toString("base64url");
-      this.#live
+      backendOf(this.#live)
         .read(id, () => undefined)
         .then(
           () => this.#timer === timer && this.#isBack(),

@@ -1,0 +1,351 @@
+// Sessions as the library uses them behind a live store: read, committed, updated and ended each in its turn, watched,
+// with their tickets, their users and the policies of createSessions(). Knows neither sockets nor express-session's API.
+import type { SessionData } from "express-session";
+import { type EndCode, SessionError } from "../errors.js";
+import { checkPositive } from "../internal/check-options.js";
+import { monotonicNow } from "../internal/monotonic.js";
+import { noop } from "../internal/noop.js";
+import { AllSessions } from "./all-sessions.js";
+import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
+import { CommandRunner } from "./command-runner.js";
+import type { Driver, End, Written } from "./drivers/driver.js";
+import type { SavingWriter } from "./lost-answers.js";
+import { checkAgreement, type Policies } from "./policies.js";
+import { ReadSnapshots } from "./read-snapshots.js";
+import {
+  addTicket,
+  consumeTicket,
+  inflate,
+  marksOf,
+  parse,
+  stringify,
+  strip,
+  timesOf,
+} from "./record/session-record.js";
+import { StoredSessions } from "./stored-sessions.js";
+import { ConnectionCount } from "./users/connection-count.js";
+import { type StoredSession, UserSessions } from "./users/user-sessions.js";
+
+/** In place of no end (ms), where a moment is needed. */
+const forGood = 100 * 365 * 86_400_000;
+
+/** What stands behind one `LiveStore`; `backendOf(store)` gives it. */
+export class SessionBackend {
+  /** What express-session's objects were read from. */
+  readonly snapshots: ReadSnapshots;
+  /** What concerns all sessions at once. */
+  readonly all: AllSessions;
+  readonly #driver: Driver;
+  readonly #runner: CommandRunner;
+  readonly #bus: ChangeBus;
+  readonly #connectionCount: ConnectionCount;
+  readonly #sessions: StoredSessions;
+  /** The policies of each createSessions() that is open. */
+  readonly #open = new Set<Policies>();
+  #userOf: Policies["user"];
+
+  /** `timeout`: how long the storage may take to answer one command, in ms. */
+  constructor(driver: Driver, timeout: number, policies: Policies) {
+    this.#driver = driver;
+    this.#runner = new CommandRunner(driver.isShared, timeout, () => driver.trouble);
+    this.#bus = new ChangeBus(driver.notices, {
+      heard: (id, kind, write) => {
+        if (kind === "changed") this.#bus.notify({ kind, id, write });
+        else this.#sessions.hasEnded(id, kind);
+      },
+      told: (id, node, word) => this.#connectionCount.heard(id, node, word),
+    });
+    this.#connectionCount = new ConnectionCount(driver.tell?.bind(driver), this.#bus);
+    this.#sessions = new StoredSessions(driver, this.#runner, this.#bus);
+    this.snapshots = new ReadSnapshots(this.#sessions);
+    this.all = new AllSessions(driver, this.#runner, this.#bus, this.#sessions, this.snapshots);
+    this.#setPolicies(policies);
+  }
+
+  // --- policies ---
+
+  /**
+   * Sets what a createSessions() asks of all sessions here. Until the returned function is called another may ask for
+   * the same only.
+   *
+   * @throws SessionError `OPTION_INVALID`, `STORE_UNSUPPORTED`
+   */
+  claim(policies: Policies): () => void {
+    checkAgreement(policies, this.#open);
+    this.#setPolicies(policies);
+    this.#open.add(policies);
+    return () => void this.#open.delete(policies);
+  }
+
+  #setPolicies({ absoluteTimeout, maxSessionSize, user }: Policies): void {
+    const { records } = this.#sessions;
+    if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
+    if (user && user !== this.#userOf) this.#sessions.users = this.#usersBy(user);
+    this.#userOf = user ?? this.#userOf;
+    records.absoluteTimeout = absoluteTimeout ?? records.absoluteTimeout;
+    records.maxSize = maxSessionSize ?? records.maxSize;
+  }
+
+  #usersBy(userOf: NonNullable<Policies["user"]>): UserSessions {
+    const { notes, ttl = forGood } = this.#driver;
+    if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot keep which sessions a user has." });
+    const asked: typeof notes = {
+      read: (name) => this.#runner.ask("", () => notes.read(name)),
+      create: (name, text, expires) => this.#runner.ask("", () => notes.create(name, text, expires)),
+      touch: (name, text, expires, expected) => this.#runner.ask("", () => notes.touch(name, text, expires, expected)),
+    };
+    return new UserSessions(userOf, asked, ttl);
+  }
+
+  /** Milliseconds a session may live since it was created, whatever its activity. */
+  get absoluteTimeout(): number | undefined {
+    return this.#sessions.records.absoluteTimeout;
+  }
+
+  /** How many bytes (UTF-8) a session may take as it is stored. */
+  get maxSessionSize(): number {
+    return this.#sessions.records.maxSize;
+  }
+
+  // --- the storage ---
+
+  /** Since when the storage does not answer (ms, a moment of `monotonicNow()`); undefined while it does. */
+  get downSince(): number | undefined {
+    return this.#runner.downSince;
+  }
+
+  /** True while the storage does not answer. */
+  get isDown(): boolean {
+    return this.downSince !== undefined;
+  }
+
+  /**
+   * Until when the storage did not answer or notices were missed, the last time that this was so (ms, a moment of
+   * `monotonicNow()`); 0 for never. A storage that came back may have lost what it had.
+   */
+  get troubledUntil(): number {
+    return Math.max(this.#runner.troubledUntil, this.#bus.troubledUntil);
+  }
+
+  /** How often a write was tried again because another node was quicker. */
+  get retries(): number {
+    return this.#sessions.retries;
+  }
+
+  /** True where other processes can write the same sessions. */
+  get isShared(): boolean {
+    return this.#driver.isShared;
+  }
+
+  /** False while other nodes' notices are known to be missed. True, too, where the storage has none: see the lease. */
+  get isHearing(): boolean {
+    return this.#bus.isHearing;
+  }
+
+  /** True where {@link SessionBackend.readMany} is one command. */
+  get canReadMany(): boolean {
+    return this.#driver.readMany !== undefined;
+  }
+
+  // --- sessions ---
+
+  /** Hears of every change made through this store, until the returned function is called. */
+  subscribe(subscriber: Subscriber): () => void {
+    return this.#bus.subscribe(subscriber);
+  }
+
+  /**
+   * Asks for the notices of other nodes about this session: when it resolves, what they write from then on is heard
+   * of. Undefined where the storage has no notices. Never rejects, see {@link SessionBackend.isHearing}.
+   */
+  watch(id: string): Promise<void> | undefined {
+    return this.#bus.watch(id);
+  }
+
+  /** The notices of this session are not needed any more, unless another subscriber watches it. */
+  unwatch(id: string): void {
+    this.#bus.unwatch(id);
+  }
+
+  /** The part of the storage that has this session: sessions of one part are answered together, or none of them is. */
+  partOf(id: string): string {
+    return this.#driver.partOf?.(id) ?? "";
+  }
+
+  /**
+   * Reads several sessions of one part at once, outside of their queues: an answer may be older than what is known here, and only
+   * one that is the same as what is known says something.
+   */
+  readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
+    return this.#runner.ask("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
+  }
+
+  /** Whether the storage has lost one of these writes; true where it cannot tell, false where it does not answer. */
+  misses(id: string, writes: readonly Written[]): Promise<boolean> {
+    return this.#sessions.misses(id, writes);
+  }
+
+  /**
+   * Reads what is stored now. `use` runs within the session's queue, so that it sees the state before any later
+   * notice and after all earlier ones. Rejects with `RECORD_INVALID` for what is no session.
+   */
+  read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
+    return this.#sessions.queue.run(id, async () => {
+      const text = await this.#sessions.current(id);
+      // What this process alone writes need not be looked at.
+      if (text !== undefined && this.isShared && !this.#sessions.readable(id, text)) {
+        throw new SessionError("RECORD_INVALID");
+      }
+      return use(text);
+    });
+  }
+
+  /** Whether a session is stored. */
+  async has(id: string): Promise<boolean> {
+    try {
+      return await this.read(id, (text) => text !== undefined);
+    } catch (error) {
+      if ((error as SessionError).code === "RECORD_INVALID") return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Applies what changed from `base()` to `next`; rejects with the end's code where there is nothing to update. Where
+   * the storage does not answer, `source` is told by `applyConfirmed()` when that turns out to be stored.
+   */
+  commit(id: string, base: () => string, next: string, source: SavingWriter): Promise<void> {
+    return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source }));
+  }
+
+  /** Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. */
+  prolong(id: string, at: number): Promise<void> {
+    const { queue, records } = this.#sessions;
+    return queue.run(id, () => this.#sessions.rewrite(id, (text) => records.prolonged(text, at), { isTouch: true }));
+  }
+
+  /**
+   * Changes a session atomically: `change` gets the data as stored now and may run again on newer data. Resolves with
+   * what `change` returned, when it is durable.
+   */
+  async update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
+    const flushing = this.#bus.flush(id);
+    if (flushing) await flushing;
+    return this.#sessions.queue.run(id, () => this.#update(id, change));
+  }
+
+  /** Notes a ticket of this session until `expires` (ms since 1970); rejects with the end's code. */
+  addTicket(id: string, nonce: string, expires: number): Promise<void> {
+    return this.#sessions.queue.run(id, () =>
+      this.#sessions.rewrite(id, (text) => {
+        const record = parse(text);
+        // A clock that is set forward ends no ticket of this node.
+        addTicket(record, nonce, expires, Math.min(Date.now(), monotonicNow()));
+        return this.#sessions.records.of(record);
+      }),
+    );
+  }
+
+  /** True for the first who uses this ticket, on whichever node; rejects with the end's code. */
+  async consumeTicket(id: string, nonce: string): Promise<boolean> {
+    let isFirst = false;
+    await this.#sessions.queue.run(id, () =>
+      this.#sessions.rewrite(id, (text) => {
+        const record = parse(text);
+        isFirst = consumeTicket(record, nonce);
+        return isFirst ? this.#sessions.records.ofAnySize(record) : { text, expires: timesOf(text).expires };
+      }),
+    );
+    return isFirst;
+  }
+
+  /** Creates a session from an object that `generate` made: resolves when it is stored. */
+  create(id: string, data: SessionData): Promise<void> {
+    return this.snapshots.write(id, data);
+  }
+
+  /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
+  end(id: string, code: EndCode): Promise<void> {
+    return this.#sessions.end(id, code);
+  }
+
+  /**
+   * Why this session ended, and when (ms, a moment of `monotonicNow()`), if that was within the last minute and is known
+   * here.
+   */
+  endOf(id: string): End | undefined {
+    return this.#sessions.ends.of(id);
+  }
+
+  /** Remembers that a session has ended, as all have. */
+  recordEnd(id: string, code: EndCode): void {
+    this.#sessions.ends.keep(id, code);
+  }
+
+  /** The sessions of a user that are stored now, on whichever node they were made. */
+  async sessionsOf(user: string): Promise<StoredSession[]> {
+    const { users } = this.#sessions;
+    if (!users) throw new SessionError("OPTION_INVALID", { detail: "createSessions() was given no option user." });
+    return users.of(user, (ids) => this.#sessions.several(ids));
+  }
+
+  /** Ends all sessions of a user but the one that is spared; resolves with their number. */
+  async endSessionsOf(user: string, spared?: string): Promise<number> {
+    const sessions = (await this.sessionsOf(user)).filter(({ id }) => id !== spared);
+    return this.#sessions.endOfUser(user, sessions);
+  }
+
+  /** Number of connections of a session on each node that has any, this one first; see {@link ConnectionCount}. */
+  connectionsOf(id: string): Promise<number[]> {
+    return this.#connectionCount.connectionsOf(id);
+  }
+
+  /**
+   * As {@link SessionBackend.update}, for a request's session object: its own changes are saved first, and it reflects
+   * the update afterwards.
+   */
+  async updateObject<T>(id: string, data: SessionData, change: (data: SessionData) => T): Promise<T> {
+    const write = this.snapshots.writing(id, data);
+    const flushing = this.#bus.flush(id);
+    if (flushing) await flushing;
+    return this.#sessions.queue.run(id, async () => {
+      await write();
+      const result = await this.#update(id, change);
+      await this.snapshots.refresh(id, data);
+      return result;
+    });
+  }
+
+  /** What HTTP reads: what a socket of this process changed a moment ago is part of it. */
+  async get(id: string): Promise<SessionData | undefined> {
+    const flushing = this.#bus.flush(id);
+    if (flushing) await flushing.catch(noop);
+    return this.snapshots.read(id);
+  }
+
+  /** Stops timers. The wrapped store or client stays open: it belongs to who made it. */
+  close(): void {
+    this.#driver.close();
+  }
+
+  async #update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
+    let result: T | undefined;
+    await this.#sessions.rewrite(id, (text) => {
+      const record = parse(text);
+      const marks = marksOf(record);
+      const data = inflate(strip(record));
+      result = change(data);
+      if (isPromise(result)) {
+        Promise.resolve(result).catch(noop);
+        throw new SessionError("UPDATE_ASYNC");
+      }
+      const next = strip(parse(stringify(data)));
+      return this.#sessions.records.of(Object.assign(next, marks));
+    });
+    return result as T;
+  }
+}
+
+function isPromise(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
