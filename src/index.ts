@@ -16,19 +16,17 @@ export type { LiveSession } from "./session/live-session.js";
 export type { ViewFunction } from "./session/view.js";
 export type { SessionCallback, SocketSession, SocketSessionMethods } from "./session/socket-session.js";
 export type { Missing, Refusal } from "./handshake/admission.js";
-export {
-  type AttachOptions,
-  type CreateOptions,
-  createSessions,
-  type ExistingMiddlewareOptions,
-  type LiveOptions,
-  type RoutesOptions,
-  type Sessions,
-  type SessionsEvents,
-  type Target,
-  type UserSession,
-  type ViewOf,
-} from "./create-sessions.js";
+export { createSessions, type Sessions, type ViewOf } from "./create-sessions.js";
+export type { SessionsEvents } from "./events.js";
+export type { AttachOptions, CreateOptions, ExistingMiddlewareOptions, LiveOptions, RoutesOptions } from "./options.js";
+export type { Target, UserSession } from "./target.js";
+export type {
+  AttachableServer,
+  EngineIoServer,
+  SocketIoNamespace,
+  SocketIoServer,
+  WsServer,
+} from "./transports/servers.js";
 export type { Driver } from "./store/drivers/driver.js";
 export { liveStore } from "./store/drivers/express-store/express-store.js";
 export { LiveStore, type LiveStoreOptions } from "./store/live-store.js";

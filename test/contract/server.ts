@@ -3,8 +3,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Express } from "express";
 import { sign } from "cookie-signature";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { type AttachOptions, type LiveStore, liveStore, type Sessions } from "../../src/index.js";
-import type { CreateOptions } from "../../src/create-sessions.js";
+import {
+  type AttachableServer,
+  type AttachOptions,
+  type LiveStore,
+  liveStore,
+  type Sessions,
+} from "../../src/index.js";
+import type { CreateOptions } from "../../src/options.js";
 import { secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
 import { arrive, type Client, handshake, type Holder, Refusal, type ServerKind } from "../support/servers.js";
@@ -380,7 +386,7 @@ async function run(kind: ServerKind, way: string, options: Options): Promise<Run
           asked: async (socket, text) => (await options.handle?.(socket, text, sessions)) ?? usual(socket, text),
         },
       );
-      sessions.attach(server, options.attach);
+      sessions.attach(server as AttachableServer, options.attach);
       options.routes?.(app, sessions);
       closeServer = close;
     },

@@ -6,7 +6,7 @@ import express, { type Express } from "express";
 import { Server, type ServerOptions } from "socket.io";
 import { onTestFinished } from "vitest";
 import { type AttachOptions, createSessions, type Sessions } from "../../src/index.js";
-import type { CreateOptions } from "../../src/create-sessions.js";
+import type { CreateOptions } from "../../src/options.js";
 import { Browser } from "./browser.js";
 import { closeServers } from "./closing.js";
 

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import type { LiveOptions } from "../../src/create-sessions.js";
+import type { LiveOptions } from "../../src/options.js";
 import { Browser } from "./browser.js";
 import { ensureBuilt } from "./built.js";
 

@@ -8,7 +8,7 @@ import { generate } from "selfsigned";
 import { Server, type ServerOptions } from "socket.io";
 import { onTestFinished } from "vitest";
 import { type AttachOptions, createSessions, type Sessions } from "../../src/index.js";
-import type { CreateOptions } from "../../src/create-sessions.js";
+import type { CreateOptions } from "../../src/options.js";
 import { secret } from "./app.js";
 import { servePage } from "./client.js";
 import { closeServers } from "./closing.js";

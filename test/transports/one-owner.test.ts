@@ -5,7 +5,7 @@ import { Server as EngineServer } from "engine.io";
 import { Server } from "socket.io";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocketServer } from "ws";
-import { createSessions } from "../../src/index.js";
+import { type AttachableServer, createSessions } from "../../src/index.js";
 import { secret } from "../support/app.js";
 import { closeServers } from "../support/closing.js";
 
@@ -19,7 +19,7 @@ function start() {
 const refused = expect.objectContaining({ code: "OPTION_INVALID" });
 
 describe("a second createSessions()", () => {
-  type Pair = (parts: { io: Server }) => [object, object];
+  type Pair = (parts: { io: Server }) => [AttachableServer, AttachableServer];
   test.each<[string, Pair]>([
     ["a server, then a namespace", ({ io }) => [io, io.of("/admin")]],
     ["a namespace, then the server", ({ io }) => [io.of("/admin"), io]],

@@ -243,7 +243,7 @@ test("wrong options and servers are clear errors", () => {
   expect(() => createSessions({ secret, store: {} as never })).toThrow(code("STORE_UNSUPPORTED"));
   const sessions = createSessions({ secret });
   const io = new Server();
-  expect(() => sessions.attach({})).toThrow(code("SERVER_UNSUPPORTED"));
+  expect(() => sessions.attach({} as never)).toThrow(code("SERVER_UNSUPPORTED"));
   expect(() => sessions.attach(io, { missing: "allow" as never })).toThrow(code("OPTION_INVALID"));
   expect(() => sessions.attach(io, { origins: "https://a" as never })).toThrow(code("OPTION_INVALID"));
   sessions.attach(io);

@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { liveStore } from "../../src/index.js";
 import { bytesOf } from "../../src/transports/waiting-messages.js";
-import type { CreateOptions } from "../../src/create-sessions.js";
+import type { CreateOptions } from "../../src/options.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import { closed, connected } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";

@@ -344,6 +344,6 @@ test("a second attach() throws; so does what is no server", () => {
   expect(() => createSessions({ secret }).attach(wss)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
   for (const wrong of [createServer(), {}, new WebSocket("ws://localhost", { autoPong: false })]) {
     if (wrong instanceof WebSocket) wrong.on("error", () => undefined).terminate();
-    expect(() => sessions.attach(wrong)).toThrow(expect.objectContaining({ code: "SERVER_UNSUPPORTED" }));
+    expect(() => sessions.attach(wrong as never)).toThrow(expect.objectContaining({ code: "SERVER_UNSUPPORTED" }));
   }
 });

@@ -9,6 +9,7 @@ import { answerWithCookies } from "../response-headers.js";
 import { sendUntracked } from "./adapter.js";
 import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
 import { isHelper, takeTicket } from "./client-helper.js";
+import { roomPrefix } from "./room.js";
 import {
   type Adapter,
   type Client,
@@ -203,6 +204,3 @@ function restrict(adapter: Adapter): void {
     return isSame ? state : null;
   });
 }
-
-/** What the rooms of sessions start with. */
-export const roomPrefix = "session:";

@@ -10,14 +10,13 @@ import { isCurable } from "../../handshake/admission.js";
 import { type ServerParts, SessionConnection } from "../session-connection.js";
 import { pauseReading } from "../engine-pause.js";
 import { helped, send } from "./client-helper.js";
+import { roomOf } from "./room.js";
 import { Login, type LoginConnection, type Regenerate } from "./login.js";
 import { type Auth, type Client, type EngineSocket, type Packet, packetTypes, type Socket } from "./internals.js";
 import { WaitingCount } from "../waiting-messages.js";
 
 /** What one `attach()` call works with. */
 export interface SocketIoParts extends ServerParts {
-  /** The room of a session: a hash of its id. */
-  roomOf(id: string): string;
   /** Gives a connection a new session. */
   readonly regenerate: Regenerate;
 }
@@ -75,7 +74,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   }
 
   get room(): string | undefined {
-    return this.live && this.parts.roomOf(this.live.id);
+    return this.live && roomOf(this.live.id);
   }
 
   decide(conn: EngineSocket): void {

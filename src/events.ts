@@ -1,0 +1,54 @@
+// What the application hears of its sessions. A listener that throws keeps nobody else from being told.
+import { EventEmitter } from "node:events";
+import createDebug from "debug";
+import type { EndCode } from "./errors.js";
+import type { Refusal } from "./handshake/admission.js";
+import { safely } from "./internal/safely.js";
+import type { LiveSession } from "./session/live-session.js";
+
+const debug = createDebug("socket-session:sessions");
+
+/** The events of `sessions.on()`. */
+export interface SessionsEvents {
+  /** The data of a live session changed, wherever that was done. */
+  change: [live: LiveSession];
+  /** A live session ended. */
+  end: [live: LiveSession, code: EndCode];
+  /**
+   * The store came back from an outage without what it had stored: `"changes"` of a live session, which has older data
+   * now, or the whole `"session"`, which then ends with `SESSION_DESTROYED`.
+   */
+  lost: [live: LiveSession, what: "changes" | "session"];
+  /** A handshake was refused. */
+  refused: [refusal: Refusal];
+  /** A background save failed (it is tried again), a change came too late, or `origins` or `sessionId` threw. */
+  error: [error: unknown];
+}
+
+/** Who listens to the events of one createSessions(). */
+export class Events {
+  readonly #emitter = new EventEmitter();
+
+  on(event: keyof SessionsEvents, listener: (...values: never) => void): void {
+    this.#emitter.on(event, listener as never);
+  }
+
+  off(event: keyof SessionsEvents, listener: (...values: never) => void): void {
+    this.#emitter.off(event, listener as never);
+  }
+
+  /** True where anybody listens. */
+  has(event: keyof SessionsEvents): boolean {
+    return this.#emitter.listenerCount(event) > 0;
+  }
+
+  tell<Event extends keyof SessionsEvents>(event: Event, ...values: SessionsEvents[Event]): void {
+    if (this.has(event)) safely(() => this.#emitter.emit(event, ...values));
+  }
+
+  /** What fails in the background. */
+  readonly fail = (error: unknown): void => {
+    debug("%s", error);
+    this.tell("error", error);
+  };
+}

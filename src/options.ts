@@ -1,0 +1,237 @@
+// The options of createSessions() and attach(): their types, what counts where one is left out, and their checks.
+import type { IncomingMessage } from "node:http";
+import type { SessionData, SessionOptions, Store } from "express-session";
+import type { Missing } from "./handshake/admission.js";
+import { ownHosts } from "./handshake/hosts.js";
+import type { AllowedOrigins } from "./handshake/origin.js";
+import { canBeOrigin } from "./handshake/proxy-trust.js";
+import { httpNames, secretsOf } from "./http/session-options.js";
+import {
+  checkBooleans,
+  checkFunctions,
+  checkNames,
+  checkPositive,
+  checkTimes,
+  invalid,
+  kindOf,
+  type NamesOf,
+  shown,
+} from "./internal/check-options.js";
+import type { ViewFunction } from "./session/view.js";
+
+/** What counts where an option is left out; times in ms, sizes in bytes. What is not here has no limit, or is off. */
+const defaults = {
+  lease: 30_000,
+  maxStale: 300_000,
+  maxUnsaved: 10_000,
+  maxWaitingEvents: 10_000,
+  maxWaitingBytes: 2 << 20,
+  ticketLifetime: 30_000,
+  missing: "reject",
+  requireOrigin: false,
+  tickets: false,
+} as const;
+
+/** Options of `sessions.routes`. */
+export interface RoutesOptions {
+  /** Origins whose pages may use the routes besides the server's own. Default: none. */
+  origins?: AllowedOrigins | undefined;
+  /** How long a ticket may be used, in ms, at most 2,147,483,647. Default 30,000. */
+  ticketLifetime?: number | undefined;
+}
+
+/** Options of `createSessions()` beside express-session's own. */
+export interface LiveOptions<View = unknown> {
+  /** How long a live session may be trusted before a shared store is read again, in ms. Default 30,000. */
+  lease?: number | undefined;
+  /** How long handlers may go on with the last known session while the store does not answer, in ms. Default 300,000. */
+  maxStale?: number | undefined;
+  /** How long a session may live since it was created, whatever its activity, in ms. Default: no limit. */
+  absoluteTimeout?: number | undefined;
+  /**
+   * How many bytes (UTF-8) a session may take as it is stored; a save above it is `DATA_INVALID`. Default 1 MiB
+   * (1,048,576), or what the store was made with; Infinity: no limit.
+   */
+  maxSessionSize?: number | undefined;
+  /** How many sessions without connections may wait to be saved in an outage; then the oldest is given up. Default 10,000. */
+  maxUnsaved?: number | undefined;
+  /**
+   * How many messages of one connection may wait while its session is read again, whatever the number of its
+   * namespaces. The client is asked to send no more once the first waits; one that sends more all the same is closed
+   * with `LIMIT_REACHED`. Default 10,000: more than one read from a WebSocket brings.
+   */
+  maxWaitingEvents?: number | undefined;
+  /** The same in bytes: with more than so many, nothing more is taken. Default 2 MiB. */
+  maxWaitingBytes?: number | undefined;
+  /**
+   * Whose session it is, by its data: lets `sessions.ofUser()` and `sessions.destroyUser()` find all sessions
+   * of a user, on all nodes. Undefined, null or "" for nobody's; anything but a string or a number is `DATA_INVALID` when
+   * the session is saved. Called often, so it has to be quick.
+   */
+  user?: ((session: SessionData) => string | number | null | undefined) | undefined;
+  /**
+   * What the page may see of its session: gets a copy of what is stored, and returns what JSON can hold. Sockets are
+   * told at once when they connect, and after each change of what it returns. Nothing else of a session leaves the
+   * server. Default: pages see nothing.
+   *
+   * @example
+   * ```ts
+   * createSessions({ secret, view: ({ user }) => ({ name: user?.name }) });
+   * ```
+   */
+  view?: ViewFunction<View> | undefined;
+  /** What concerns `sessions.routes`. */
+  routes?: RoutesOptions | undefined;
+  /**
+   * The names by which browsers reach this server: `"app.example.com"` at any port, `"localhost:3000"` at this one,
+   * `".example.com"` with all below it. A handshake or a request for the session routes that was sent to another host is
+   * refused (`ORIGIN_REFUSED`), which stops DNS rebinding. The host is that of `X-Forwarded-Host` where a proxy is
+   * trusted. Default: any.
+   *
+   * @example
+   * ```ts
+   * createSessions({ secret, hosts: ["app.example.com"] });
+   * ```
+   */
+  hosts?: readonly string[] | undefined;
+}
+
+/** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
+export interface CreateOptions<View = unknown> extends Omit<SessionOptions, "store">, LiveOptions<View> {
+  /** The older word for `name`, as express-session takes it. */
+  key?: string | undefined;
+  /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default: `memoryStore()`. */
+  store?: Store | undefined;
+  middleware?: undefined;
+}
+
+/** For an application that configures express-session elsewhere: the middleware, whose store is a live store. */
+export interface ExistingMiddlewareOptions<View = unknown> extends LiveOptions<View> {
+  /** What `session({ store: liveStore(…), … })` gave. */
+  middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
+  /** Whether X-Forwarded headers of handshakes are trusted. Default false. */
+  proxy?: boolean | undefined;
+  /** What tickets are sealed with; needed only for these. May be the middleware's, or a list whose first seals. */
+  secret?: SessionOptions["secret"] | undefined;
+}
+
+/** Options of `sessions.attach()`. */
+export interface AttachOptions {
+  /**
+   * What happens with a socket that has no session: `"reject"` it (default), let it in `"anonymous"`, or `"create"`
+   * a session, stored, its cookie set by the handshake response.
+   */
+  missing?: Missing | undefined;
+  /** Origins that may connect besides the server's own. Default: none but those in the server's `cors.origin`. */
+  origins?: AllowedOrigins | undefined;
+  /** True also refuses requests without an Origin header (native clients). Default false. */
+  requireOrigin?: boolean | undefined;
+  /** Another way than the cookie to find the id; where it gives none, the cookie counts. */
+  sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
+  /**
+   * Whether a ticket of the session routes lets in a client that cannot send its cookie: with Socket.IO in `auth`, put
+   * there by the client helper, with `ws` as a subprotocol. Default false.
+   */
+  tickets?: boolean | undefined;
+}
+
+// --- the checks ---
+
+const liveNames: NamesOf<LiveOptions> = {
+  lease: true,
+  maxStale: true,
+  absoluteTimeout: true,
+  maxUnsaved: true,
+  maxSessionSize: true,
+  maxWaitingEvents: true,
+  maxWaitingBytes: true,
+  user: true,
+  view: true,
+  routes: true,
+  hosts: true,
+};
+const routesNames: NamesOf<RoutesOptions> = { origins: true, ticketLifetime: true };
+const attachNames: NamesOf<AttachOptions> = {
+  missing: true,
+  origins: true,
+  requireOrigin: true,
+  sessionId: true,
+  tickets: true,
+};
+
+/**
+ * This library's own options with their defaults; express-session's are checked where its middleware is made.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddlewareOptions<View>) {
+  checkCreateNames(options);
+  const {
+    lease = defaults.lease,
+    maxStale = defaults.maxStale,
+    maxUnsaved = defaults.maxUnsaved,
+    maxWaitingEvents = defaults.maxWaitingEvents,
+    maxWaitingBytes = defaults.maxWaitingBytes,
+    absoluteTimeout,
+    maxSessionSize,
+    user,
+    view,
+    routes = {},
+  } = options;
+  checkPositive({ lease, maxStale, maxUnsaved, maxWaitingEvents, maxWaitingBytes });
+  if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
+  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
+  checkNames(routes, routesNames, "routes");
+  const { ticketLifetime = defaults.ticketLifetime } = routes;
+  checkTimes({ "routes.ticketLifetime": ticketLifetime });
+  checkFunctions({ view, user, middleware: options.middleware });
+  return {
+    lease,
+    maxStale,
+    maxUnsaved,
+    limits: { events: maxWaitingEvents, bytes: maxWaitingBytes },
+    policies: { absoluteTimeout, maxSessionSize, user },
+    view,
+    routes: { origins: originsOf(routes.origins, "routes.origins"), ticketLifetime },
+    hosts: ownHosts(options.hosts),
+    secrets: options.middleware && options.secret === undefined ? undefined : secretsOf(options.secret),
+  };
+}
+
+function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): void {
+  if (options === undefined) throw invalid("createSessions() needs options, a secret at least.");
+  const ownNames = { ...liveNames, middleware: true, proxy: true, secret: true } as const;
+  const allNames = { ...ownNames, ...httpNames, store: true } as const;
+  checkNames(options, allNames, "createSessions()");
+  if (!options.middleware) return;
+  const elsewhere = Object.keys(options).find((name) => !Object.hasOwn(ownNames, name));
+  if (elsewhere !== undefined)
+    throw invalid(`Beside a middleware ${elsewhere} is an option of session(), which made it.`);
+}
+
+/** As {@link checkOptions}, for `attach()`. */
+export function checkAttachOptions(options: AttachOptions) {
+  checkNames(options, attachNames, "attach()");
+  const { requireOrigin = defaults.requireOrigin, tickets = defaults.tickets, sessionId } = options;
+  const missing: Missing = options.missing ?? defaults.missing;
+  if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
+    throw invalid(`missing is "reject", "anonymous" or "create", not ${shown(missing)}.`);
+  }
+  const origins = originsOf(options.origins, "origins");
+  checkFunctions({ sessionId });
+  checkBooleans({ requireOrigin, tickets });
+  return { missing, origins, requireOrigin, sessionId, tickets };
+}
+
+function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
+  if (typeof origins === "function") return origins;
+  if (!Array.isArray(origins)) throw invalid(`${name} is a list or a function, not ${shown(origins)}.`);
+  const wrong = origins.findIndex((one: unknown) => typeof one !== "string" && !(one instanceof RegExp));
+  if (wrong !== -1) throw invalid(`${name} has strings and regular expressions, not ${kindOf(origins[wrong])}.`);
+  const idle = origins.find((one: unknown) => typeof one === "string" && !canBeOrigin(one)) as string | undefined;
+  if (idle !== undefined) {
+    const detail = `${name} has origins such as "https://app.example.com", and no browser sends ${JSON.stringify(idle)}. For many at once, give a regular expression or a function.`;
+    throw invalid(detail);
+  }
+  return origins as AllowedOrigins;
+}

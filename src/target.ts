@@ -1,0 +1,110 @@
+// What stands for a session in the application's hands: a socket, a request, a session object, an entry of a user's list
+// or an id. Finds the id and the live session behind it.
+import { hash } from "node:crypto";
+import type { SessionData } from "express-session";
+import { SessionError } from "./errors.js";
+import { ActiveSession } from "./session/live-session.js";
+import { operations } from "./session/socket-session.js";
+import { timesOf } from "./store/record/session-record.js";
+import type { StoredSession } from "./store/users/user-sessions.js";
+
+/** A socket, a request, a session object, an entry of `sessions.ofUser()`, or a session id. */
+export type Target =
+  | string
+  | { readonly session?: unknown }
+  | { readonly id: string; readonly save: unknown }
+  | UserSession
+  // A socket of ws: in a CommonJS module its type knows no session.
+  | { readonly bufferedAmount: number };
+
+/** A session of a user, as `sessions.ofUser()` gives it: to be shown to that user, and a {@link Target}. */
+export interface UserSession {
+  /** Tells the session from others, and nothing about its id. The same on all nodes, for as long as the session lives. */
+  readonly handle: string;
+  /** When it became this user's (ms since 1970). */
+  readonly created: number;
+  /** When it was last active, as far as the store was told (ms since 1970); undefined without `cookie.maxAge`. */
+  readonly lastSeen: number | undefined;
+  /** Number of its open connections, on all nodes. */
+  readonly connections: number;
+  /** The same for each node that has any, this one first. */
+  readonly connectionsPerNode: readonly number[];
+}
+
+/** Whose id an entry of ofUser() stands for: it does not hold it, as it is made to be sent to a page. */
+const idsOfEntries = new WeakMap<object, string>();
+
+/** A session of a user as an entry of ofUser(), which is a target, too. */
+export function entryOf({ id, created, text }: StoredSession, connectionsPerNode: readonly number[]): UserSession {
+  const { maxAge, expires } = timesOf(text);
+  const entry: UserSession = {
+    handle: hash("sha256", `handle ${id}`, "base64url").slice(0, 22),
+    created,
+    lastSeen: maxAge === undefined ? undefined : expires - maxAge,
+    connections: connectionsPerNode.reduce((sum, count) => sum + count, 0),
+    connectionsPerNode,
+  };
+  idsOfEntries.set(entry, id);
+  return entry;
+}
+
+/** The id that a target stands for; undefined for what stands for none. */
+export function idOf(target: Target): string | undefined {
+  if (typeof target === "string") return target || undefined;
+  if (typeof target !== "object" || target === null) return undefined;
+  const listed = idsOfEntries.get(target);
+  if (listed !== undefined) return listed;
+  const behind = behindOf(target);
+  if (behind) return behind.id;
+  const {
+    sessionID,
+    session,
+    id: own,
+    save,
+  } = target as Record<"sessionID" | "id" | "save", unknown> & {
+    session?: { id?: unknown };
+  };
+  const id = sessionID ?? session?.id ?? (typeof save === "function" ? own : undefined);
+  return typeof id === "string" && id !== "" ? id : undefined;
+}
+
+/** As {@link idOf}. @throws SessionError `TARGET_INVALID`, `SESSION_MISSING` for an anonymous socket */
+export function requireId(target: Target): string {
+  if (typeof target !== "string" && behindOf(target) && !liveBehind(target)) {
+    throw new SessionError("SESSION_MISSING");
+  }
+  const id = idOf(target);
+  if (id === undefined) throw new SessionError("TARGET_INVALID");
+  return id;
+}
+
+/** The live session of an object that this library gave, after its end, too. */
+export function liveBehind(target: Target): ActiveSession | undefined {
+  if (typeof target === "string") return undefined;
+  const live = behindOf(target);
+  return live instanceof ActiveSession ? live : undefined;
+}
+
+/** The express-session object that a request holds. */
+export function heldSession(target: Target): SessionData | undefined {
+  if (typeof target === "string" || behindOf(target)) return undefined;
+  const { session, sessionID } = target as { session?: unknown; sessionID?: unknown };
+  return typeof session === "object" && session !== null && typeof sessionID === "string"
+    ? (session as SessionData)
+    : undefined;
+}
+
+/** A user as `sessions.ofUser()` is given it, as the index of users has it. @throws SessionError `OPTION_INVALID` */
+export function userName(user: string | number): string {
+  const isName = typeof user === "number" || (typeof user === "string" && user !== "");
+  if (!isName)
+    throw new SessionError("OPTION_INVALID", { detail: "A user is a number or a string that is not empty." });
+  return String(user);
+}
+
+/** The session object in a target, where it is one that this library gave. */
+function behindOf(target: object | null | undefined): ReturnType<typeof operations> {
+  if (typeof target !== "object" || target === null) return undefined;
+  const { session } = target as { session?: unknown };
+  return operations(target) ?? (typeof session === "object" && session !== null ? operations(session) : undefined);
+}

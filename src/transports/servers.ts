@@ -1,0 +1,79 @@
+// The servers that attach() takes: their shapes for TypeScript, and what recognises one. The only file that knows all kinds.
+import { SessionError } from "../errors.js";
+import { warnOnce } from "../warnings.js";
+import { attachEngineServer, isEngineServer } from "./engine.io/attach.js";
+import { attachSocketIo, isNamespace, isServer } from "./socket.io/attach.js";
+import type { SocketIoParts } from "./socket.io/socket.io-connection.js";
+import { attachWebSocketServer, isWebSocketServer } from "./ws/attach.js";
+
+/** A Socket.IO `Server`, 4.6 or newer, whatever its events. */
+export interface SocketIoServer {
+  readonly sockets: object;
+  path(): string;
+  of(name: string): object;
+  bind(engine: never): unknown;
+}
+
+/** A `Namespace` of a {@link SocketIoServer}. */
+export interface SocketIoNamespace {
+  readonly name: string;
+  readonly server: SocketIoServer;
+  readonly sockets: object;
+  use(middleware: never): unknown;
+}
+
+/** A `Server` of the package `engine.io`, 4 or newer. */
+export interface EngineIoServer {
+  readonly opts: object;
+  readonly clientsCount: number;
+  handleRequest(request: never, response: never): unknown;
+  generateId(request: never): unknown;
+}
+
+/** A `WebSocketServer` of the package `ws`, 8 or newer. */
+export interface WsServer {
+  readonly options: object;
+  readonly clients: object;
+  handleUpgrade(request: never, socket: never, head: never, callback: never): unknown;
+  shouldHandle(request: never): unknown;
+}
+
+/**
+ * What `sessions.attach()` takes.
+ *
+ * @example
+ * ```ts
+ * const attachAll = (...servers: AttachableServer[]) => servers.forEach((server) => sessions.attach(server));
+ * ```
+ */
+export type AttachableServer = SocketIoServer | SocketIoNamespace | EngineIoServer | WsServer;
+
+/** A server that was recognised. */
+export interface RecognisedServer {
+  /** The path that its clients ask for; undefined or null for any. */
+  readonly path: string | null | undefined;
+  /** Whether its clients have a place for a ticket. */
+  readonly takesTickets: boolean;
+  attach(parts: SocketIoParts): void;
+}
+
+/** @throws SessionError `SERVER_UNSUPPORTED` */
+export function recognise(server: unknown): RecognisedServer {
+  if (isServer(server) || isNamespace(server)) {
+    const path = isServer(server) ? server.path() : server.server.path();
+    return { path, takesTickets: true, attach: (parts) => attachSocketIo(server, parts) };
+  }
+  if (isWebSocketServer(server)) {
+    const { path } = server.options;
+    return { path, takesTickets: true, attach: (parts) => attachWebSocketServer(server, parts) };
+  }
+  if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
+  const { path } = server.opts;
+  return { path, takesTickets: false, attach: (parts) => attachEngineServer(server, parts) };
+}
+
+/** Warns where the browser does not send the cookie to a server. */
+export function checkCookiePath(cookiePath: string | undefined, path: string | null | undefined): void {
+  if (cookiePath === undefined || !path || `${path}/`.startsWith(cookiePath)) return;
+  warnOnce("COOKIE_PATH_EXCLUDES_SOCKETS", path, `cookie.path is ${cookiePath}, the server's is ${path}.`);
+}
