@@ -230,7 +230,7 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
       async () => {
         second = Promise.race(lines.map((line) => line.lose(storage.write, "command"))).then(async () => {
           for (const line of lines) line.isShut = true;
-          await b.update(id, (fields) => void ((fields as Fields)["count"] = 7));
+          await backendOf(b).update(id, (fields) => void ((fields as Fields)["count"] = 7));
           for (const line of lines) line.open();
         });
       },
