@@ -89,7 +89,7 @@ function page(results, tables, goals, { options, seconds }) {
   return `<!-- Written by \`npm run bench\`; do not edit. -->
 # Benchmarks
 
-What sessions on sockets cost, next to Socket.IO without any. Run it yourself:
+What sessions on sockets cost, compared to Socket.IO without sessions. Run the benchmarks yourself:
 
 \`\`\`sh
 npm run bench               # some minutes; writes this page and its picture
@@ -102,21 +102,20 @@ ${options.isQuick ? "\n**This page is of a `--quick` run: too short to rely on.*
 
 ## Cost
 
-Each cell: how many times that of bare Socket.IO, and the absolute number. Less is better.
+Each cell has the ratio to bare Socket.IO, and the absolute number. Less is better.
 
 ${markdown(tables.costs, "---:")}
 
-The same for CPU time outside the operating system alone, whose share differs most between machines:
+The same for CPU time without that of the operating system, whose share differs most between machines:
 
 ${markdown(tables.user, "---:")}
 
 ## Store calls
 
-Counted by an express-session \`MemoryStore\` that counts \`get\`, and \`set\` and \`touch\` as writes: the others use it
-directly, socket-session through \`liveStore(store)\`. Its default store, with which the costs above were measured,
-cannot be counted from outside, but is asked by the very same code. A store in memory answers for almost nothing; with
-one behind a network, these calls are what sessions cost. A broken number below 1 depends on how many events come
-while a save is under way.
+An express-session \`MemoryStore\` counts its calls: \`get\` is a read, \`set\` and \`touch\` are writes. The others use it
+directly, socket-session through \`liveStore(store)\`. The costs above are those of socket-session's default store, whose
+calls cannot be counted from outside; the same code makes them. Calls to a store in memory cost almost nothing; with a
+store behind a network they are the cost of sessions. A fraction below 1 depends on how many events come during a save.
 
 ${markdown(tables.counts, "---:")}
 
@@ -134,11 +133,11 @@ ${meanings.map(({ title, means }) => `| ${title} | ${means} |`).join("\n")}
 
 ## How it is measured
 
-- Every contestant's server is a process of its own (Express, Socket.IO, default settings but for a ping interval too
-  long to fall into a measurement); the clients are in another process, speak the protocol by hand, and are the same
-  for all. All traffic is on 127.0.0.1.
-- CPU is \`process.cpuUsage()\` of the server process alone: user and system time of all its threads, garbage
-  collection included. Wall time is not used.
+- Every contestant's server is a process of its own (Express, Socket.IO, default settings except a ping interval that is
+  longer than a measurement). The clients are in another process, speak the protocol by hand, and are the same for all.
+  All traffic is on 127.0.0.1.
+- CPU is \`process.cpuUsage()\` of the server process alone: user and system time of all its threads, with garbage
+  collection. Wall time does not count.
 - Contestants take turns within each round. Each ratio is taken within a round; the median of ${rounds} rounds counts
   (${options.generations} generations of fresh processes, ${options.rounds} rounds each, after warm-up).
   Half of the rounds' ratios for socket-session were within: ${spread}.

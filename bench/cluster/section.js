@@ -31,7 +31,7 @@ ${table(["", "all connected after", "what the storage was asked", "reads per ses
 
 ### Sizing
 
-What the storage is asked for each of these, counted ${commands} times. A script of Redis (\`evalsha\`) is one command on the
+What each of these asks of the storage, counted ${commands} times. A script of Redis (\`evalsha\`) is one command on the
 network; what it does within Redis is counted beside it. A silent session is re-read once per lease, 200 of them with
 one command.
 
