@@ -19,8 +19,9 @@ interface OwnHost {
  */
 export function ownHosts(hosts: unknown): OwnHosts | undefined {
   if (hosts === undefined) return undefined;
-  if (!Array.isArray(hosts)) throw invalid(`hosts is a list of names, not ${kindOf(hosts)}.`);
-  if (hosts.length === 0) throw invalid("hosts is a list of names, and not empty: nobody would reach this server.");
+  if (!Array.isArray(hosts)) throw invalid(`hosts must be a list of names, not ${kindOf(hosts)}.`);
+  if (hosts.length === 0)
+    throw invalid("hosts must be a list of at least one name: otherwise nobody reaches this server.");
   const own = hosts.map(parse);
   return (origin) => {
     const { protocol, hostname, port } = new URL(origin);
@@ -39,7 +40,7 @@ function parse(host: unknown): OwnHost {
   const isPort = port === undefined || (Number(port) > 0 && Number(port) < 65_536);
   if (name === "" || !URL.canParse(url) || !isPort) {
     const names = 'names such as "app.example.com", "localhost:3000", or ".example.com" with all below it';
-    throw invalid(`hosts has ${names}, not ${shown(host)}.`);
+    throw invalid(`hosts must contain ${names}, not ${shown(host)}.`);
   }
   return { name: dot + new URL(url).hostname, port: port === undefined ? undefined : String(Number(port)) };
 }

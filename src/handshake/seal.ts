@@ -33,7 +33,7 @@ export class Seal {
    */
   constructor(secrets: readonly (string | Buffer)[], purpose: string) {
     if (secrets.length === 0 || secrets.some((secret) => secret.length === 0)) {
-      throw new SessionError("OPTION_INVALID", { detail: "A secret that seals is a text or bytes, and not empty." });
+      throw new SessionError("OPTION_INVALID", { detail: "A secret must be a string or Buffer, and not empty." });
     }
     this.#secrets = secrets;
     this.#purpose = `socket-session ${purpose}`;

@@ -47,7 +47,7 @@ export function secretsOf(secret: unknown): Secrets {
   const wrong = secrets.findIndex((one) => !isUsable(one));
   if (wrong !== -1 || secrets.length === 0) {
     const kind = wrong === -1 ? "an empty array" : kindOf(secrets[wrong]);
-    throw invalid(`secret is a string, or a list of strings of which the first signs, not ${kind}.`);
+    throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${kind}.`);
   }
   return secrets as Secrets;
 }
@@ -77,7 +77,7 @@ export function sessionOptionsOf(options: HttpOptions, trust: ProxyTrust): HttpO
   checkFunctions({ genid });
   checkBooleans({ proxy, resave, rolling, saveUninitialized });
   if (unset !== undefined && unset !== "destroy" && unset !== "keep") {
-    throw invalid(`unset is "destroy" or "keep", not ${shown(unset)}.`);
+    throw invalid(`unset must be "destroy" or "keep", not ${shown(unset)}.`);
   }
   if (cookie !== undefined && typeof cookie !== "function") checkCookie(cookie, "cookie");
   return {
@@ -102,7 +102,7 @@ const cookieNames: Readonly<Record<string, true>> = Object.fromEntries(
  * @throws SessionError `OPTION_INVALID`
  */
 export function checkCookie(cookie: unknown, where: string): void {
-  if (Array.isArray(cookie)) throw invalid(`${where} is an object or a function, not an array.`);
+  if (Array.isArray(cookie)) throw invalid(`${where} must be an object or a function, not an array.`);
   checkNames(cookie, cookieNames, where);
   checkCookieValues(cookie as Given, where);
 }
@@ -112,17 +112,17 @@ export function checkCookieValues(cookie: Given, where: string): void {
   for (const [name, { isGood, what }] of Object.entries(cookieRules)) {
     const value = cookie[name];
     if (value === undefined || value === null || isGood(value)) continue;
-    throw invalid(`${where}.${name} is ${what}, not ${shown(value)}.`);
+    throw invalid(`${where}.${name} must be ${what}, not ${shown(value)}.`);
   }
 }
 
 function checkCookieName(names: Given): void {
   for (const [option, name] of Object.entries(names)) {
     if (name === undefined) continue;
-    if (typeof name !== "string") throw invalid(`${option} is the cookie's name, not ${kindOf(name)}.`);
+    if (typeof name !== "string") throw invalid(`${option} must be the cookie's name, not ${kindOf(name)}.`);
     // express-session looks it up in an object, which has some names already.
     if (name !== "" && (!/^[\w!#$%&'*+\-.^`|~]+$/.test(name) || name in {})) {
-      throw invalid(`${option} is a name that a cookie can have, not ${JSON.stringify(name)}.`);
+      throw invalid(`${option} must be a name that a cookie can have, not ${JSON.stringify(name)}.`);
     }
   }
 }
@@ -138,19 +138,22 @@ function called<Request extends object, Result>(
   } catch (error) {
     if (!isHandshake(request)) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw invalid(`${option}() failed for a handshake, which passes no middleware of the application: ${why}`, error);
+    throw invalid(
+      `${option}() failed for a handshake, whose request passes no middleware of the application: ${why}`,
+      error,
+    );
   }
 }
 
 function checkId(id: unknown): string {
   if (typeof id === "string" && id !== "") return id;
-  throw invalid(`genid() returns a string, not ${kindOf(id)}.`);
+  throw invalid(`genid() must return a string, not ${kindOf(id)}.`);
 }
 
 /** express-session knows "auto" in an object alone. */
 function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust): object {
   if (typeof cookie !== "object" || cookie === null || cookie instanceof Promise) {
-    throw invalid(`cookie() returns an object, not ${kindOf(cookie)}.`);
+    throw invalid(`cookie() must return an object, not ${kindOf(cookie)}.`);
   }
   checkCookie(cookie, "cookie()");
   const { secure, sameSite } = cookie as Given;

@@ -1,8 +1,8 @@
-// Options are checked when they are given: names that nobody knows and values of a wrong kind are OPTION_INVALID, with
-// the line to write. Knows no option itself.
+// Checks options when they are given: an unknown name or a value of a wrong kind is OPTION_INVALID. Knows no option
+// itself.
 import { SessionError } from "../errors.js";
 
-/** All names of an options type, so that the compiler misses the one that was forgotten. */
+/** All names of an options type: the compiler reports a forgotten one. */
 export type NamesOf<Options> = { readonly [Name in keyof Required<Options>]: true };
 
 /** The error for a wrong option. */
@@ -11,15 +11,15 @@ export function invalid(detail: string, cause?: unknown): SessionError {
 }
 
 /**
- * Refuses names that are not known, with the nearest one that is.
+ * Refuses unknown names, and suggests the nearest known one.
  *
  * @throws SessionError `OPTION_INVALID`
  */
 export function checkNames(options: unknown, known: Readonly<Record<string, true>>, where: string): void {
   if (options === undefined) return;
-  // Arrays, dates, maps, promises and the like are objects, too, that have no names. A module is fine.
+  // Arrays, dates, maps and promises are objects, too, but without names. A module is fine.
   if (!["[object Object]", "[object Module]"].includes(Object.prototype.toString.call(options))) {
-    throw invalid(`The options of ${where} are an object, not ${kindOf(options)}.`);
+    throw invalid(`The options of ${where} must be an object, not ${kindOf(options)}.`);
   }
   for (const name of Object.keys(options as object)) {
     if (Object.hasOwn(known, name)) continue;
@@ -28,49 +28,51 @@ export function checkNames(options: unknown, known: Readonly<Record<string, true
   }
 }
 
-/** Refuses what is no function; undefined is fine. */
+/** Refuses values that are no functions; undefined is fine. */
 export function checkFunctions(values: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(values)) {
     if (value !== undefined && typeof value !== "function")
-      throw invalid(`${name} is a function, not ${kindOf(value)}.`);
+      throw invalid(`${name} must be a function, not ${kindOf(value)}.`);
   }
 }
 
-/** Refuses what is neither true nor false; undefined is fine. */
+/** Refuses values that are neither true nor false; undefined is fine. */
 export function checkBooleans(values: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(values)) {
     if (value !== undefined && typeof value !== "boolean")
-      throw invalid(`${name} is true or false, not ${kindOf(value)}.`);
+      throw invalid(`${name} must be true or false, not ${kindOf(value)}.`);
   }
 }
 
-/** Refuses what is no number above 0. */
+/** Refuses values that are no numbers above 0. */
 export function checkPositive(values: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== "number" || !(value > 0)) throw invalid(`${name} is a number above 0, not ${kindOf(value)}.`);
+    if (typeof value !== "number" || !(value > 0))
+      throw invalid(`${name} must be a number above 0, not ${kindOf(value)}.`);
   }
 }
 
-/** Refuses what is no finite number above 0. */
+/** Refuses values that are no finite numbers above 0. */
 export function checkFinite(values: Readonly<Record<string, unknown>>): void {
   checkPositive(values);
   for (const [name, value] of Object.entries(values)) {
-    if (value === Number.POSITIVE_INFINITY) throw invalid(`${name} is a finite number, not Infinity.`);
+    if (value === Number.POSITIVE_INFINITY) throw invalid(`${name} must be a finite number, not Infinity.`);
   }
 }
 
-/** The longest time that Node's timers count, in ms: 24.8 days. What is longer is over at once there. */
+/** The longest delay of Node's timers, in ms: 24.8 days. A longer one fires at once. */
 const longestTimer = 2 ** 31 - 1;
 
-/** Refuses what is no time in ms that a timer can count. */
+/** Refuses values that are no delays of a timer, in ms. */
 export function checkTimes(values: Readonly<Record<string, unknown>>): void {
   checkPositive(values);
   for (const [name, value] of Object.entries(values)) {
-    if ((value as number) > longestTimer) throw invalid(`${name} is at most ${longestTimer} ms, not ${String(value)}.`);
+    if ((value as number) > longestTimer)
+      throw invalid(`${name} must be at most ${longestTimer} ms, not ${String(value)}.`);
   }
 }
 
-/** What a value is, in words: never the value, which may be secret. */
+/** The kind of a value in words, never the value: it may be secret. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (value === "") return "an empty string";
@@ -86,14 +88,14 @@ export function kindOf(value: unknown): string {
   return name === "Object" || name === "" ? "an object" : `a ${name}`;
 }
 
-/** As {@link kindOf}, with the text of a string: for what is not secret. */
+/** As {@link kindOf}, with the text of a string: for values that are no secrets. */
 export function shown(value: unknown): string {
   return typeof value === "string" && value !== ""
     ? `a string (${JSON.stringify(value.slice(0, 100))})`
     : kindOf(value);
 }
 
-/** The name that was probably meant. */
+/** The known name that is probably meant. */
 function nearestOf(name: string, known: readonly string[]): string | undefined {
   const asked = name.toLowerCase();
   const farthest = Math.max(2, Math.floor(name.length / 3));
@@ -106,7 +108,7 @@ function nearestOf(name: string, known: readonly string[]): string | undefined {
   return best && best.distance <= farthest ? best.one : undefined;
 }
 
-/** How many letters have to be changed, added or left out (Levenshtein). */
+/** How many letters somebody has to change, add or leave out (Levenshtein). */
 function distanceOf(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -8,7 +8,7 @@ export interface CookieRule {
   readonly what: string;
 }
 
-const duration: CookieRule = { isGood: isDuration, what: "a number of ms, not below 0" };
+const duration: CookieRule = { isGood: isDuration, what: "a number of ms (0 or more)" };
 
 /** By the field's name. Not given, each may be. */
 export const cookieRules: Readonly<Record<string, CookieRule>> = {
@@ -41,7 +41,7 @@ const objectRules: Readonly<Record<string, CookieRule>> = {
 /** What a field of a cookie object would have to be; undefined where it may be set. `methods` are none. */
 export function wrongInCookie(field: string, value: unknown, methods: object): string | undefined {
   const rule = ruleOf(objectRules, field);
-  if (rule) return isUnset(value) || rule.isGood(value) ? undefined : `it is ${rule.what}`;
+  if (rule) return isUnset(value) || rule.isGood(value) ? undefined : `it must be ${rule.what}`;
   return field in methods ? "all cookies have a method or property of that name" : undefined;
 }
 
