@@ -1,7 +1,15 @@
 import { defineConfig } from "vitest/config";
 
-// Those that look at what is shipped: they get the packed tarball from a global setup, which the others need not wait for.
-const shipped = ["test/{package,types,docs}/**/*.test.ts"];
+// The suites of `npm test` and those with commands of their own, see scripts/test.js.
+const suites = {
+  // They look at what is shipped, and get the packed tarball from a global setup, which others need not wait for.
+  shipped: ["test/{package,types,docs}/**/*.test.ts"],
+  // The client and the examples in a real Chromium.
+  browser: ["test/e2e/**/*.test.ts"],
+  // Processes that share a storage, which comes and goes.
+  nodes: ["test/nodes/**/*.test.ts"],
+  chaos: ["test/chaos/chaos.test.ts"],
+};
 
 export default defineConfig({
   test: {
@@ -10,21 +18,35 @@ export default defineConfig({
     expect: { poll: { timeout: 10_000 } },
     // Three workers on two cores: many tests wait for time to pass, but a real browser and servers must not starve.
     maxWorkers: 3,
+    provide: { stacks: "today" },
     projects: [
       {
         extends: true,
-        test: {
-          name: "library",
-          include: ["test/**/*.test.ts"],
-          exclude: shipped,
-          globalSetup: "test/compat/support/install.ts",
-        },
+        test: { name: "library", include: ["test/**/*.test.ts"], exclude: Object.values(suites).flat() },
       },
       // Each compiles a project or more: seconds on an idle machine, many on a busy one.
       {
         extends: true,
-        test: { name: "shipped", include: shipped, globalSetup: "test/support/packed.ts", testTimeout: 90_000 },
+        test: {
+          name: "shipped",
+          include: suites.shipped,
+          globalSetup: "test/support/packed.ts",
+          testTimeout: 90_000,
+        },
       },
+      // The older modules on the stacks of their years, which the global setup installs.
+      {
+        extends: true,
+        test: {
+          name: "stacks",
+          include: ["test/compat/**/*.test.ts"],
+          globalSetup: "test/compat/support/install.ts",
+          provide: { stacks: "older" },
+        },
+      },
+      { extends: true, test: { name: "browser", include: suites.browser } },
+      { extends: true, test: { name: "nodes", include: suites.nodes } },
+      { extends: true, test: { name: "chaos", include: suites.chaos } },
     ],
   },
 });

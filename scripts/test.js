@@ -1,10 +1,23 @@
-// Runs every check and every test, whatever fails before, and ends with the line "N passed, N failed":
-// the tests, and one for each of the other checks. With CI=true a skipped test counts as failed.
-import { spawnSync } from "node:child_process";
+// Runs checks and tests, whatever fails before, and ends with the line "N passed, N failed": the tests, and one for each
+// of the other checks. Without arguments all that each change needs; "all", or the names of suites, for other selections.
+// With CI=true a skipped test counts as failed.
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+
+/** The suites: "checks" are those below, the others are projects in vitest.config.ts. */
+const always = ["checks", "library", "shipped"];
+const all = [...always, "stacks", "browser", "nodes", "chaos"];
+
+const given = process.argv.slice(2);
+const suites = given.length === 0 ? always : given.includes("all") ? all : given;
+const unknown = suites.filter((name) => !all.includes(name));
+if (unknown.length > 0) {
+  console.log(`no such suite: ${unknown.join(", ")}. There are: ${all.join(", ")}; "all" means all of them`);
+  process.exit(1);
+}
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -17,27 +30,50 @@ const env = { ...process.env, PATH: [join(root, "node_modules", ".bin"), process
 let passed = 0;
 const failures = [];
 
-function run(command, args, timeout = 2 * minutes) {
-  const { status, signal, error } = spawnSync(command, args, {
-    cwd: root,
-    env,
-    stdio: ["ignore", "inherit", "inherit"],
-    shell: process.platform === "win32",
-    timeout,
+/** Runs a program; what it prints goes to `print` as one text at its end, else to the terminal at once. */
+function run(command, args, { print, timeout = 2 * minutes } = {}) {
+  return new Promise((resolve) => {
+    const out = print ? "pipe" : "inherit";
+    const shell = process.platform === "win32";
+    const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", out, out], shell, timeout });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (chunk) => (text += chunk));
+    const finish = (isGreen, trouble = "") => {
+      print?.(text);
+      if (trouble) console.log(`${command}: ${trouble}`);
+      resolve(isGreen);
+    };
+    child.on("error", (error) => finish(false, error.message));
+    child.on("close", (status, signal) => finish(status === 0, signal ? `ended by ${signal}` : ""));
   });
-  if (error) console.log(`${command}: ${error.message}`);
-  else if (signal) console.log(`${command}: ended by ${signal}`);
-  return status === 0;
 }
 
 function heading(name) {
   console.log(`\n== ${name}`);
 }
 
-function check(name, command, ...args) {
-  heading(name);
-  if (run(command, args)) passed++;
+async function check(name, command, ...args) {
+  const print = (text) => {
+    heading(name);
+    process.stdout.write(text);
+  };
+  if (await run(command, args, { print })) passed++;
   else failures.push(`check: ${name}`);
+}
+
+/** The linter takes as long as all others together. */
+async function checks() {
+  await Promise.all([check("lint", "oxlint", "--type-aware"), checksBesideLint()]);
+}
+
+async function checksBesideLint() {
+  await check("format", "oxfmt", "--check");
+  await check("build", process.execPath, "scripts/build.js");
+  await check("types", "tsc", "-p", ".");
+  await check("unused files, exports and dependencies", "knip");
+  await check("pack", "npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", temp);
+  await check("package: publint", "publint", "--strict", tarball);
+  await check("package: types of the exports", "attw", tarball, "--profile", "node16", "--no-color");
 }
 
 function readReport(file) {
@@ -48,13 +84,17 @@ function readReport(file) {
   }
 }
 
-function tests() {
+async function tests(projects) {
   heading("tests");
   const file = join(temp, "tests.json");
   const skips = join(temp, "skips.json");
   env.SKIPS_FILE = skips;
-  const reporters = ["default", "json", "./scripts/skip-reporter.js"].map((name) => `--reporter=${name}`);
-  const isGreen = run("vitest", ["run", ...reporters, `--outputFile.json=${file}`], 15 * minutes);
+  const options = [
+    ...projects.map((name) => `--project=${name}`),
+    ...["default", "json", "./scripts/skip-reporter.js"].map((name) => `--reporter=${name}`),
+    `--outputFile.json=${file}`,
+  ];
+  const isGreen = await run("vitest", ["run", ...options], { timeout: 20 * minutes });
   const report = readReport(file);
   const skipped = readReport(skips) ?? [];
   const before = failures.length;
@@ -77,15 +117,9 @@ function tests() {
 }
 
 try {
-  check("format", "oxfmt", "--check");
-  check("lint", "oxlint", "--type-aware");
-  check("unused files, exports and dependencies", "knip");
-  check("build", process.execPath, "scripts/build.js");
-  check("types", "tsc", "-p", ".");
-  check("pack", "npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", temp);
-  check("package: publint", "publint", "--strict", tarball);
-  check("package: types of the exports", "attw", tarball, "--profile", "node16", "--no-color");
-  tests();
+  if (suites.includes("checks")) await checks();
+  const projects = suites.filter((name) => name !== "checks");
+  if (projects.length > 0) await tests(projects);
 } finally {
   rmSync(temp, { recursive: true, force: true });
 }

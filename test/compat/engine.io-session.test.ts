@@ -6,12 +6,14 @@ import { describe, expect, test } from "vitest";
 import eioSession from "../../src/compat/engine.io-session.js";
 import { memoryStore } from "../../src/index.js";
 import type { Transport } from "../support/browser.js";
+import { isToday, ofThisRun } from "./support/era.js";
 import {
   type EngineApp,
   type EngineStack,
   engineStacks,
   type How,
   key,
+  outermost,
   roundTrip,
   runExample,
   secret,
@@ -21,75 +23,68 @@ import { backendOf } from "../../src/store/live-store.js";
 
 const hows: readonly How[] = ["on connection", "attach"];
 const transports: readonly Transport[] = ["polling", "websocket", "upgrade"];
-const today = engineStacks[0] as EngineStack;
 const direct = ["polling", "websocket"] as const;
 
-// First, because Connect 2 changes Node's responses for the whole process as soon as it is loaded.
-
-test.each(direct)("cookies that a middleware sets stay, too: %s", async (via) => {
-  const app = await startEngine(today, {
-    how: "attach",
-    setup: ({ server }) =>
-      server.use((_: unknown, response: any, next: () => void) => {
-        response.setHeader("Set-Cookie", "mine=1");
-        next();
-      }),
+if (isToday) {
+  test.each(direct)("cookies that a middleware sets stay, too: %s", async (via) => {
+    const app = await startEngine(outermost, {
+      how: "attach",
+      setup: ({ server }) =>
+        server.use((_: unknown, response: any, next: () => void) => {
+          response.setHeader("Set-Cookie", "mine=1");
+          next();
+        }),
+    });
+    const { cookies } = await app.handshake(via);
+    expect(cookies.toSorted()).toEqual(["mine=1", expect.stringMatching(/^sid=/)]);
   });
-  const { cookies } = await app.handshake(via);
-  expect(cookies.toSorted()).toEqual(["mine=1", expect.stringMatching(/^sid=/)]);
-});
 
-test("what listeners of the session event throw is the application's, and the other event still comes", async () => {
-  const told: unknown[] = [];
-  const app = await startEngine(today, {
-    setup({ server }) {
-      server.on("session", () => {
-        throw new Error("the application's");
-      });
-      server.on("connection", (socket: any) => socket.on("session", () => told.push("socket")));
-    },
-  });
-  const uncaught: unknown[] = [];
-  const others = process.rawListeners("uncaughtException");
-  process.removeAllListeners("uncaughtException");
-  process.once("uncaughtException", (error) => uncaught.push(error));
-  try {
-    await app.connect("websocket");
-    await expect.poll(() => uncaught).toEqual([new Error("the application's")]);
-    expect(told).toEqual(["socket"]);
-  } finally {
+  test("what listeners of the session event throw is the application's, and the other event still comes", async () => {
+    const told: unknown[] = [];
+    const app = await startEngine(outermost, {
+      setup({ server }) {
+        server.on("session", () => {
+          throw new Error("the application's");
+        });
+        server.on("connection", (socket: any) => socket.on("session", () => told.push("socket")));
+      },
+    });
+    const uncaught: unknown[] = [];
+    const others = process.rawListeners("uncaughtException");
     process.removeAllListeners("uncaughtException");
-    for (const other of others) process.on("uncaughtException", other as never);
-  }
-});
+    process.once("uncaughtException", (error) => uncaught.push(error));
+    try {
+      await app.connect("websocket");
+      await expect.poll(() => uncaught).toEqual([new Error("the application's")]);
+      expect(told).toEqual(["socket"]);
+    } finally {
+      process.removeAllListeners("uncaughtException");
+      for (const other of others) process.on("uncaughtException", other as never);
+    }
+  });
 
-test("a live store is used as it is, and keeps the session middleware's own cookie options", async () => {
-  const store = memoryStore();
-  const app = await startEngine(today, { store, session: { cookie: { maxAge: 60_000 } } });
-  const response = await app.browser().post("/set", { user: "ada" });
-  expect(response.headers.getSetCookie()).toEqual([expect.stringContaining("; Expires=")]);
-  const { session } = await app.meet("websocket");
-  expect(await backendOf(store).read(session.id, (text) => text)).toBeTypeOf("string");
-});
+  test("a live store is used as it is, and keeps the session middleware's own cookie options", async () => {
+    const store = memoryStore();
+    const app = await startEngine(outermost, { store, session: { cookie: { maxAge: 60_000 } } });
+    const response = await app.browser().post("/set", { user: "ada" });
+    expect(response.headers.getSetCookie()).toEqual([expect.stringContaining("; Expires=")]);
+    const { session } = await app.meet("websocket");
+    expect(await backendOf(store).read(session.id, (text) => text)).toBeTypeOf("string");
+  });
 
-test("a WebTransport socket, which has no request, is told that it has no session", () => {
-  const plugin = eioSession({ cookieParser: () => {}, store: memoryStore(), secret });
-  const told: unknown[] = [];
-  // WebTransport wants HTTP/3, which Node has not: this is all that the plugin looks at.
-  const socket = Object.assign(new EventEmitter(), { request: null, server: new EventEmitter() });
-  socket.on("error", (error) => told.push(error));
-  plugin(socket);
-  expect(told).toEqual([expect.objectContaining({ code: "SESSION_MISSING" })]);
-});
+  test("a WebTransport socket, which has no request, is told that it has no session", () => {
+    const plugin = eioSession({ cookieParser: () => {}, store: memoryStore(), secret });
+    const told: unknown[] = [];
+    // WebTransport wants HTTP/3, which Node has not: this is all that the plugin looks at.
+    const socket = Object.assign(new EventEmitter(), { request: null, server: new EventEmitter() });
+    socket.on("error", (error) => told.push(error));
+    plugin(socket);
+    expect(told).toEqual([expect.objectContaining({ code: "SESSION_MISSING" })]);
+  });
+}
 
 describe.each(engineStacks)("$name", (stack) => {
   const options = () => ({ cookieParser: stack.cookieParser(), store: memoryStore(), key, secret });
-
-  test("eioSession(options) returns a connection handler", () => {
-    const plugin = eioSession(options());
-    expect(plugin).toBeTypeOf("function");
-    expect(plugin).toHaveLength(1);
-  });
 
   test("Server 'session' event: (socket, session) of the HTTP session", async () => {
     const app = await startEngine(stack);
@@ -101,19 +96,6 @@ describe.each(engineStacks)("$name", (stack) => {
     expect(session).toMatchObject(await ada.get("/session"));
     expect(session.user).toBe("ada");
     expect(more).toEqual([]);
-  });
-
-  test("Socket 'session' event: (session)", async () => {
-    const told: unknown[][] = [];
-    const app = await startEngine(stack, {
-      setup: ({ server }) =>
-        server.on("connection", (socket: any) => socket.on("session", (...values: unknown[]) => told.push(values))),
-    });
-    const ada = await app.login();
-    const meeting = await app.meet("websocket", ada.cookie);
-    await roundTrip(meeting);
-    expect(told).toEqual([[meeting.session]]);
-    expect(told[0]?.[0]).toHaveProperty("user", "ada");
   });
 
   test.each(hows)("exactly one session event per connection", async (how) => {
@@ -136,6 +118,136 @@ describe.each(engineStacks)("$name", (stack) => {
       await roundTrip(await app.meet(via));
       expect(told).toEqual(["server", "socket"]);
     }
+  });
+
+  test.each(hows)("polling-only and websocket-only clients both get their session", async (how) => {
+    const app = await startEngine(stack, { how });
+    const ada = await app.login();
+    for (const via of transports) {
+      const meeting = await app.meet(via, ada.cookie);
+      expect(meeting.session.user).toBe("ada");
+      await expect.poll(() => meeting.socket.transport.name).toBe(via === "polling" ? "polling" : "websocket");
+    }
+  });
+
+  test.each(hows)("no cookie: a new session is generated, events on Server and Socket", async (how) => {
+    const told: unknown[] = [];
+    const app = await startEngine(stack, {
+      how,
+      setup: ({ server }) =>
+        server.on("connection", (socket: any) => socket.on("session", (one: any) => told.push(one))),
+    });
+    for (const via of transports) {
+      const meeting = await app.meet(via);
+      await roundTrip(meeting);
+      expect(meeting.session.id).toBeTypeOf("string");
+      expect(told.pop()).toBe(meeting.session);
+      expect(told).toEqual([]);
+    }
+  });
+
+  test("the cookie so received works over HTTP: same session", async () => {
+    const { session, browser } = await given(await startEngine(stack));
+    session.user = "eve";
+    await new Promise((resolve) => session.save(resolve));
+    expect(await browser.get("/session")).toMatchObject({ id: session.id, user: "eve" });
+  });
+
+  test("plugin.attach(server): events as with server.on(connection, plugin)", async () => {
+    const told: unknown[][] = [];
+    const app = await startEngine(stack, {
+      how: "attach",
+      setup({ server }) {
+        server.on("session", (socket: unknown, session: unknown) => told.push(["server", socket, session]));
+        server.on("connection", (socket: any) =>
+          socket.on("session", (session: unknown) => told.push(["socket", session])),
+        );
+      },
+    });
+    const ada = await app.login();
+    for (const [cookie, user] of [
+      [ada.cookie, "ada"],
+      [undefined, undefined],
+    ]) {
+      for (const via of transports) {
+        told.length = 0;
+        const meeting = await app.meet(via, cookie);
+        expect(meeting.session.user).toBe(user);
+        expect(told).toEqual([
+          ["server", meeting.socket, meeting.session],
+          ["socket", meeting.session],
+        ]);
+      }
+    }
+  });
+
+  test("the Set-Cookie is already in the handshake response", async () => {
+    await carriesTheCookie(await startEngine(stack, { how: "attach" }), "polling");
+  });
+
+  test.each(hows)("a session cookie with a bad signature still gives a (new) session", async (how) => {
+    const app = await startEngine(stack, { how });
+    const ada = await app.login();
+    for (const via of direct) {
+      const bad = ada.cookie.replace(/.{4}$/, "AAAA");
+      expect(bad).not.toBe(ada.cookie);
+      await isNew(app, via, bad, await ada.get("/session"));
+    }
+  });
+
+  test.each(hows)("an expired/destroyed session gives a (new) session", async (how) => {
+    // The parser that verifies cookies itself leaves the old id where express-session would find it.
+    for (const parserSecret of [undefined, secret]) {
+      const app = await startEngine(stack, { how, plugin: { cookieParser: stack.cookieParser(parserSecret) } });
+      const [ada, bob] = [await app.login(), await app.login()];
+      const before = { ada: await ada.get("/session"), bob: await bob.get("/session") };
+      const { sessions } = app.store as { sessions: Record<string, string> };
+      const id = before.ada["id"] as string;
+      const stored = JSON.parse(sessions[id] ?? "");
+      sessions[id] = JSON.stringify({ ...stored, cookie: { ...stored.cookie, expires: new Date(Date.now() - 1000) } });
+      await new Promise((resolve) => app.store.destroy(before.bob["id"], resolve));
+      for (const via of direct) {
+        await isNew(app, via, ada.cookie, before.ada);
+        await isNew(app, via, bob.cookie, before.bob);
+      }
+      expect(Object.keys(sessions)).not.toContain(before.bob["id"]);
+    }
+  });
+
+  test("save() writes what was changed, and only if the session is still there", async () => {
+    const app = await startEngine(stack);
+    const ada = await app.login();
+    const { session } = await app.meet("websocket", ada.cookie);
+    await ada.post("/set", { cart: ["apple"] });
+    session.count = 1;
+    await new Promise((resolve) => session.save(resolve));
+    expect(await ada.get("/session")).toMatchObject({ user: "ada", cart: ["apple"], count: 1 });
+    await ada.post("/logout");
+    session.count = 2;
+    await new Promise((resolve) => session.save(resolve));
+    expect(Object.keys(app.store.sessions)).toEqual([]);
+  });
+
+  // Every other rule once on today's stack, and once on the oldest.
+  if (stack !== outermost) return;
+
+  test("eioSession(options) returns a connection handler", () => {
+    const plugin = eioSession(options());
+    expect(plugin).toBeTypeOf("function");
+    expect(plugin).toHaveLength(1);
+  });
+
+  test("Socket 'session' event: (session)", async () => {
+    const told: unknown[][] = [];
+    const app = await startEngine(stack, {
+      setup: ({ server }) =>
+        server.on("connection", (socket: any) => socket.on("session", (...values: unknown[]) => told.push(values))),
+    });
+    const ada = await app.login();
+    const meeting = await app.meet("websocket", ada.cookie);
+    await roundTrip(meeting);
+    expect(told).toEqual([[meeting.session]]);
+    expect(told[0]?.[0]).toHaveProperty("user", "ada");
   });
 
   test("two clients get their own sessions", async () => {
@@ -183,16 +295,6 @@ describe.each(engineStacks)("$name", (stack) => {
     }
   });
 
-  test.each(hows)("polling-only and websocket-only clients both get their session", async (how) => {
-    const app = await startEngine(stack, { how });
-    const ada = await app.login();
-    for (const via of transports) {
-      const meeting = await app.meet(via, ada.cookie);
-      expect(meeting.session.user).toBe("ada");
-      await expect.poll(() => meeting.socket.transport.name).toBe(via === "polling" ? "polling" : "websocket");
-    }
-  });
-
   test("a session cookie signed with another secret gives no foreign session", async () => {
     const app = await startEngine(stack);
     const ada = await app.login();
@@ -206,22 +308,6 @@ describe.each(engineStacks)("$name", (stack) => {
     const { id: bobs } = await bob.get<{ id: string }>("/session");
     expect((await mixed.meet("websocket", cookieOf(bobs, "another secret"))).session.user).toBeUndefined();
     expect((await mixed.meet("websocket", bob.cookie)).session.user).toBe("ada");
-  });
-
-  test.each(hows)("no cookie: a new session is generated, events on Server and Socket", async (how) => {
-    const told: unknown[] = [];
-    const app = await startEngine(stack, {
-      how,
-      setup: ({ server }) =>
-        server.on("connection", (socket: any) => socket.on("session", (one: any) => told.push(one))),
-    });
-    for (const via of transports) {
-      const meeting = await app.meet(via);
-      await roundTrip(meeting);
-      expect(meeting.session.id).toBeTypeOf("string");
-      expect(told.pop()).toBe(meeting.session);
-      expect(told).toEqual([]);
-    }
   });
 
   test("the generated session is a Session object and in the store", async () => {
@@ -238,13 +324,6 @@ describe.each(engineStacks)("$name", (stack) => {
     socket.send("something to answer a poll with");
     const [cookie = ""] = await answer.poll();
     expect(decodeURIComponent(cookie.split(";")[0] ?? "")).toBe(`sid=s:${sign(session.id, secret)}`);
-  });
-
-  test("the cookie so received works over HTTP: same session", async () => {
-    const { session, browser } = await given(await startEngine(stack));
-    session.user = "eve";
-    await new Promise((resolve) => session.save(resolve));
-    expect(await browser.get("/session")).toMatchObject({ id: session.id, user: "eve" });
   });
 
   test("the Set-Cookie carries the session cookie attributes (Path, HttpOnly)", async () => {
@@ -264,38 +343,6 @@ describe.each(engineStacks)("$name", (stack) => {
       socket.send("something");
       expect(await answer.poll()).toEqual([]);
     }
-  });
-
-  test("plugin.attach(server): events as with server.on(connection, plugin)", async () => {
-    const told: unknown[][] = [];
-    const app = await startEngine(stack, {
-      how: "attach",
-      setup({ server }) {
-        server.on("session", (socket: unknown, session: unknown) => told.push(["server", socket, session]));
-        server.on("connection", (socket: any) =>
-          socket.on("session", (session: unknown) => told.push(["socket", session])),
-        );
-      },
-    });
-    const ada = await app.login();
-    for (const [cookie, user] of [
-      [ada.cookie, "ada"],
-      [undefined, undefined],
-    ]) {
-      for (const via of transports) {
-        told.length = 0;
-        const meeting = await app.meet(via, cookie);
-        expect(meeting.session.user).toBe(user);
-        expect(told).toEqual([
-          ["server", meeting.socket, meeting.session],
-          ["socket", meeting.session],
-        ]);
-      }
-    }
-  });
-
-  test("the Set-Cookie is already in the handshake response", async () => {
-    await carriesTheCookie(await startEngine(stack, { how: "attach" }), "polling");
   });
 
   test("websocket-only client without cookie: the 101 response carries the Set-Cookie", async () => {
@@ -327,35 +374,6 @@ describe.each(engineStacks)("$name", (stack) => {
     expect(answer.cookies).toEqual(how === "attach" ? [own, ours] : [own]);
     // Before Engine.IO 4 its own cookie comes with every answer.
     if (how === "on connection") expect(polled).toEqual(stack.protocol === 3 ? [own, ours] : [ours]);
-  });
-
-  test.each(hows)("a session cookie with a bad signature still gives a (new) session", async (how) => {
-    const app = await startEngine(stack, { how });
-    const ada = await app.login();
-    for (const via of direct) {
-      const bad = ada.cookie.replace(/.{4}$/, "AAAA");
-      expect(bad).not.toBe(ada.cookie);
-      await isNew(app, via, bad, await ada.get("/session"));
-    }
-  });
-
-  test.each(hows)("an expired/destroyed session gives a (new) session", async (how) => {
-    // The parser that verifies cookies itself leaves the old id where express-session would find it.
-    for (const parserSecret of [undefined, secret]) {
-      const app = await startEngine(stack, { how, plugin: { cookieParser: stack.cookieParser(parserSecret) } });
-      const [ada, bob] = [await app.login(), await app.login()];
-      const before = { ada: await ada.get("/session"), bob: await bob.get("/session") };
-      const { sessions } = app.store as { sessions: Record<string, string> };
-      const id = before.ada["id"] as string;
-      const stored = JSON.parse(sessions[id] ?? "");
-      sessions[id] = JSON.stringify({ ...stored, cookie: { ...stored.cookie, expires: new Date(Date.now() - 1000) } });
-      await new Promise((resolve) => app.store.destroy(before.bob["id"], resolve));
-      for (const via of direct) {
-        await isNew(app, via, ada.cookie, before.ada);
-        await isNew(app, via, bob.cookie, before.bob);
-      }
-      expect(Object.keys(sessions)).not.toContain(before.bob["id"]);
-    }
   });
 
   test.each(hows)("an unsigned raw session id is not accepted", async (how) => {
@@ -505,20 +523,6 @@ describe.each(engineStacks)("$name", (stack) => {
 
   // What follows is not in the older module's documentation.
 
-  test("save() writes what was changed, and only if the session is still there", async () => {
-    const app = await startEngine(stack);
-    const ada = await app.login();
-    const { session } = await app.meet("websocket", ada.cookie);
-    await ada.post("/set", { cart: ["apple"] });
-    session.count = 1;
-    await new Promise((resolve) => session.save(resolve));
-    expect(await ada.get("/session")).toMatchObject({ user: "ada", cart: ["apple"], count: 1 });
-    await ada.post("/logout");
-    session.count = 2;
-    await new Promise((resolve) => session.save(resolve));
-    expect(Object.keys(app.store.sessions)).toEqual([]);
-  });
-
   test("attached, listeners added in the session event miss nothing while the store is slow", async () => {
     const heard: unknown[] = [];
     const app = await startEngine(stack, {
@@ -612,42 +616,49 @@ describe.each(engineStacks)("$name", (stack) => {
 });
 
 // The document's own programs, by the versions that they are run with.
-test.each([
-  ["engine.io-session-connect.cjs", "connect-2.30", "engine.io-1.6"],
-  ["engine.io-session-connect.cjs", "connect-2.30", "engine.io-3.6"],
-  ["engine.io-session-express-3.cjs", "express-3.21", "engine.io-1.6"],
-  ["engine.io-session-express-3.cjs", "express-3.21", "engine.io-3.6"],
-  ["engine.io-session-express.cjs", "express4", "engine.io"],
+const examples = [
   ["engine.io-session-express.cjs", "express", "engine.io"],
-])("the example %s runs with %s and %s", async (file, framework, engine) => {
-  const { logged, browser, connectClient } = await runExample(file, framework, engine);
-  await browser.fetch("/");
-  const id = decodeURIComponent(browser.cookies.get("sid") ?? "").replace(/^s:|\..*$/g, "");
-  expect(id).toMatch(/^[\w-]{32}$/);
-  await connectClient("polling", browser.cookie);
-  await expect.poll(() => logged).toEqual([expect.objectContaining({ id })]);
-  await connectClient("websocket");
-  await expect.poll(() => logged).toHaveLength(2);
-  expect(logged[1]).not.toMatchObject({ id });
-});
+  ["engine.io-session-express.cjs", "express4", "engine.io"],
+  ["engine.io-session-connect.cjs", "connect-2.30", "engine.io-3.6"],
+  ["engine.io-session-connect.cjs", "connect-2.30", "engine.io-1.6"],
+  ["engine.io-session-express-3.cjs", "express-3.21", "engine.io-3.6"],
+  ["engine.io-session-express-3.cjs", "express-3.21", "engine.io-1.6"],
+] as const;
 
-test.each([
-  ["no cookie parser", { cookieParser: undefined }, "OPTION_INVALID"],
-  ["no secret", { secret: undefined }, "OPTION_INVALID"],
-  ["an empty secret", { secret: "" }, "OPTION_INVALID"],
-  ["no secrets", { secret: [] }, "OPTION_INVALID"],
-  ["a secret that is none", { secret: ["one", 2] }, "OPTION_INVALID"],
-  ["an empty key", { key: "" }, "OPTION_INVALID"],
-  ["no store", { store: undefined }, "OPTION_INVALID"],
-  ["a store that cannot write", { store: { get() {} } }, "STORE_UNSUPPORTED"],
-])("refuses %s", (_, wrong, code) => {
-  const right = { cookieParser: () => {}, store: memoryStore(), secret };
-  expect(() => eioSession({ ...right, ...wrong } as never)).toThrow(expect.objectContaining({ code }));
-});
+test.each(ofThisRun(examples, ([, , engine]) => engine === "engine.io"))(
+  "the example %s runs with %s and %s",
+  async (file, framework, engine) => {
+    const { logged, browser, connectClient } = await runExample(file, framework, engine);
+    await browser.fetch("/");
+    const id = decodeURIComponent(browser.cookies.get("sid") ?? "").replace(/^s:|\..*$/g, "");
+    expect(id).toMatch(/^[\w-]{32}$/);
+    await connectClient("polling", browser.cookie);
+    await expect.poll(() => logged).toEqual([expect.objectContaining({ id })]);
+    await connectClient("websocket");
+    await expect.poll(() => logged).toHaveLength(2);
+    expect(logged[1]).not.toMatchObject({ id });
+  },
+);
 
-test.each([undefined, null])("refuses %s instead of options", (options) => {
-  expect(() => eioSession(options as never)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
-});
+if (isToday) {
+  test.each([
+    ["no cookie parser", { cookieParser: undefined }, "OPTION_INVALID"],
+    ["no secret", { secret: undefined }, "OPTION_INVALID"],
+    ["an empty secret", { secret: "" }, "OPTION_INVALID"],
+    ["no secrets", { secret: [] }, "OPTION_INVALID"],
+    ["a secret that is none", { secret: ["one", 2] }, "OPTION_INVALID"],
+    ["an empty key", { key: "" }, "OPTION_INVALID"],
+    ["no store", { store: undefined }, "OPTION_INVALID"],
+    ["a store that cannot write", { store: { get() {} } }, "STORE_UNSUPPORTED"],
+  ])("refuses %s", (_, wrong, code) => {
+    const right = { cookieParser: () => {}, store: memoryStore(), secret };
+    expect(() => eioSession({ ...right, ...wrong } as never)).toThrow(expect.objectContaining({ code }));
+  });
+
+  test.each([undefined, null])("refuses %s instead of options", (options) => {
+    expect(() => eioSession(options as never)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+  });
+}
 
 /** A client that asks for a WebSocket, and does nothing more. */
 function upgradeRequest(url: string, { protocol }: EngineStack, cookie: string, version = "13"): Socket {

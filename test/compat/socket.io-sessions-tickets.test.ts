@@ -3,10 +3,11 @@ import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type sio from "../../src/compat/socket.io-sessions.js";
 import { run, scriptPath, startSessions, tell, ticketIn } from "./support/socket.io-sessions.js";
-import { received, stacksWith, startStack } from "./support/stacks.js";
+import { isToday } from "./support/era.js";
+import { outermost, received, stacksWith, startStack } from "./support/stacks.js";
 import { jump } from "../support/clocks.js";
 
-const rows = stacksWith("4", "Connect 1.9").filter(({ title }) => /Express 5|Connect/.test(title));
+const rows = outermost(stacksWith("4", "Connect 1.9"));
 const [row] = rows as [(typeof rows)[0]];
 const minutes = 60_000;
 
@@ -162,137 +163,143 @@ describe.each(rows)("$title", (row) => {
   });
 });
 
-test("caches keep a script for five minutes at most: then the ETag is another one", async () => {
-  const app = await startSessions(row);
-  const browser = await app.login();
-  const etag = async (): Promise<string | null> => (await browser.fetch(scriptPath)).headers.get("etag");
-  const slice = Math.ceil(Date.now() / (5 * minutes)) * 5 * minutes;
-  itIs(slice);
-  const first = await etag();
-  itIs(slice + 5 * minutes - 1);
-  expect(await etag()).toBe(first);
-  itIs(slice + 5 * minutes);
-  expect(await etag()).not.toBe(first);
-});
-
-test("processes with the parser's secret take each other's tickets and ETags, those of others not", async () => {
-  vi.resetModules();
-  const { default: otherModule } = (await import("../../src/compat/socket.io-sessions.js")) as { default: typeof sio };
-  const app = await startSessions(row);
-  const { store } = app;
-  const twin = await startSessions(row, { store, module: otherModule });
-  const browser = await app.login({ user: "ada" });
-  const response = await browser.fetch(scriptPath);
-  const [script, etag] = [await response.text(), response.headers.get("etag")];
-  await twin.page(browser, { script, cookie: undefined });
-  expect((await twin.next("sconnection")).session.user).toBe("ada");
-  const again = await fetch(twin.url + scriptPath, {
-    headers: { cookie: browser.cookie, "if-none-match": etag ?? "" },
+if (isToday) {
+  test("caches keep a script for five minutes at most: then the ETag is another one", async () => {
+    const app = await startSessions(row);
+    const browser = await app.login();
+    const etag = async (): Promise<string | null> => (await browser.fetch(scriptPath)).headers.get("etag");
+    const slice = Math.ceil(Date.now() / (5 * minutes)) * 5 * minutes;
+    itIs(slice);
+    const first = await etag();
+    itIs(slice + 5 * minutes - 1);
+    expect(await etag()).toBe(first);
+    itIs(slice + 5 * minutes);
+    expect(await etag()).not.toBe(first);
   });
-  expect(again.status).toBe(304);
 
-  for (const enable of [
-    ({ makeCookieParser }: any) => ({ parser: makeCookieParser("another secret") }),
-    () => ({ parser: undefined, cutter: () => undefined }),
-  ]) {
-    const stranger = await startSessions(row, { store, enable });
-    await stranger.page(browser, { script, cookie: undefined });
-    await stranger.next("sinvalid");
-  }
-});
+  test("processes with the parser's secret take each other's tickets and ETags, those of others not", async () => {
+    vi.resetModules();
+    const { default: otherModule } = (await import("../../src/compat/socket.io-sessions.js")) as {
+      default: typeof sio;
+    };
+    const app = await startSessions(row);
+    const { store } = app;
+    const twin = await startSessions(row, { store, module: otherModule });
+    const browser = await app.login({ user: "ada" });
+    const response = await browser.fetch(scriptPath);
+    const [script, etag] = [await response.text(), response.headers.get("etag")];
+    await twin.page(browser, { script, cookie: undefined });
+    expect((await twin.next("sconnection")).session.user).toBe("ada");
+    const again = await fetch(twin.url + scriptPath, {
+      headers: { cookie: browser.cookie, "if-none-match": etag ?? "" },
+    });
+    expect(again.status).toBe(304);
 
-test("without a secret tickets are the process's own", async () => {
-  vi.resetModules();
-  const { default: otherModule } = (await import("../../src/compat/socket.io-sessions.js")) as { default: typeof sio };
-  const enable = { parser: undefined, cutter: ({ headers }: any) => /own=([^;]+)/.exec(headers.cookie)?.[1] };
-  const app = await startSessions(row, { enable });
-  const { store } = app;
-  const browser = await app.login({ user: "ada" });
-  browser.cookies.set("own", await browser.get<string>("/id"));
-  const script = await (await browser.fetch(scriptPath)).text();
-  const same = await startSessions(row, { store, enable });
-  await same.page(browser, { script, cookie: undefined });
-  await same.next("sconnection");
-  const other = await startSessions(row, { store, enable, module: otherModule });
-  await other.page(browser, { script, cookie: undefined });
-  await other.next("sinvalid");
-});
-
-test("a cutter that throws has found nothing", async () => {
-  const cutter = (): never => {
-    throw new Error("no cookie here");
-  };
-  const app = await startSessions(row, { enable: { parser: undefined, cutter } });
-  const response = await app.browser().fetch(scriptPath);
-  expect(response.status).toBe(200);
-  expect(ticketIn(await response.text())).toBeNull();
-  await app.page(undefined);
-  await app.next("sinvalid");
-});
-
-test("a message listener that takes the callback calls it itself", async () => {
-  const app = await startSessions(row, {
-    handlers: (socket) =>
-      socket.on("sconnection", (client: any) =>
-        client.on("message", (message: string, done: (answer: string) => void) => done(`answer to ${message}`)),
-      ),
+    for (const enable of [
+      ({ makeCookieParser }: any) => ({ parser: makeCookieParser("another secret") }),
+      () => ({ parser: undefined, cutter: () => undefined }),
+    ]) {
+      const stranger = await startSessions(row, { store, enable });
+      await stranger.page(browser, { script, cookie: undefined });
+      await stranger.next("sinvalid");
+    }
   });
-  const page: any = await app.page(await app.login());
-  expect(await new Promise((resolve) => page.send("question", resolve))).toBe("answer to question");
-});
 
-test("a store of another framework needs neither cookies nor destroy()", async () => {
-  const data = new Map<string, object>([["abc", { user: "ada" }]]);
-  const store = {
-    get: (id: string, done: (error: null, data?: object) => void) => setImmediate(done, null, data.get(id)),
-    set: (id: string, session: object, done?: (error: null) => void) => {
-      data.set(id, JSON.parse(JSON.stringify(session)) as object);
-      setImmediate(() => done?.(null));
-    },
-  };
-  const app = await startSessions(row, { enable: { parser: undefined, cutter: () => "abc", store } });
-  const page = await app.page(undefined);
-  const { session } = await app.next("sconnection");
-  session.last = "socket";
-  data.set("abc", { user: "ada", http: 1 });
-  page.disconnect();
-  await expect.poll(() => data.get("abc")).toEqual({ user: "ada", http: 1, last: "socket" });
-  expect(await new Promise((resolve) => session.destroy(resolve))).toBeNull();
-  expect(data.has("abc")).toBe(true);
-});
+  test("without a secret tickets are the process's own", async () => {
+    vi.resetModules();
+    const { default: otherModule } = (await import("../../src/compat/socket.io-sessions.js")) as {
+      default: typeof sio;
+    };
+    const enable = { parser: undefined, cutter: ({ headers }: any) => /own=([^;]+)/.exec(headers.cookie)?.[1] };
+    const app = await startSessions(row, { enable });
+    const { store } = app;
+    const browser = await app.login({ user: "ada" });
+    browser.cookies.set("own", await browser.get<string>("/id"));
+    const script = await (await browser.fetch(scriptPath)).text();
+    const same = await startSessions(row, { store, enable });
+    await same.page(browser, { script, cookie: undefined });
+    await same.next("sconnection");
+    const other = await startSessions(row, { store, enable, module: otherModule });
+    await other.page(browser, { script, cookie: undefined });
+    await other.next("sinvalid");
+  });
 
-test("a failed save ends nothing, and tells no id", async () => {
-  const app = await startSessions(row);
-  const browser = await app.login();
-  const page = await app.page(browser);
-  const { session } = await app.next("sconnection");
-  session.broken = 1n;
-  page.disconnect();
-  await expect.poll(() => app.sockets().length).toBe(0);
-  await app.page(browser);
-  await expect.poll(() => app.told.length).toBe(2);
-  expect(app.told[1]?.[0]).toBe("sconnection");
-});
+  test("a cutter that throws has found nothing", async () => {
+    const cutter = (): never => {
+      throw new Error("no cookie here");
+    };
+    const app = await startSessions(row, { enable: { parser: undefined, cutter } });
+    const response = await app.browser().fetch(scriptPath);
+    expect(response.status).toBe(200);
+    expect(ticketIn(await response.text())).toBeNull();
+    await app.page(undefined);
+    await app.next("sinvalid");
+  });
 
-test("without a page the script passes its arguments on to io.connect()", async () => {
-  const app = await startStack(row.stack);
-  const { default: module } = await import("../../src/compat/socket.io-sessions.js");
-  module.enable({ socket: app.io, store: app.store, parser: app.cookieParser });
-  const script = await (await app.browser().fetch(scriptPath)).text();
-  expect(ticketIn(script)).toBeNull();
-  const calls: unknown[][] = [];
-  const sent: unknown[][] = [];
-  const io: any = {
-    connect: (...values: unknown[]) => {
-      calls.push(values);
-      return { on: () => undefined, emit: (...packet: unknown[]) => sent.push(packet) };
-    },
-  };
-  runInNewContext(script, { io });
-  io.connectWithSession("http://example.com", { transports: ["websocket"] });
-  expect(calls).toEqual([["http://example.com", { transports: ["websocket"] }]]);
-  expect(sent).toEqual([["connect_with_session", { __sid: null }]]);
-});
+  test("a message listener that takes the callback calls it itself", async () => {
+    const app = await startSessions(row, {
+      handlers: (socket) =>
+        socket.on("sconnection", (client: any) =>
+          client.on("message", (message: string, done: (answer: string) => void) => done(`answer to ${message}`)),
+        ),
+    });
+    const page: any = await app.page(await app.login());
+    expect(await new Promise((resolve) => page.send("question", resolve))).toBe("answer to question");
+  });
+
+  test("a store of another framework needs neither cookies nor destroy()", async () => {
+    const data = new Map<string, object>([["abc", { user: "ada" }]]);
+    const store = {
+      get: (id: string, done: (error: null, data?: object) => void) => setImmediate(done, null, data.get(id)),
+      set: (id: string, session: object, done?: (error: null) => void) => {
+        data.set(id, JSON.parse(JSON.stringify(session)) as object);
+        setImmediate(() => done?.(null));
+      },
+    };
+    const app = await startSessions(row, { enable: { parser: undefined, cutter: () => "abc", store } });
+    const page = await app.page(undefined);
+    const { session } = await app.next("sconnection");
+    session.last = "socket";
+    data.set("abc", { user: "ada", http: 1 });
+    page.disconnect();
+    await expect.poll(() => data.get("abc")).toEqual({ user: "ada", http: 1, last: "socket" });
+    expect(await new Promise((resolve) => session.destroy(resolve))).toBeNull();
+    expect(data.has("abc")).toBe(true);
+  });
+
+  test("a failed save ends nothing, and tells no id", async () => {
+    const app = await startSessions(row);
+    const browser = await app.login();
+    const page = await app.page(browser);
+    const { session } = await app.next("sconnection");
+    session.broken = 1n;
+    page.disconnect();
+    await expect.poll(() => app.sockets().length).toBe(0);
+    await app.page(browser);
+    await expect.poll(() => app.told.length).toBe(2);
+    expect(app.told[1]?.[0]).toBe("sconnection");
+  });
+
+  test("without a page the script passes its arguments on to io.connect()", async () => {
+    const app = await startStack(row.stack);
+    const { default: module } = await import("../../src/compat/socket.io-sessions.js");
+    module.enable({ socket: app.io, store: app.store, parser: app.cookieParser });
+    const script = await (await app.browser().fetch(scriptPath)).text();
+    expect(ticketIn(script)).toBeNull();
+    const calls: unknown[][] = [];
+    const sent: unknown[][] = [];
+    const io: any = {
+      connect: (...values: unknown[]) => {
+        calls.push(values);
+        return { on: () => undefined, emit: (...packet: unknown[]) => sent.push(packet) };
+      },
+    };
+    runInNewContext(script, { io });
+    io.connectWithSession("http://example.com", { transports: ["websocket"] });
+    expect(calls).toEqual([["http://example.com", { transports: ["websocket"] }]]);
+    expect(sent).toEqual([["connect_with_session", { __sid: null }]]);
+  });
+}
 
 /** A store that answers after other things have had their turn. */
 function slowly(store: any): void {

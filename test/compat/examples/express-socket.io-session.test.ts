@@ -92,7 +92,7 @@ async function sessionOfNext({ io, connect }: Program, namespace = "/"): Promise
   return (await connected).handshake.session;
 }
 
-const rows = stacksWith("4", "3.1", "2.5", "1.7");
+const rows = stacksWith("4", "3.1", "2.5", "1.7").filter(({ via }) => via === "websocket");
 const prelude = `
   var app = require("express")(), server = require("http").createServer(app), io = require("socket.io")(server);`;
 

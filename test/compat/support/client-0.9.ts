@@ -6,8 +6,6 @@ import type { Transport } from "../../support/browser.js";
 import type { ClientSocket } from "./stacks.js";
 
 const old = createRequire(new URL("../../stacks/package.json", import.meta.url));
-const folder = old.resolve("socket.io-client-0.9").replace(/[^/\\]*$/, "");
-const wsOfClient = createRequire(old.resolve("socket.io-client-0.9")).resolve("ws");
 
 /** Connects to a namespace; `beside` another socket on that one's connection. */
 export function connect09(
@@ -28,6 +26,9 @@ export function connect09(
 }
 
 function copyOfClient(headers: Record<string, string>): any {
+  const main = old.resolve("socket.io-client-0.9");
+  const folder = main.replace(/[^/\\]*$/, "");
+  const wsOfClient = createRequire(main).resolve("ws");
   for (const path of Object.keys(old.cache)) if (path.startsWith(folder)) delete old.cache[path];
   const io = old("socket.io-client-0.9");
   // The Node client of the next version allows any header.

@@ -10,6 +10,7 @@ import { onTestFinished } from "vitest";
 import WebSocket from "ws";
 import eioSession, { type EioSession, type EioSessionOptions } from "../../../src/compat/engine.io-session.js";
 import { Browser, type Transport } from "../../support/browser.js";
+import { isToday, ofThisRun } from "./era.js";
 import { fieldsOf, makeRoutes } from "./routes.js";
 
 const today = createRequire(import.meta.url);
@@ -49,12 +50,18 @@ const ofItsTime = (engine: string, client: string): EngineStack => ({
   cookieParser: (secret) => old("connect-2.30").cookieParser(secret),
 });
 
-export const engineStacks: readonly EngineStack[] = [
+const all: readonly EngineStack[] = [
   modern("express"),
   modern("express4"),
   ofItsTime("3.6", "3.5"),
   ofItsTime("1.6", "1.6"),
 ];
+
+/** Those of this run. */
+export const engineStacks = ofThisRun(all, ({ protocol }) => protocol === 4);
+
+/** The one that every rule is tried on, not only the smoke tests: today's, or the oldest. */
+export const outermost = engineStacks.at(isToday ? 0 : -1) as EngineStack;
 
 /** How the plugin is given the sockets. */
 export type How = "on connection" | "attach";

@@ -1,7 +1,9 @@
 // The stacks that the compat entry points are tested on: today's, and those of the older modules' years, each with its
 // own real server and client on a free port, closed at the end of the test. Knows none of the entry points.
 //
-//   describe.each(stacksWith("4", "2.5"))("$title", ({ stack, via }) => {
+//   const rows = stacksWith("4", "2.5");
+//   describe.each(rows)("$title", (row) => {
+//     const { stack, via } = row;
 //     test("…", async () => {
 //       const app = await startStack(stack, { via, setup: ({ io, session }) => io.use(sharedsession(session)) });
 //       const browser = await app.login({ user: "ada" });        // has the session cookie; get(), post()
@@ -10,6 +12,7 @@
 //       const early = app.open(browser.cookie, { namespace: "/chat" }); // not connected yet: on() misses nothing
 //       const [socket] = app.sockets("/chat");                   // the server's side
 //     });
+//     if (!outermost(rows).includes(row)) return;                // what follows holds on today's stack and the oldest
 //   });
 //
 // Routes of each stack: POST /set (JSON: these fields are set), POST /logout, GET /session (the session's fields),
@@ -21,6 +24,7 @@ import type { AddressInfo, Socket as NetSocket } from "node:net";
 import { onTestFinished } from "vitest";
 import { Browser, type Transport } from "../../support/browser.js";
 import { connect09 } from "./client-0.9.js";
+import { isToday, ofThisRun } from "./era.js";
 import { fieldsOf, makeRoutes } from "./routes.js";
 
 const today = createRequire(import.meta.url);
@@ -102,11 +106,17 @@ export interface Row {
   readonly via: Transport;
 }
 
-/** Rows for `describe.each`: the stacks of these Socket.IO versions, once per transport. Connect 1.9 only by its name. */
+/** Rows for `describe.each`: this run's stacks of these Socket.IO versions, once per transport. Connect 1.9 only by its name. */
 export function stacksWith(...wanted: readonly (Version | "Connect 1.9")[]): Row[] {
-  return stacks
+  return ofThisRun(stacks, ({ version }) => version === "4")
     .filter(({ name, version }) => wanted.includes(name.includes("Connect 1.9") ? "Connect 1.9" : version))
     .flatMap((stack) => stack.transports.map((via) => ({ title: `${stack.name}, ${via}`, stack, via })));
+}
+
+/** The rows that every rule is tried on, not only the smoke tests: today's stack, or the oldest, by one transport. */
+export function outermost<T extends Row>(rows: readonly T[]): T[] {
+  const stack = rows.at(isToday ? 0 : -1)?.stack;
+  return rows.filter((row) => row.stack === stack && row.via === (isToday ? "websocket" : "polling"));
 }
 
 export interface StackOptions {
