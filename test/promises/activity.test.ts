@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type App, startApp } from "../support/app.js";
 import { type Browser, closed, transports } from "../support/browser.js";
+import { jump } from "../support/clocks.js";
 import { inTime } from "../support/pace.js";
 import { backendOf } from "../../src/store/live-store.js";
 
@@ -108,4 +109,49 @@ test("HTTP activity keeps open sockets alive", async () => {
     }
     expect(socket.connected).toBe(true);
   });
+});
+
+test("an event after the session's time reaches no handler, even before the clock has ended it", async () => {
+  let calls = 0;
+  const app = await startApp({
+    sessions: { cookie: { maxAge: 10_000 } },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("here", () => calls++));
+    },
+  });
+  const socket = await (await app.login()).connect();
+  const end = closed(socket);
+  jump(11_000);
+  socket.emit("here");
+  expect((await end).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  expect(calls).toBe(0);
+});
+
+test("the last event before a silence is told to the store, although touches are throttled", async () => {
+  const app = await startApp({
+    // Told at most once in a tenth of it.
+    sessions: { cookie: { maxAge: 20_000 } },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("here", (done) => done(Date.now())));
+    },
+  });
+  const expiresOf = (id: string): Promise<number> =>
+    backendOf(app.sessions.store).read(id, (text) => Date.parse(JSON.parse(text as string).cookie.expires));
+  const { id, at } = await inTime(2000, async () => {
+    const ada = await app.login();
+    const socket = await ada.connect();
+    const before = await expiresOf(ada.sessionId);
+    await expect.poll(() => Date.now() + 20_000).toBeGreaterThan(before + 300);
+    const heard = (await socket.emitWithAck("here")) as number;
+    expect(await expiresOf(ada.sessionId)).toBe(before);
+    return { id: ada.sessionId, at: heard };
+  });
+  await expect.poll(() => expiresOf(id)).toBeGreaterThanOrEqual(at + 20_000 - 150);
+});
+
+test("an absolute lifetime ends a silent socket, too", async () => {
+  const absoluteTimeout = 500;
+  const app = await startApp({ sessions: { absoluteTimeout } });
+  const socket = await inTime(absoluteTimeout, async () => (await app.login()).connect());
+  expect((await closed(socket)).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
 });

@@ -1,12 +1,18 @@
 // Promise 10: doors closed by default. Origins, credentials, every value of `missing`.
+import { once } from "node:events";
 import { get, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { sign } from "cookie-signature";
+import { Server as EngineServer } from "engine.io";
 import session from "express-session";
 import type { Socket } from "socket.io-client";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import WebSocket from "ws";
 import { createSessions, memoryStore, type Refusal } from "../../src/index.js";
 import { secret, startApp } from "../support/app.js";
 import { type Browser, next, transports } from "../support/browser.js";
+import { faults } from "../support/faults.js";
+import { LineStore } from "../support/stores.js";
 
 function withOrigin(origin: string): { extraHeaders: Record<string, string> } {
   return { extraHeaders: { origin } };
@@ -422,4 +428,126 @@ describe("createSessions({ middleware })", () => {
       expect.objectContaining({ code: "OPTION_INVALID" }),
     );
   });
+});
+
+test("a dynamic namespace that is attached by itself guards its children", async () => {
+  const app = await startApp({
+    attach: false,
+    setup: ({ io, sessions }) => void sessions.attach(io.of(/^\/room-\d+$/)),
+  });
+  expect((await app.browser().refused("/room-1")).code).toBe("SESSION_MISSING");
+  await (await app.login()).connect("/room-1");
+});
+
+test("attach(io) after attach(namespace) does not loosen the namespace", async () => {
+  const app = await startApp({
+    attach: false,
+    setup({ io, sessions }) {
+      sessions.attach(io.of("/admin"), { missing: "reject" });
+      sessions.attach(io, { missing: "anonymous" });
+    },
+  });
+  await app.browser().connect("/");
+  expect((await app.browser().refused("/admin")).code).toBe("SESSION_MISSING");
+});
+
+test("a client of Engine.IO 3 without a cookie reaches no handler of any namespace", async () => {
+  const seen: string[] = [];
+  const app = await startApp({
+    io: { allowEIO3: true },
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        seen.push("connection");
+        socket.on("event", () => seen.push("event"));
+      });
+      io.of("/admin").on("connection", () => seen.push("admin"));
+    },
+  });
+  const packets: string[] = [];
+  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=3&transport=websocket`);
+  ws.on("message", (data: Buffer) => packets.push(data.toString()));
+  const refused = (namespace: string) => () =>
+    packets.some((packet) => packet.startsWith(`44${namespace}`) && packet.includes("SESSION_MISSING"));
+  await expect.poll(refused("{")).toBe(true);
+  ws.send("40/admin?a=1,");
+  await expect.poll(refused("/admin")).toBe(true);
+  // Socket.IO closes a connection that sends an event where it has no socket.
+  const close = once(ws, "close");
+  ws.send('42["event"]');
+  await close;
+  expect(seen).toEqual([]);
+});
+
+// socketio/socket.io#3564
+test("a client that resets its upgrade while it is being decided does not end the process", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line }, attach: { missing: "create" } });
+  const engine = new EngineServer();
+  engine.attach(app.http, { path: "/engine.io" });
+  app.sessions.attach(engine);
+  onTestFinished(() => void engine.close());
+  const ada = await app.login();
+  const uncaught = faults();
+  for (const path of ["/socket.io/", "/engine.io/"]) {
+    line.latency = 100;
+    const asked = line.asked.get;
+    const client = connect(Number(new URL(app.url).port), "127.0.0.1");
+    client.on("error", () => undefined);
+    client.write(
+      `GET ${path}?EIO=4&transport=websocket HTTP/1.1\r\nHost: ${new URL(app.url).host}\r\nCookie: ${ada.cookie}\r\n` +
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    await expect.poll(() => line.asked.get, { interval: 5 }).toBeGreaterThan(asked);
+    client.resetAndDestroy();
+    await expect.poll(() => app.sessions.size).toBe(0);
+    line.latency = 0;
+  }
+  expect(await app.login()).toBeDefined();
+  expect(uncaught).toEqual([]);
+});
+
+const behindProxy = {
+  origin: "https://public.example",
+  "x-forwarded-proto": "https",
+  "x-forwarded-host": "public.example",
+};
+
+test("a proxy that says wss in X-Forwarded-Proto (Traefik) makes the own origin no foreign one", async () => {
+  const app = await startApp({ sessions: { proxy: true } });
+  const ada = await app.login();
+  await ada.connect("/", { extraHeaders: { ...behindProxy, "x-forwarded-proto": "wss" } });
+});
+
+test("after a restart sockets come back through a trusted proxy before the first HTTP request", async () => {
+  const store = memoryStore();
+  const start = () => startApp({ sessions: { store }, setup: ({ app }) => void app.set("trust proxy", "loopback") });
+  const ada = await (await start()).login();
+  const restarted = await start();
+  await restarted.browser().connect("/", { extraHeaders: { cookie: ada.cookie, ...behindProxy } });
+});
+
+test("an origins function that fails is ORIGIN_REFUSED, not a store outage", async () => {
+  const app = await startApp({ attach: { origins: () => Promise.reject(new Error("no database")) } });
+  const ada = await app.login();
+  expect(await ada.refused("/", { extraHeaders: { origin: "https://x.example" } })).toEqual({
+    code: "ORIGIN_REFUSED",
+    retry: false,
+  });
+});
+
+test("origin: true of the server's cors counts only with credentials: true", async () => {
+  const foreign = { extraHeaders: { origin: "https://x.example" } };
+  const careless = await startApp({ io: { cors: { origin: true } } });
+  expect((await (await careless.login()).refused("/", foreign)).code).toBe("ORIGIN_REFUSED");
+  const meant = await startApp({ io: { cors: { origin: true, credentials: true } } });
+  await (await meant.login()).connect("/", foreign);
+});
+
+test("a page of a sister site that hides its origin is refused", async () => {
+  const ada = await (await startApp()).login();
+  for (const site of ["same-site", "cross-site"]) {
+    const refused = await ada.refused("/", { extraHeaders: { "sec-fetch-site": site } });
+    expect(refused.code, site).toBe("ORIGIN_REFUSED");
+  }
 });

@@ -1,13 +1,13 @@
 // Promises 5 and 6: never resurrected; ended means ended. Real clients over real ports.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Socket } from "socket.io";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { EndCode, Sessions } from "../../src/index.js";
 import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { type App, startApp } from "../support/app.js";
 import { type Browser, closed, transports } from "../support/browser.js";
-import { late } from "../support/stores.js";
+import { late, LineStore } from "../support/stores.js";
 
 interface Ending {
   readonly code: EndCode;
@@ -249,4 +249,48 @@ test("a late plain assignment ends no process: it is reported and dropped", asyn
   goOn();
   expect(await done).toEqual({ user: "ada" });
   expect(errors).toContainEqual(expect.objectContaining({ code: "SESSION_DESTROYED" }));
+});
+
+test("reload() of a session that is gone rejects with SESSION_DESTROYED", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line, lease: 60_000 } });
+  await (await app.login()).connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  line.inner.destroy(server.session.id);
+  await expect(server.session.reload()).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
+});
+
+test("a signal that is asked for after the end is aborted, with the end's code as reason", async () => {
+  const app = await startApp();
+  const ada = await app.login();
+  await ada.connect();
+  const [server] = app.io.of("/").sockets.values();
+  await ada.post("/logout");
+  const signal = app.sessions.get(server as never)?.signal;
+  expect(signal?.aborted).toBe(true);
+  expect(signal?.reason).toMatchObject({ code: "SESSION_DESTROYED" });
+});
+
+test("a session that ends while it is being saved is not kept to be saved", async () => {
+  const { login, sessions } = await startApp({
+    sessions: { store: new LiveStore(late(new MemoryDriver(), 20)), maxUnsaved: 2 },
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        socket.on("logout", async () => {
+          socket.session.other = "bye";
+          await socket.session.destroy();
+        });
+      });
+    },
+  });
+  const failed = vi.fn<(error: unknown) => void>();
+  sessions.on("error", failed);
+  for (let index = 0; index < 5; index++) {
+    const socket = await (await login()).connect();
+    const gone = closed(socket);
+    socket.emit("logout");
+    await gone;
+  }
+  await expect.poll(() => [sessions.pending, sessions.size]).toEqual([0, 0]);
+  expect(failed).not.toHaveBeenCalled();
 });

@@ -323,3 +323,50 @@ test("data that cannot be saved is an error with a code; other changes are saved
   expect(await ada.get("/session")).toEqual({ user: "ada", count: 7 });
   expect(errors).toContainEqual(expect.objectContaining({ code: "DATA_INVALID" }));
 });
+
+test("what update(request) changed is not written again at the end of the request", async () => {
+  const app = await startApp({
+    setup({ app, sessions }) {
+      app.post("/work", async (req, res) => {
+        await sessions.update(req, (session) => void (session.count = 1));
+        await sessions.update(req.sessionID, (session) => void (session.count = 5));
+        req.session.other = "x";
+        res.json({});
+      });
+    },
+  });
+  const ada = await app.login();
+  await ada.post("/work");
+  expect(await ada.get("/session")).toMatchObject({ count: 5, other: "x" });
+});
+
+test("update() stands on what its caller changed a moment ago, on a socket and in a request", async () => {
+  const app = await startApp({
+    setup({ app, sessions }) {
+      app.post("/count", async (req, res) => {
+        req.session.count = 10;
+        await sessions.update(req, (session) => void (session.count = (session.count ?? 0) + 1));
+        res.json({ count: req.session.count });
+      });
+    },
+  });
+  const ada = await app.login();
+  await ada.connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  server.session.count = 5;
+  expect(await app.sessions.update(server, (session) => (session.count = (session.count ?? 0) + 1))).toBe(6);
+  expect(await (await ada.post("/count")).json()).toEqual({ count: 11 });
+  expect(server.session.count).toBe(11);
+});
+
+test("close() resolves when what was changed before is stored", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line } });
+  await (await app.login()).connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const { id } = server.session;
+  line.latency = 20;
+  server.session.other = "x";
+  await app.sessions.close();
+  expect((line.inner as any).sessions[id]).toContain('"other":"x"');
+});

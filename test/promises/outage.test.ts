@@ -1,9 +1,12 @@
 // Promise 9: unknown is not gone.
 import { setTimeout as delay } from "node:timers/promises";
+import session from "express-session";
 import { describe, expect, test } from "vitest";
-import { liveStore } from "../../src/index.js";
+import { createSessions, liveStore } from "../../src/index.js";
+import { backendOf } from "../../src/store/live-store.js";
 import { startApp } from "../support/app.js";
 import { closed } from "../support/browser.js";
+import { jump } from "../support/clocks.js";
 import { LineStore } from "../support/stores.js";
 
 const outage = 10_000;
@@ -156,4 +159,49 @@ test("an outage is told once, what waits is counted, and sessions that nobody is
   await expect.poll(() => errors.length).toBe(4);
   line.state = "up";
   await expect.poll(() => sessions.pending).toBe(0);
+});
+
+test("a change by a handler that outlived its connection is saved after an outage, also if the client is back", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: liveStore(line), lease: 60_000 } });
+  const errors: unknown[] = [];
+  app.sessions.on("error", (error) => errors.push(error));
+  const ada = await app.login();
+  const socket = await ada.connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const { session } = server;
+  expect(session.user).toBe("ada");
+  socket.disconnect();
+  await expect.poll(() => app.sessions.size).toBe(0);
+  await ada.connect();
+  line.state = "fails";
+  session.other = "kept";
+  await expect.poll(() => errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
+  line.state = "up";
+  const stored = (): Promise<string | undefined> => backendOf(app.sessions.store).read(session.id, (text) => text);
+  await expect.poll(stored).toContain('"other":"kept"');
+});
+
+test("a store that says that it is disconnected is STORE_UNAVAILABLE through an existing middleware, too", async () => {
+  const inner = new LineStore();
+  const middleware = session({ secret: "s", resave: false, saveUninitialized: false, store: liveStore(inner) });
+  const app = await startApp({ existing: createSessions({ middleware }) });
+  const ada = await app.login();
+  inner.emit("disconnect");
+  inner.state = "fails";
+  expect(await ada.refused()).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
+});
+
+test("maxStale counts from the outage: who was idle for longer before it goes on", async () => {
+  const line = new LineStore();
+  const { login } = await startApp({
+    sessions: { store: line, lease: 50, maxStale: 500 },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("here", (done) => done("ok")));
+    },
+  });
+  const socket = await (await login()).connect();
+  jump(700);
+  line.state = "fails";
+  expect(await socket.timeout(10_000).emitWithAck("here")).toBe("ok");
 });

@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import { type App, startApp } from "../support/app.js";
-import type { Browser } from "../support/browser.js";
+import { type Browser, connected } from "../support/browser.js";
 
 /** A client that speaks Socket.IO's protocol itself and keeps every packet. */
 class Wire {
@@ -143,4 +143,19 @@ test("two clients that come back at once each get their own state only", async (
     { recovered: false, rooms: false, user: "bob" },
   ]);
   await Promise.all(wires.map((wire) => wire.cut()));
+});
+
+test("connection state recovery gives an anonymous client nothing that a session left", async () => {
+  const app = await startApp({ attach: { missing: "anonymous" }, io: { connectionStateRecovery: {} } });
+  const left: any = await (await app.login()).connect();
+  app.io.emit("news");
+  await expect.poll(() => left._lastOffset).toBeDefined();
+  left.io.engine.close();
+  await expect.poll(() => app.io.of("/").sockets.size).toBe(0);
+  const guest: any = app.browser().socket();
+  Object.assign(guest, { _pid: left._pid, _lastOffset: left._lastOffset });
+  await connected(guest);
+  expect(guest.recovered).toBe(false);
+  const [server] = app.io.of("/").sockets.values();
+  expect(server?.recovered).toBe(false);
 });

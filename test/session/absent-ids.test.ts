@@ -1,7 +1,10 @@
 // Cookies whose session is not there: what they cost, and that a session that comes is let in at once.
 import { expect, onTestFinished, test } from "vitest";
 import { AbsentIds } from "../../src/session/absent-ids.js";
+import { Registry } from "../../src/session/registry.js";
+import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
+import { LiveStore } from "../../src/store/live-store.js";
 import { startApp } from "../support/app.js";
 import { ownPrefix, redisClient, startRedis } from "../support/redis.js";
 import { backendOf } from "../../src/store/live-store.js";
@@ -88,4 +91,23 @@ test("no more than a thousand ids are remembered, the newest", () => {
   for (let number = 0; number < 3000; number++) ids.add(`${number}`);
   expect([...Array(3000).keys()].filter((number) => ids.has(`${number}`))).toHaveLength(1000);
   expect(ids.has("2999")).toBe(true);
+});
+
+test("of two handshakes with one unknown id neither gets in, however they interleave", async () => {
+  for (let later = 0; later < 40; later++) {
+    const registry = new Registry(
+      backendOf(new LiveStore(new MemoryDriver())),
+      { lease: 1000, maxStale: 1000, maxUnsaved: 10 },
+      { change() {}, end() {}, lost() {}, error() {}, wantsChanges: () => false },
+    );
+    const acquire = (): Promise<string> =>
+      registry.acquire("unknown", { end() {} }).then(
+        () => "in",
+        (error: { code: string }) => error.code,
+      );
+    const first = acquire();
+    for (let turn = 0; turn < later; turn++) await Promise.resolve();
+    const second = acquire();
+    expect(await Promise.all([first, second]), `${later} turns later`).toEqual(["SESSION_UNKNOWN", "SESSION_UNKNOWN"]);
+  }
 });

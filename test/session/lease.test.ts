@@ -398,3 +398,44 @@ describe("a part of the storage that is away", () => {
     expect(await entering).toBe(true);
   });
 });
+
+test("a change that is told while a session is read for its first connection is not left to the lease", async () => {
+  const driver = new MemoryDriver();
+  let listener: NoticeListener | undefined;
+  const reading = vi.spyOn(driver, "read");
+  const store = new LiveStore(
+    Object.assign(driver, {
+      isShared: true,
+      notices: {
+        listen: (given: NoticeListener) => void (listener = given),
+        watch: async () => undefined,
+        unwatch: () => undefined,
+        close: () => undefined,
+      },
+    }),
+  );
+  listener?.hearing(true);
+  const counts: unknown[] = [];
+  const registry = new Registry(
+    backendOf(store),
+    { lease: 30_000, maxStale: 300_000, maxUnsaved: 100 },
+    {
+      change: (live) => counts.push(live.data.count),
+      end: () => undefined,
+      error: () => undefined,
+      lost: () => undefined,
+      wantsChanges: () => true,
+    },
+  );
+  onTestFinished(() => registry.close());
+  const text = (count: number): string => `{"cookie":{"originalMaxAge":null,"expires":null},"count":${count}}`;
+  await driver.create("id", text(1), Number.POSITIVE_INFINITY);
+  reading.mockImplementationOnce(async () => {
+    // It has been read, and is not answered yet: another node writes and tells.
+    await driver.replace("id", text(2), undefined, text(1));
+    listener?.heard("id", "changed");
+    return text(1);
+  });
+  await registry.acquire("id", { end: () => undefined });
+  await expect.poll(() => counts).toEqual([2]);
+});

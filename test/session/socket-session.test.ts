@@ -245,3 +245,35 @@ describe("session[key] = value", () => {
     expect(await ada.get("/session")).toEqual({ user: "ada", other: "x" });
   });
 });
+
+test("a field that is called id (a database row put into the session) does not break the session", async () => {
+  const { app, ada, one } = await twoSessions();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const { id } = one;
+  await app.sessions.update(server, (data: any) => void Object.assign(data, { id: 7, other: "row" }));
+  expect(one).toMatchObject({ id, user: "ada", other: "row" });
+  expect((await ada.post("/set", { other: "http" })).status).toBe(200);
+  expect(one).toMatchObject({ id, user: "ada", other: "http" });
+});
+
+test("a stored field named destroy does not hide the method", async () => {
+  const { ada, one } = await twoSessions();
+  await ada.post("/set", { destroy: 1, other: "x" });
+  expect(one.other).toBe("x");
+  expect(one.destroy).toBeTypeOf("function");
+});
+
+test("session[key][field] = value with key __proto__ reaches no other session", async () => {
+  const { one, two } = await twoSessions();
+  expect(() => {
+    one["__proto__"]["isAdmin"] = true;
+  }).toThrow(TypeError);
+  expect(two.isAdmin).toBeUndefined();
+});
+
+test("session.__proto__ = … does not take its methods away", async () => {
+  const { one } = await twoSessions();
+  one["__proto__"] = { x: 1 };
+  expect(one.save).toBeTypeOf("function");
+  expect(one.x).toBeUndefined();
+});

@@ -10,15 +10,18 @@ import memorystore from "memorystore";
 import sessionFileStore from "session-file-store";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { liveStore, memoryStore } from "../../src/index.js";
-import { backendOf, type LiveStore } from "../../src/store/live-store.js";
+import type { ActiveSession } from "../../src/session/live-session.js";
+import { backendOf, LiveStore } from "../../src/store/live-store.js";
+import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.js";
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { startApp } from "../support/app.js";
 import { closed } from "../support/browser.js";
+import { jump as passTime } from "../support/clocks.js";
 import { inTime } from "../support/pace.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
 import { ownPrefix, redisClient, useRedis } from "../support/redis.js";
-import { SweptStore } from "../support/stores.js";
+import { LineStore, SweptStore } from "../support/stores.js";
 
 type Loose = session.Session & SessionData & Record<string, any>;
 
@@ -464,4 +467,49 @@ describe("stores whose touch writes the data", () => {
     expect((await load(store, id))?.cookie.maxAge).toBeGreaterThan(30_000 - slack);
     expect((await load(store, id))?.cookie.maxAge).toBeLessThan(30_000 + slack);
   });
+});
+
+// connect-redis gives a session without maxAge a day, which its touch renews.
+test("activity over HTTP reaches the store's own touch although the cookie has no maxAge", async () => {
+  const line = new LineStore();
+  const { login } = await startApp({ sessions: { store: line } });
+  const ada = await login();
+  line.asked.touch = 0;
+  await ada.get("/session");
+  expect(line.asked.touch).toBeGreaterThan(0);
+});
+
+test("activity of sockets reaches the store's own touch although the cookie has no maxAge", async () => {
+  const line = new LineStore();
+  const { login, io, sessions } = await startApp({ sessions: { store: line } });
+  await (await login()).connect();
+  line.asked.touch = 0;
+  // Past the touch interval of a minute. The client is in this process: it would take the jump for a lost ping.
+  passTime(61_000);
+  const [server] = [...io.of("/").sockets.values()] as any[];
+  await (sessions.get(server) as ActiveSession).beforeEvent();
+  await expect.poll(() => line.asked.touch).toBeGreaterThan(0);
+});
+
+test("a slow writer who still has the old maxAge does not move the expiry that a new maxAge gave", async () => {
+  const store = new LiveStore(new MemoryDriver());
+  const id = await create(store, {}, 3_600_000);
+  const [slow, quick] = [await load(store, id), await load(store, id)] as [Loose, Loose];
+  quick.cookie.maxAge = 60_000;
+  await answer((done) => store.set(id, quick, done));
+  slow.touch();
+  slow.other = "x";
+  await answer((done) => store.set(id, slow, done));
+  const { cookie, other } = JSON.parse((await backendOf(store).read(id, (text) => text)) as string);
+  expect(other).toBe("x");
+  expect(cookie.originalMaxAge).toBeCloseTo(60_000, -4);
+  expect(Date.parse(cookie.expires)).toBeLessThanOrEqual(Date.now() + 60_000);
+});
+
+test("older activity that is told late does not shorten the session", async () => {
+  const store = new LiveStore(new MemoryDriver());
+  const id = await create(store);
+  const before = await backendOf(store).read(id, (text) => text);
+  await backendOf(store).prolong(id, Date.now() - 10_000);
+  expect(await backendOf(store).read(id, (text) => text)).toBe(before);
 });

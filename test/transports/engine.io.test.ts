@@ -1,13 +1,16 @@
 // An Engine.IO server: the session events, and how a client is told of a refusal and of an end.
 import { once } from "node:events";
+import { createRequire } from "node:module";
 import { Server, type ServerOptions } from "engine.io";
 import { Socket as Client } from "engine.io-client";
 import { createPacketDecoderStream, createPacketEncoderStream } from "engine.io-parser";
+import { Server as SocketIoServer } from "socket.io";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type AttachOptions, createSessions, liveStore, type SocketSession } from "../../src/index.js";
 import { type ActiveSession } from "../../src/session/live-session.js";
 import { type App, type AppOptions, secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
+import { faults } from "../support/faults.js";
 import { LineStore } from "../support/stores.js";
 
 interface EngineSocket {
@@ -249,4 +252,47 @@ test("a second attach() throws, also above or below Socket.IO", async () => {
   const engine = new Server();
   createSessions({ secret }).attach(engine);
   expect(() => createSessions({ secret }).attach(engine)).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+});
+
+test("Engine.IO on uWebSockets.js is refused when it is attached, and so is what Socket.IO cannot do there", () => {
+  const { uServer } = createRequire(import.meta.url)("engine.io") as { uServer: new () => Server };
+  const sessions = createSessions({ secret });
+  const unsupported = expect.objectContaining({ code: "SERVER_UNSUPPORTED" }) as Error;
+  expect(() => sessions.attach(new uServer())).toThrow(unsupported);
+  const app: Record<string, () => object> = { any: () => app, ws: () => app, get: () => app };
+  const creating = new SocketIoServer();
+  sessions.attach(creating, { missing: "create" });
+  expect(() => creating.attachApp(app)).toThrow(unsupported);
+  const usual = new SocketIoServer();
+  sessions.attach(usual);
+  expect(() => usual.attachApp(app)).not.toThrow();
+});
+
+test("a handshake after sessions.close() ends no process, where the application has replaced allowRequest", async () => {
+  const found = faults();
+  const { engine, login, sessions } = await start();
+  (engine as unknown as { opts: { allowRequest: unknown } }).opts.allowRequest = (
+    _request: unknown,
+    done: (error: null, isAllowed: boolean) => void,
+  ) => done(null, true);
+  const ada = await login();
+  await sessions.close();
+  const closed = new Promise((resolve) => void engine.on("connection", (socket) => void socket.on("close", resolve)));
+  open(ada, "polling");
+  expect(await closed).toBe("SESSIONS_CLOSED");
+  expect(found).toEqual([]);
+});
+
+test("what a listener of the server's session event throws is the application's, and the socket has its own", async () => {
+  const found = faults();
+  const { engine, login } = await start();
+  engine.on("session", () => {
+    throw new Error("the application's");
+  });
+  const told = new Promise<{ user?: string }>((resolve) => {
+    engine.on("connection", (socket) => socket.on("session", resolve));
+  });
+  open(await login(), "polling");
+  expect((await told).user).toBe("ada");
+  await expect.poll(() => found).toEqual([new Error("the application's")]);
 });

@@ -1,5 +1,5 @@
 // The Socket.IO server in all its shapes.
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
@@ -9,16 +9,29 @@ import { createPacketDecoderStream, createPacketEncoderStream } from "engine.io-
 import session from "express-session";
 import { Server } from "socket.io";
 import { describe, expect, onTestFinished, test } from "vitest";
+import WebSocket from "ws";
 import { createSessions, type Sessions } from "../../src/index.js";
 import { secret, startApp } from "../support/app.js";
 import { Browser, transports } from "../support/browser.js";
 import { closeServers } from "../support/closing.js";
 import { backendOf } from "../../src/store/live-store.js";
+import { LineStore } from "../support/stores.js";
 
 function answer(io: { on(event: "connection", listener: (socket: any) => void): unknown }): void {
   io.on("connection", (socket) =>
     socket.on("user", (done: (user: unknown) => void) => done(socket.session.user ?? null)),
   );
+}
+
+/** A client that speaks the protocol itself, before its first CONNECT. */
+async function openRaw(browser: Browser): Promise<{ ws: WebSocket; packets: string[] }> {
+  const ws = new WebSocket(`${browser.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+    headers: { cookie: browser.cookie },
+  });
+  const packets: string[] = [];
+  ws.on("message", (data: Buffer) => packets.push(data.toString()));
+  await once(ws, "open");
+  return { ws, packets };
 }
 
 describe.each(transports)("over %s", (via) => {
@@ -279,4 +292,86 @@ test("what the application's listeners throw is its own uncaught exception, and 
   await expect.poll(() => sockets.some((socket) => socket.connected)).toBe(false);
   expect(io.of("/").sockets.size).toBe(0);
   expect(uncaught).toEqual([broken, broken, broken, broken]);
+});
+
+test("a middleware that never calls next leaves nothing in the adapter's rooms", async () => {
+  let isAsked = false;
+  const app = await startApp({
+    setup({ io }) {
+      io.use(() => {
+        isAsked = true;
+      });
+    },
+  });
+  const socket = (await app.login()).socket();
+  socket.connect();
+  await expect.poll(() => isAsked).toBe(true);
+  socket.io.engine.close();
+  await expect.poll(() => app.io.engine.clientsCount).toBe(0);
+  expect(app.io.of("/").adapter.rooms.size).toBe(0);
+});
+
+test("of a client that connects to one namespace twice both sockets end with the session", async () => {
+  const app = await startApp();
+  const ada = await app.login();
+  const { ws, packets } = await openRaw(ada);
+  ws.send("40");
+  ws.send("40");
+  await expect.poll(() => packets.filter((packet) => packet.startsWith("40"))).toHaveLength(2);
+  const close = once(ws, "close");
+  await ada.post("/logout");
+  await close;
+  await expect.poll(() => app.io.of("/").sockets.size).toBe(0);
+  expect(app.io.of("/").adapter.rooms.size).toBe(0);
+  expect(app.sessions.size).toBe(0);
+});
+
+test("a client that sends null for auth, which some parsers let through, gets its session and ends no process", async () => {
+  class Encoder {
+    encode = (packet: unknown): string[] => [JSON.stringify(packet)];
+  }
+  class Decoder extends EventEmitter {
+    add = (text: string): boolean => this.emit("decoded", JSON.parse(text));
+    destroy(): void {}
+  }
+  const app = await startApp({ io: { parser: { Encoder, Decoder } } });
+  const { ws, packets } = await openRaw(await app.login());
+  onTestFinished(() => ws.terminate());
+  ws.send(`4${JSON.stringify({ type: 0, nsp: "/", data: null })}`);
+  await expect.poll(() => packets.at(-1)).toContain('"type":0');
+  const [socket] = await app.io.fetchSockets();
+  expect(socket?.handshake.auth).toEqual({});
+  expect(app.sessions.size).toBe(1);
+});
+
+test("a connection that closes while its session is read holds no live session", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line } });
+  const ada = await app.login();
+  line.state = "waits";
+  line.asked.get = 0;
+  const ws = new WebSocket(`${app.url.replace("http", "ws")}/socket.io/?EIO=4&transport=websocket`, {
+    headers: { cookie: ada.cookie },
+  });
+  await once(ws, "open");
+  await expect.poll(() => line.asked.get, { interval: 5 }).toBe(1);
+  ws.terminate();
+  await expect.poll(() => app.io.engine.clientsCount, { interval: 5 }).toBe(0);
+  expect(app.sessions.size).toBe(1);
+  line.answerAll();
+  await expect.poll(() => app.sessions.size).toBe(0);
+});
+
+test("a client that was refused in an outage may try again on the same connection", async () => {
+  const line = new LineStore();
+  const app = await startApp({ sessions: { store: line } });
+  const ada = await app.login();
+  line.state = "fails";
+  const { ws, packets } = await openRaw(ada);
+  ws.send("40");
+  await expect.poll(() => packets.at(-1)).toMatch(/^44.*STORE_UNAVAILABLE/);
+  line.state = "up";
+  ws.send("40");
+  await expect.poll(() => packets.at(-1)).toMatch(/^40\{/);
+  ws.terminate();
 });

@@ -11,6 +11,7 @@ import { bytesOf } from "../../src/transports/waiting-messages.js";
 import type { CreateOptions } from "../../src/options.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import { closed, connected } from "../support/browser.js";
+import { faults } from "../support/faults.js";
 import { LineStore } from "../support/stores.js";
 
 /** An app whose store can be told to answer no more: from then on all messages wait. */
@@ -219,4 +220,105 @@ test("bytes are counted without recursion: texts, attachments, and a few for eac
   let deep: unknown[] = [];
   for (let at = 0; at < 100_000; at++) deep = [deep];
   expect(bytesOf(deep)).toBeGreaterThan(200_000);
+});
+
+/** From now on the store is slow, and asked: what comes within the next `ms` waits for its answer. */
+async function slowDown(line: LineStore, ms: number): Promise<void> {
+  line.latency = ms;
+  const before = line.asked.get;
+  // Sessions that are silent are read again, too.
+  await expect.poll(() => line.asked.get, { interval: 2 }).toBeGreaterThan(before);
+}
+
+/** A ws socket on both sides, and the store of its session, which is read anew all the time. */
+async function connectWs(options: object = {}): Promise<{ client: WebSocket; socket: WebSocket; line: LineStore }> {
+  let server: WebSocketServer | undefined;
+  const { line, login, url } = await start(
+    {},
+    {
+      attach: false,
+      setup({ http, sessions }) {
+        server = new WebSocketServer({ server: http, path: "/ws", ...options });
+        sessions.attach(server);
+      },
+    },
+  );
+  const { cookie } = await login();
+  const connected = once(server as WebSocketServer, "connection");
+  const client = new WebSocket(`${url.replace("http", "ws")}/ws`, { headers: { cookie } });
+  onTestFinished(() => client.terminate());
+  await once(client, "open");
+  return { client, socket: (await connected)[0] as WebSocket, line };
+}
+
+test.each(["polling", "websocket"] as const)(
+  "Engine.IO: a handler that closes its socket hears no more of it (%s)",
+  async (via) => {
+    const heard: string[] = [];
+    const engine = new EngineServer();
+    const { line, login, url } = await start(
+      {},
+      {
+        attach: false,
+        setup({ http, sessions }) {
+          engine.attach(http);
+          sessions.attach(engine);
+        },
+      },
+    );
+    engine.on("connection", (socket) => {
+      socket.on("close", () => heard.push("close"));
+      socket.on("message", (data: unknown) => {
+        heard.push(String(data));
+        socket.close();
+      });
+    });
+    const { cookie } = await login();
+    const client = new EngineClient(url, { transports: [via], extraHeaders: { cookie } });
+    onTestFinished(() => void client.close());
+    await new Promise<void>((resolve) => void client.on("open", () => resolve()));
+    await slowDown(line, 400);
+    for (const text of ["1", "2", "3"]) client.send(text);
+    await expect.poll(() => heard).toContain("close");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(heard).toEqual(["1", "close"]);
+  },
+);
+
+test.each(["pause", "resume"] as const)(
+  "ws: what the application asks for while a message waits counts: %s()",
+  async (call) => {
+    const { client, socket, line } = await connectWs();
+    const heard: string[] = [];
+    socket.on("message", (data: Buffer) => heard.push(data.toString()));
+    await slowDown(line, 400);
+    client.send("1");
+    await expect.poll(() => socket.isPaused, { interval: 2 }).toBe(true);
+    socket[call]();
+    expect(socket.isPaused).toBe(true);
+    client.send("2");
+    await expect.poll(() => heard).toContain("1");
+    if (call === "pause") {
+      expect(socket.isPaused).toBe(true);
+      expect(heard).toEqual(["1"]);
+      socket.resume();
+    }
+    await expect.poll(() => heard).toEqual(["1", "2"]);
+  },
+);
+
+test("ws before 8.3, where a socket cannot be paused, messages wait all the same", async () => {
+  const found = faults();
+  class Old extends WebSocket {}
+  for (const name of ["pause", "resume", "isPaused"]) {
+    Object.defineProperty(Old.prototype, name, { value: undefined });
+  }
+  const { client, socket, line } = await connectWs({ WebSocket: Old });
+  const heard: string[] = [];
+  socket.on("message", (data: Buffer) => heard.push(data.toString()));
+  await slowDown(line, 200);
+  client.send("1");
+  client.send("2");
+  await expect.poll(() => heard).toEqual(["1", "2"]);
+  expect(found).toEqual([]);
 });

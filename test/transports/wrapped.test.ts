@@ -281,3 +281,38 @@ describe("Engine.IO and ws, where emit, on and send are wrapped", () => {
     expect(sessions.size).toBe(0);
   });
 });
+
+test("ws: an emit that a socket brings along is called", async () => {
+  const seen: unknown[] = [];
+  class Own extends WebSocket {
+    constructor(...values: [never]) {
+      super(...values);
+      const { emit } = this;
+      this.emit = (event: never, ...rest: never[]) => {
+        seen.push(event);
+        return emit.call(this, event, ...rest);
+      };
+    }
+  }
+  let server: WebSocketServer | undefined;
+  const { login, url } = await startSlow({
+    attach: false,
+    setup({ http, sessions }) {
+      server = new WebSocketServer({ server: http, path: "/ws", WebSocket: Own });
+      sessions.attach(server);
+    },
+  });
+  const connected = once(server as WebSocketServer, "connection");
+  const client = new WebSocket(`${url.replace("http", "ws")}/ws`, { headers: { cookie: (await login()).cookie } });
+  onTestFinished(() => client.terminate());
+  await once(client, "open");
+  const [socket] = (await connected) as [WebSocket];
+  const heard = once(socket, "message");
+  client.send("hello");
+  expect(String((await heard)[0])).toBe("hello");
+  expect(seen).toContain("message");
+  const closed = once(socket, "close");
+  client.close();
+  await closed;
+  expect(seen).toContain("close");
+});

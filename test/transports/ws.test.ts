@@ -8,6 +8,7 @@ import { type ServerOptions, WebSocket, WebSocketServer } from "ws";
 import { type AttachOptions, createSessions, liveStore, type Sessions } from "../../src/index.js";
 import { type App, type AppOptions, secret, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
+import { faults } from "../support/faults.js";
 import { inTime } from "../support/pace.js";
 import { LineStore } from "../support/stores.js";
 
@@ -346,4 +347,46 @@ test("a second attach() throws; so does what is no server", () => {
     if (wrong instanceof WebSocket) wrong.on("error", () => undefined).terminate();
     expect(() => sessions.attach(wrong as never)).toThrow(expect.objectContaining({ code: "SERVER_UNSUPPORTED" }));
   }
+});
+
+test('a "trust proxy" function that throws ends no process when a client sends a ticket', async () => {
+  const found = faults();
+  const { app, browser, sessions, url } = await start({ attach: { tickets: true } });
+  const errors: unknown[] = [];
+  sessions.on("error", (error) => errors.push(error));
+  app.set("trust proxy", () => {
+    throw new Error("no address");
+  });
+  await browser().fetch("/session");
+  const client = new WebSocket(`${url.replace("http", "ws")}/ws`, ["session.ticket.abc", "x"], {
+    headers: { "sec-fetch-site": "same-origin" },
+  });
+  const [error] = (await once(client, "error")) as [Error];
+  expect(error.message).toContain("401");
+  expect(errors).toContainEqual(new Error("no address"));
+  expect(found).toEqual([]);
+});
+
+test("beside Socket.IO on one HTTP server, as the README says, both answer, also after a second", async () => {
+  const line = new LineStore();
+  const app = await startApp({
+    sessions: { store: liveStore(line) },
+    io: { destroyUpgrade: false },
+    setup({ http, sessions }) {
+      const live = new WebSocketServer({ noServer: true });
+      sessions.attach(live);
+      http.on("upgrade", (request, socket, head) => {
+        if (request.url !== "/live") return;
+        live.handleUpgrade(request, socket, head, (one) => live.emit("connection", one, request));
+      });
+    },
+  });
+  const ada = await app.login();
+  await ada.connect("/", { via: "websocket" });
+  await expect.poll(() => app.sessions.size).toBe(1);
+  const bob = await app.login("bob");
+  line.latency = 1200;
+  const client = new WebSocket(`${app.url.replace("http", "ws")}/live`, { headers: { cookie: bob.cookie } });
+  onTestFinished(() => client.terminate());
+  await once(client, "open");
 });

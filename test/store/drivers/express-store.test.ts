@@ -171,3 +171,40 @@ test("a store that hangs is not asked without end: what was given up and may sti
   expect(await ask()).toMatchObject({ code: "STORE_UNAVAILABLE" });
   expect(line.asked.get).toBe(1000);
 });
+
+describe("a wrapped store", () => {
+  test("that never answers for one session goes on serving the others", async () => {
+    const line = new LineStore();
+    const get = line.get.bind(line);
+    line.get = (id, done) => void (id === "odd" || get(id, done));
+    const store = liveStore(line, { timeout: 50 });
+    const ask = (id: string): Promise<unknown> => new Promise((resolve) => store.get(id, resolve));
+    for (let batch = 0; batch < 6; batch++) {
+      await Promise.all(Array.from({ length: 200 }, () => ask("odd")));
+      expect(await ask("other")).toBeNull();
+    }
+  });
+
+  test("that hangs again while a late write is answered holds up the session no longer than its timeout", async () => {
+    const line = new LineStore();
+    const held: (() => void)[] = [];
+    let isHeld = false;
+    const set = line.set.bind(line);
+    line.set = (id, data, done) => void (isHeld ? held.push(() => set(id, data, done)) : set(id, data, done));
+    const store = liveStore(line, { timeout: 100 });
+    const cookie = { originalMaxAge: null, expires: null };
+    const put = (data: object): Promise<unknown> =>
+      new Promise((resolve) => store.set("id", { cookie, ...data } as never, resolve));
+    expect(await put({ user: "ada" })).toBeNull();
+    isHeld = true;
+    expect(await put({ count: 1 })).toMatchObject({ code: "STORE_UNAVAILABLE" });
+    isHeld = false;
+    expect(await put({ count: 2 })).toBeNull();
+    // The late one arrives; what puts the newer state in its place is held.
+    isHeld = true;
+    for (const arrive of held.splice(0)) arrive();
+    await expect.poll(() => held).toHaveLength(1);
+    isHeld = false;
+    expect(await backendOf(store).update("id", (data) => (data.count = 3))).toBe(3);
+  });
+});

@@ -1,5 +1,7 @@
 // The PostgreSQL driver against a real server.
 import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import { Client, Pool } from "pg";
@@ -9,6 +11,7 @@ import { openPostgresNotices } from "../../../src/store/drivers/postgres/notices
 import { PostgresTable } from "../../../src/store/drivers/postgres/table.js";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
 import { storeContract } from "../../contract/store.js";
+import { startApp } from "../../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../../support/postgres.js";
 
 let postgres: Awaited<ReturnType<typeof usePostgres>>;
@@ -225,3 +228,76 @@ function write(store: Pick<session.Store, "set">, id: string, data: object): Pro
     store.set(id, data as never, (error?: unknown) => (error ? reject(error as Error) : resolve())),
   );
 }
+
+/** A line to a port of this machine: what is open when it dies carries nothing any more, what is opened later works. */
+async function mortalWire(port: number): Promise<{ port: number; die(): void }> {
+  const sockets: Socket[] = [];
+  let lives = 0;
+  const wire = createServer((near) => {
+    const far = connect(port, "127.0.0.1");
+    const born = lives;
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.push(from);
+      from.on("error", () => to.destroy()).on("close", () => to.destroy());
+      from.on("data", (data) => born === lives && to.write(data));
+    }
+  });
+  wire.listen(0, "127.0.0.1");
+  await once(wire, "listening");
+  onTestFinished(() => {
+    wire.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return { port: (wire.address() as AddressInfo).port, die: () => void lives++ };
+}
+
+describe("connections that are held or dead", () => {
+  test("a session whose row is locked does not keep the pool's connections from the others", async () => {
+    const table = ownTable();
+    const pool = postgresPool(postgres.url, { max: 3 });
+    const { login, sessions } = await startApp({
+      sessions: { store: postgresStore({ pool, table, createTable: true, timeout: 500 }) },
+      setup({ io }) {
+        io.on("connection", (socket) => socket.on("set", (value, done) => done(void (socket.session.other = value))));
+      },
+    });
+    const failed = vi.fn<(error: unknown) => void>();
+    sessions.on("error", failed);
+    const [ada, bob] = [await login("ada"), await login("bob")];
+    const socket = await ada.connect();
+    const admin = new Client({ connectionString: postgres.url });
+    await admin.connect();
+    onTestFinished(() => admin.end());
+    await admin.query("BEGIN");
+    await admin.query(`SELECT 1 FROM "${table}" WHERE sess->>'user' = 'ada' FOR UPDATE`);
+    await socket.emitWithAck("set", "kept");
+    // Each try waits for the lock on a connection of its own. (Within a transaction the view would stand still.)
+    const observer = postgresPool(postgres.url, { max: 1 });
+    const waiting = `SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1`;
+    const tries = new Set<number>();
+    const countTries = async (): Promise<number> => {
+      for (const { pid } of (await observer.query<{ pid: number }>(waiting, [`%${table}%`])).rows) tries.add(pid);
+      return tries.size;
+    };
+    await expect.poll(countTries, { interval: 20 }).toBeGreaterThan(3);
+    await expect.poll(() => bob.get("/session").catch(() => undefined)).toEqual({ user: "bob" });
+    await admin.query("ROLLBACK");
+    await expect.poll(() => ada.get("/session")).toEqual({ user: "ada", other: "kept" });
+  });
+
+  test("connections that are dead without a word are given up, and new ones serve", async () => {
+    const wire = await mortalWire(Number(new URL(postgres.url).port));
+    const pool = postgresPool(postgres.url.replace(/:\d+\//, `:${wire.port}/`), { max: 3 });
+    const { login } = await startApp({
+      sessions: { store: postgresStore({ pool, table: ownTable(), createTable: true, timeout: 500 }) },
+      attach: false,
+    });
+    const ada = await login("ada");
+    await Promise.all(Array.from({ length: 6 }, () => ada.get("/session")));
+    wire.die();
+    await expect.poll(() => ada.get("/session").catch(() => undefined)).toEqual({ user: "ada" });
+  });
+});

@@ -2,16 +2,19 @@
 import { createHash } from "node:crypto";
 import { RedisStore } from "connect-redis";
 import { createClient, createClientPool, createCluster } from "redis";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { Registry } from "../../../src/session/registry.js";
 import { clusterChannelName, slotOf } from "../../../src/store/drivers/redis/channels.js";
 import { openRedisNotices } from "../../../src/store/drivers/redis/notices.js";
 import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { storeContract } from "../../contract/store.js";
+import { startApp } from "../../support/app.js";
 import {
   ownPrefix,
   redisClient,
   redisClusterClient,
   type RedisCluster,
+  startRedis,
   startRedisCluster,
   useRedis,
 } from "../../support/redis.js";
@@ -258,4 +261,61 @@ describe("a cluster", () => {
     await client.get(name);
     await expect(connection.ping()).rejects.toThrow("moved");
   });
+});
+
+test("a Redis that is full is told once; who only reads goes on, and what was changed is saved when there is room", async () => {
+  const { url, server } = await startRedis();
+  onTestFinished(() => server.close());
+  const client = await redisClient(url);
+  const { login, sessions } = await startApp({
+    sessions: { store: redisStore({ client }), cookie: { maxAge: 600_000 } },
+    setup({ io }) {
+      io.on("connection", (socket) => socket.on("set", (value, done) => done(void (socket.session.other = value))));
+    },
+  });
+  const errors: unknown[] = [];
+  sessions.on("error", (error) => errors.push((error as { code?: string }).code));
+  const browsers = await Promise.all(["ada", "bob", "eve"].map((user) => login(user)));
+  const sockets = await Promise.all(browsers.map((browser) => browser.connect()));
+  await client.sendCommand(["CONFIG", "SET", "maxmemory", "1"]);
+  const commit = vi.spyOn(backendOf(sessions.store), "commit");
+  for (const socket of sockets) await socket.emitWithAck("set", "kept");
+  // Each of them has tried more than once, and reads went well meanwhile.
+  await expect.poll(() => commit.mock.calls.length).toBeGreaterThan(9);
+  expect(await browsers[0]?.get("/session")).toMatchObject({ user: "ada" });
+  await client.sendCommand(["CONFIG", "SET", "maxmemory", "0"]);
+  await expect.poll(() => sessions.pending).toBe(0);
+  expect(errors).toEqual(["STORE_UNAVAILABLE"]);
+  expect(await browsers[0]?.get("/session")).toEqual({ user: "ada", other: "kept" });
+});
+
+test("while a master of a Redis cluster is away, silent sessions of the others are looked at within their lease", async () => {
+  const { ports, servers, close } = await startRedisCluster();
+  onTestFinished(close);
+  const client = await redisClusterClient(ports);
+  const store = redisStore({ client, timeout: 300 });
+  onTestFinished(() => store.close());
+  const registry = new Registry(
+    backendOf(store),
+    { lease: 1000, maxStale: 300_000, maxUnsaved: 100 },
+    { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false },
+  );
+  onTestFinished(() => registry.close());
+  const ids = Array.from({ length: 900 }, (_, number) => `id ${number}`);
+  const masterOf = (id: string): number => Math.floor(slotOf(`sess:${id}`) / (16_384 / 3));
+  // Many on the first, which will be away, and few on the second.
+  const away = ids.filter((id) => masterOf(id) === 0).slice(0, 220);
+  const others = ids.filter((id) => masterOf(id) === 1).slice(0, 20);
+  const ended = new Set<string>();
+  for (const id of [...away, ...others]) {
+    const data = { cookie: { originalMaxAge: null, expires: null }, user: "ada" };
+    await new Promise((resolve) => store.set(id, data as never, resolve));
+    await registry.acquire(id, { end: () => void ended.add(id) });
+  }
+  await servers[0]?.stop();
+  await expect.poll(() => store.isHearing).toBe(false);
+  // A logout that nobody tells of: by connect-redis, say.
+  const raw = client as unknown as { del(key: string): Promise<number> };
+  await Promise.all(others.map((id) => raw.del(`sess:${id}`)));
+  await expect.poll(() => [...ended].toSorted()).toEqual(others.toSorted());
 });

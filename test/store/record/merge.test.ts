@@ -67,3 +67,7 @@ describe("reconcile", () => {
     expect(target["when"]).toBe(when);
   });
 });
+
+test("a field that is called __proto__ is no change that could be saved", () => {
+  expect(diff({}, JSON.parse('{"__proto__":{"isAdmin":true}}'))).toBeUndefined();
+});

@@ -1,6 +1,5 @@
 // Data of every shape, put into the session of a socket in every way, while others write it, too.
 import { expect, onTestFinished, test, vi } from "vitest";
-import { diff } from "../../src/store/record/merge.js";
 import { startApp } from "../support/app.js";
 import { backendOf } from "../../src/store/live-store.js";
 
@@ -70,37 +69,6 @@ test("an object of another session is copied, not shared", async () => {
   one.other = "x";
   await one.save();
   expect(await ada.get("/session")).toMatchObject({ items: ["a"] });
-});
-
-test("a field that is called id (a database row put into the session) does not break the session", async () => {
-  const { app, ada, session, server } = await withSocket();
-  const { id } = session;
-  await app.sessions.update(server, (data: any) => void Object.assign(data, { id: 7, other: "row" }));
-  expect(session).toMatchObject({ id, user: "ada", other: "row" });
-  expect((await ada.post("/set", { other: "http" })).status).toBe(200);
-  expect(session).toMatchObject({ id, user: "ada", other: "http" });
-});
-
-test("a stored field named destroy does not hide the method", async () => {
-  const { ada, session } = await withSocket();
-  await ada.post("/set", { destroy: 1, other: "x" });
-  expect(session.other).toBe("x");
-  expect(session.destroy).toBeTypeOf("function");
-});
-
-test("session[key][field] = value with key __proto__ reaches no other session", async () => {
-  const { one, two } = await twoSessions();
-  expect(() => {
-    one["__proto__"]["isAdmin"] = true;
-  }).toThrow(TypeError);
-  expect(two.isAdmin).toBeUndefined();
-});
-
-test("session.__proto__ = … does not take its methods away", async () => {
-  const { session } = await withSocket();
-  session["__proto__"] = { x: 1 };
-  expect(session.save).toBeTypeOf("function");
-  expect(session.x).toBeUndefined();
 });
 
 test("indexOf and includes find what was pushed", async () => {
@@ -233,8 +201,4 @@ test("what is taken back while its save is under way stays taken back", async ()
   await session.save();
   expect(session.other).toBeUndefined();
   expect(await ada.get("/session")).toEqual({ user: "ada" });
-});
-
-test("a field that is called __proto__ is no change that could be saved", () => {
-  expect(diff({}, JSON.parse('{"__proto__":{"isAdmin":true}}'))).toBeUndefined();
 });

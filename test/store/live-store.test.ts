@@ -4,7 +4,6 @@ import { inspect } from "node:util";
 import session, { type SessionData } from "express-session";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createSessions, liveStore } from "../../src/index.js";
-import { type ActiveSession } from "../../src/session/live-session.js";
 import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
@@ -89,28 +88,6 @@ test("a write that arrives after a newer one does not undo it", async () => {
   expect(await answer((done) => store.get(id, done))).toMatchObject({ other: "newer" });
 });
 
-// connect-redis gives a session without maxAge a day, which its touch renews.
-test("activity over HTTP reaches the store's own touch although the cookie has no maxAge", async () => {
-  const line = new LineStore();
-  const { login } = await startApp({ sessions: { store: line } });
-  const ada = await login();
-  line.asked.touch = 0;
-  await ada.get("/session");
-  expect(line.asked.touch).toBeGreaterThan(0);
-});
-
-test("activity of sockets reaches the store's own touch although the cookie has no maxAge", async () => {
-  const line = new LineStore();
-  const { login, io, sessions } = await startApp({ sessions: { store: line } });
-  await (await login()).connect();
-  line.asked.touch = 0;
-  // Past the touch interval of a minute. The client is in this process: it would take the jump for a lost ping.
-  jump(61_000);
-  const [server] = [...io.of("/").sockets.values()] as any[];
-  await (sessions.get(server) as ActiveSession).beforeEvent();
-  await expect.poll(() => line.asked.touch).toBeGreaterThan(0);
-});
-
 /** As connect-redis and connect-pg-simple: touch moves the expiry only, not the text. */
 class TtlStore extends session.Store {
   readonly rows = new Map<string, { text: string; expires: number }>();
@@ -163,30 +140,6 @@ test("activity of sockets keeps a session alive that another process touched, al
     await socket.timeout(10_000).emitWithAck("here");
     jump(4000);
   }
-});
-
-test("a store that says that it is disconnected is STORE_UNAVAILABLE through an existing middleware, too", async () => {
-  const inner = new LineStore();
-  const middleware = session({ secret: "s", resave: false, saveUninitialized: false, store: liveStore(inner) });
-  const app = await startApp({ existing: createSessions({ middleware }) });
-  const ada = await app.login();
-  inner.emit("disconnect");
-  inner.state = "fails";
-  expect(await ada.refused()).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
-});
-
-test("maxStale counts from the outage: who was idle for longer before it goes on", async () => {
-  const line = new LineStore();
-  const { login } = await startApp({
-    sessions: { store: line, lease: 50, maxStale: 500 },
-    setup({ io }) {
-      io.on("connection", (socket) => socket.on("here", (done) => done("ok")));
-    },
-  });
-  const socket = await (await login()).connect();
-  jump(700);
-  line.state = "fails";
-  expect(await socket.timeout(10_000).emitWithAck("here")).toBe("ok");
 });
 
 test("one answer that makes no sense logs nobody out and loses no change", async () => {
@@ -266,25 +219,6 @@ test("update() with an async function that rejects is UPDATE_ASYNC, and no unhan
   expect(unhandled).toEqual([]);
 });
 
-test("a slow writer who still has the old maxAge does not move the expiry that a new maxAge gave", async () => {
-  const store = new LiveStore(new MemoryDriver());
-  const { sessionID: id, session: data } = generate(store);
-  data.cookie.maxAge = 3_600_000;
-  await answer((done) => store.set(id, data, done));
-  const read = async (): Promise<Loose> =>
-    store.createSession({ sessionID: id, sessionStore: store } as never, await answer((done) => store.get(id, done)));
-  const [slow, quick] = [await read(), await read()];
-  quick.cookie.maxAge = 60_000;
-  await answer((done) => store.set(id, quick, done));
-  slow.touch();
-  slow.other = "x";
-  await answer((done) => store.set(id, slow, done));
-  const { cookie, other } = JSON.parse((await backendOf(store).read(id, (text) => text)) as string);
-  expect(other).toBe("x");
-  expect(cookie.originalMaxAge).toBeCloseTo(60_000, -4);
-  expect(Date.parse(cookie.expires)).toBeLessThanOrEqual(Date.now() + 60_000);
-});
-
 test("an id that was rotated and is destroyed again was rotated", async () => {
   const store = new LiveStore(new MemoryDriver());
   const { id } = await stored(store);
@@ -350,14 +284,4 @@ test("an absolute lifetime that is over is over for whoever reads, and for a wri
   expect(backendOf(store).endOf(read.id)).toMatchObject({ code: "SESSION_EXPIRED" });
   const writing = backendOf(store).update(written.id, (data) => void (data.other = "x"));
   await expect(writing).rejects.toMatchObject({ code: "SESSION_EXPIRED" });
-});
-
-test("older activity that is told late does not shorten the session", async () => {
-  const store = new LiveStore(new MemoryDriver());
-  const { sessionID: id, session: data } = generate(store);
-  data.cookie.maxAge = 60_000;
-  await answer((done) => store.set(id, data, done));
-  const before = await backendOf(store).read(id, (text) => text);
-  await backendOf(store).prolong(id, Date.now() - 10_000);
-  expect(await backendOf(store).read(id, (text) => text)).toBe(before);
 });
