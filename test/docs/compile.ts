@@ -1,9 +1,9 @@
-// Compiles a code block of a page as a user would who pasted it, with the names that the page's snippets rely on.
+// Compiles the code blocks of a page as a user would who pasted them, with the names that the page's snippets rely on.
 import { existsSync, readFileSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { join } from "node:path";
 import type { Block } from "../support/markdown.js";
-import type { Output, Project } from "../support/project.js";
+import type { Project } from "../support/project.js";
 
 export const kinds: Record<string, "ts" | "js"> = {
   ts: "ts",
@@ -17,20 +17,60 @@ export const kinds: Record<string, "ts" | "js"> = {
 };
 const isBrowserCode = (block: Block): boolean => /from "socket\.io-client"|\b(document|window)\./.test(block.code);
 
-/** What the compiler says of a block. `others` are further declarations that it may rely on. */
-export function compile(project: Project, block: Block, others: readonly string[] = []): Promise<Output> {
-  const file = fileOf(block);
-  project.write({
-    [file]: block.code,
-    "prelude.d.ts": prelude(block, others),
-    "foreign.d.ts": foreignModules(project, block),
-  });
-  return project.tsc([file, "prelude.d.ts", "foreign.d.ts"], {
+/**
+ * What the compiler says of each block of a page. Blocks that need the same settings and declare the same session fields
+ * are compiled together. `others` are further declarations that they may rely on.
+ */
+export async function compileAll(
+  project: Project,
+  blocks: readonly Block[],
+  others: readonly string[] = [],
+): Promise<ReadonlyMap<Block, string>> {
+  const programs = new Map<string, Block[]>();
+  for (const block of blocks) {
+    const key = JSON.stringify([optionsOf(block), sessionFieldsOf(block)]);
+    programs.set(key, [...(programs.get(key) ?? []), block]);
+  }
+  const said = new Map<Block, string>();
+  for (const program of programs.values()) await compile(project, program, others, said);
+  return said;
+}
+
+async function compile(
+  project: Project,
+  blocks: readonly Block[],
+  others: readonly string[],
+  said: Map<Block, string>,
+): Promise<void> {
+  const [first] = blocks as [Block];
+  // Two pages may have blocks on the same line.
+  const files = blocks.map((block, index) => `${index}-${fileOf(block)}`);
+  const declarations = {
+    "prelude.d.ts": prelude(first, others),
+    "foreign.d.ts": blocks.map((block) => foreignModules(project, block)).join("\n"),
+  };
+  project.write({ ...declarations, ...Object.fromEntries(blocks.map(({ code }, index) => [files[index], code])) });
+  const { text } = await project.tsc([...files, ...Object.keys(declarations)], optionsOf(first));
+  // An error begins with its file, and goes on in indented lines; one that names none of the blocks is everybody's.
+  const errors = text.split(/\n(?! |$)/).filter((error) => error.trim() !== "");
+  for (const [index, block] of blocks.entries()) {
+    const isOthers = (error: string): boolean => files.some((file, at) => at !== index && error.startsWith(`${file}(`));
+    said.set(block, errors.filter((error) => !isOthers(error)).join("\n"));
+  }
+}
+
+function optionsOf(block: Block): object {
+  return {
     lib: isBrowserCode(block) ? ["es2023", "dom"] : ["es2023"],
     // JavaScript is checked as far as it can be without annotations.
     ...(kinds[block.language] === "js" && { allowJs: true, checkJs: true, noImplicitAny: false }),
     skipLibCheck: true,
-  });
+  };
+}
+
+/** Where a block declares session fields itself: what it declares, up to the end of the declaration. */
+function sessionFieldsOf({ code }: Block): string | undefined {
+  return /declare module "express-session" *\{[^}]*\}/.exec(code)?.[0];
 }
 
 export function nameOf({ headings, line, language }: Block): string {
@@ -43,7 +83,7 @@ export function fileOf({ language, code, line }: Block): string {
 }
 
 /** What a snippet may rely on: these names, and session fields where it does not declare its own. */
-function prelude({ code }: Block, others: readonly string[]): string {
+function prelude(block: Block, others: readonly string[]): string {
   const lines = [
     `import type {} from "socket-session";`,
     `declare global {`,
@@ -59,7 +99,7 @@ function prelude({ code }: Block, others: readonly string[]): string {
     ...others,
     `}`,
   ];
-  if (!/declare module "express-session"/.test(code)) {
+  if (sessionFieldsOf(block) === undefined) {
     lines.push(`declare module "express-session" { interface SessionData { [field: string]: any } }`);
   }
   return lines.join("\n");
