@@ -633,21 +633,21 @@ if (isToday) {
       expect(() => new make({}, { get() {} })).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
     });
   });
-}
 
-describe.each(outermost(rows))("session.socket.io behind another cookie parser", ({ stack }) => {
-  test("which knew no secret: an unsigned id is still refused, a signed one found", async () => {
-    const calls = new Calls();
-    const app = await startStack(stack, {
-      setup({ io, store, cookieParser, makeCookieParser }) {
-        io.use((socket: any, next: any) => makeCookieParser()(socket.handshake, {}, next));
-        new SessionSockets(io, store, cookieParser).on("connection", calls.listener);
-      },
+  describe.each(outermost(rows))("session.socket.io behind another cookie parser", ({ stack }) => {
+    test("which knew no secret: an unsigned id is still refused, a signed one found", async () => {
+      const calls = new Calls();
+      const app = await startStack(stack, {
+        setup({ io, store, cookieParser, makeCookieParser }) {
+          io.use((socket: any, next: any) => makeCookieParser()(socket.handshake, {}, next));
+          new SessionSockets(io, store, cookieParser).on("connection", calls.listener);
+        },
+      });
+      const browser = await app.login({ user: "ada" });
+      await app.connect(`connect.sid=${await browser.get<string>("/id")}`);
+      expect(await calls.next()).toMatchObject({ session: null });
+      await app.connect(browser.cookie);
+      expect(await calls.next()).toMatchObject({ session: { user: "ada" } });
     });
-    const browser = await app.login({ user: "ada" });
-    await app.connect(`connect.sid=${await browser.get<string>("/id")}`);
-    expect(await calls.next()).toMatchObject({ session: null });
-    await app.connect(browser.cookie);
-    expect(await calls.next()).toMatchObject({ session: { user: "ada" } });
   });
-});
+}

@@ -6,7 +6,7 @@ import { channelName, clusterChannelName } from "../../src/store/drivers/redis/c
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { type App, secret, startApp } from "../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
-import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";
+import { ownPrefix, redisClient, redisClusterClient, useRedis, useRedisCluster } from "../support/redis.js";
 
 interface Place {
   readonly stores: readonly LiveStore[];
@@ -59,7 +59,7 @@ const storages: readonly Storage[] = [
   {
     name: "a Redis cluster",
     open: async () => {
-      const { ports, close } = await startRedisCluster();
+      const { ports, close } = await useRedisCluster();
       return { nodes: (count) => inRedis(() => redisClusterClient(ports) as never, count, clusterChannelName), close };
     },
   },

@@ -10,7 +10,7 @@ import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.j
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { LossyLine } from "../support/lossy.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
-import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";
+import { ownPrefix, redisClient, redisClusterClient, useRedis, useRedisCluster } from "../support/redis.js";
 
 type Fields = { admin?: any; rights?: any; draft?: any; own?: any; count?: any; [key: string]: any } & SessionData;
 
@@ -61,7 +61,7 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
   {
     name: "a Redis cluster",
     open: async () => {
-      const { ports, close } = await startRedisCluster();
+      const { ports, close } = await useRedisCluster();
       return {
         write: replaced,
         creation: created,

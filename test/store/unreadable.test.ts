@@ -10,7 +10,7 @@ import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { Registry } from "../../src/session/registry.js";
 import { startApp } from "../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
-import { ownPrefix, redisClient, redisClusterClient, startRedisCluster, useRedis } from "../support/redis.js";
+import { ownPrefix, redisClient, redisClusterClient, useRedis, useRedisCluster } from "../support/redis.js";
 import { LineStore } from "../support/stores.js";
 
 const cookie = { originalMaxAge: null, expires: null } as never;
@@ -51,7 +51,7 @@ const places: Record<string, () => Promise<() => Promise<Place>>> = {
     };
   },
   async "a Redis cluster"() {
-    const { ports, close } = await startRedisCluster();
+    const { ports, close } = await useRedisCluster();
     closing.push(close);
     return async () => {
       const client = await redisClusterClient(ports);

@@ -1,9 +1,10 @@
-// Real PostgreSQL servers for tests: one that is given by DATABASE_URL, else private ones, see scripts/find-postgres.js.
+// Real PostgreSQL servers for tests: a shared one, which may be given by DATABASE_URL, and private ones.
 import { randomUUID } from "node:crypto";
 import { Client, Pool, type PoolConfig } from "pg";
 import { onTestFinished } from "vitest";
 import { preparePostgres } from "../../scripts/find-postgres.js";
 import { freePort, PrivateServer, temporaryFolder } from "./private-server.js";
+import { sharedServer } from "./shared-server.js";
 
 export interface PostgresServer {
   readonly url: string;
@@ -31,12 +32,11 @@ export async function startPostgres(): Promise<PostgresServer> {
   return { url, server };
 }
 
-/** The server of DATABASE_URL, or a private one: for tests that keep to their own tables and leave the server alone. */
+/** The server of DATABASE_URL, or the one of this run: for tests that keep to their own tables and leave the server alone. */
 export async function usePostgres(): Promise<{ url: string; close(): Promise<void> }> {
   const given = process.env["DATABASE_URL"];
-  if (given) return { url: given, close: async () => {} };
-  const { url, server } = await startPostgres();
-  return { url, close: () => server.close() };
+  const { url } = given ? { url: given } : await sharedServer<{ url: string }>("postgres");
+  return { url, close: async () => {} };
 }
 
 /** A pool, ended at the end of the test. */

@@ -1,10 +1,11 @@
-// Real Redis servers for tests: one that is given by REDIS_URL, else private ones, see scripts/find-redis.js.
+// Real Redis servers for tests: shared ones, of which one may be given by REDIS_URL, and private ones.
 import { randomUUID } from "node:crypto";
 import { createClient, createCluster } from "redis";
 import { onTestFinished } from "vitest";
 import { findRedis } from "../../scripts/find-redis.js";
 import { type RedisClusterClient } from "../../src/store/drivers/redis/redis-store.js";
 import { freePort, PrivateServer, temporaryFolder } from "./private-server.js";
+import { sharedServer } from "./shared-server.js";
 
 export interface RedisServer {
   readonly url: string;
@@ -29,18 +30,23 @@ export async function startRedis(extra: readonly string[] = []): Promise<RedisSe
   return { url, port, server };
 }
 
-/** The server of REDIS_URL, or a private one: for tests that keep to their own keys and leave the server alone. */
+/** The server of REDIS_URL, or the one of this run: for tests that keep to their own keys and leave the server alone. */
 export async function useRedis(): Promise<{ url: string; close(): Promise<void> }> {
   const given = process.env["REDIS_URL"];
-  if (given) return { url: given, close: async () => {} };
-  const { url, server } = await startRedis();
-  return { url, close: () => server.close() };
+  const { url } = given ? { url: given } : await sharedServer<{ url: string }>("redis");
+  return { url, close: async () => {} };
 }
 
 export interface RedisCluster {
   readonly ports: readonly number[];
   readonly servers: readonly PrivateServer[];
   close(): Promise<void>;
+}
+
+/** The cluster of this run: for tests that keep to their own keys and leave it alone. */
+export async function useRedisCluster(): Promise<{ ports: readonly number[]; close(): Promise<void> }> {
+  const { ports } = await sharedServer<{ ports: readonly number[] }>("redis-cluster");
+  return { ports, close: async () => {} };
 }
 
 /** Three masters that share the slots. */

@@ -2,7 +2,7 @@
 import type { StoreSettings } from "./fleet.js";
 import { ownTable, startPostgres, usePostgres } from "./postgres.js";
 import type { PrivateServer } from "./private-server.js";
-import { ownPrefix, startRedis, startRedisCluster, useRedis } from "./redis.js";
+import { ownPrefix, startRedis, useRedis, useRedisCluster } from "./redis.js";
 
 export interface Storage {
   /** Settings for nodes that share sessions of their own. */
@@ -29,7 +29,7 @@ export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
   {
     name: "a Redis cluster",
     open: async () => {
-      const { ports, close } = await startRedisCluster();
+      const { ports, close } = await useRedisCluster();
       return { own: () => ({ kind: "redis", ports, prefix: ownPrefix() }), close };
     },
   },

@@ -1,0 +1,10 @@
+// One of the servers that the tests of a run share.
+import { inject } from "vitest";
+import type {} from "./shared-servers.js";
+
+/** What there is to know of it; starts it where it does not run yet. */
+export async function sharedServer<T>(name: "redis" | "postgres" | "redis-cluster"): Promise<T> {
+  const response = await fetch(`${inject("sharedServers")}/${name}`);
+  if (!response.ok) throw new Error(await response.text());
+  return (await response.json()) as T;
+}
