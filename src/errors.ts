@@ -228,14 +228,14 @@ function setupErrorIn(cause: unknown): SessionError | undefined {
   return cause instanceof SessionError && cause.code === "STORE_NOT_READY" ? cause : undefined;
 }
 
-/** What a client is told: the code, and whether coming back can help. Never an id. */
-export interface Verdict {
+/** What a client is told when it is refused or closed: the code, and whether coming back can help. Never an id. */
+export interface CloseReason {
   readonly code: SessionCode;
   readonly retry: boolean;
 }
 
-/** The {@link Verdict} for a code. */
-export function verdict(code: SessionCode): Verdict {
+/** The {@link CloseReason} for a code. */
+export function closeReason(code: SessionCode): CloseReason {
   return { code, retry: help[code].retry };
 }
 

@@ -8,7 +8,7 @@ export {
   type SessionCode,
   SessionError,
   type UsageCode,
-  type Verdict,
+  type CloseReason,
 } from "./errors.js";
 export type { AllowedOrigins } from "./handshake/origin.js";
 export type { Middleware } from "./http/middleware.js";

@@ -3,7 +3,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import createDebug from "debug";
 import type { Session as ExpressSession, SessionData, Store } from "express-session";
-import { SessionError, verdict } from "../errors.js";
+import { SessionError, closeReason } from "../errors.js";
 import { setHidden } from "../internal/hidden.js";
 import { redact } from "../store/command-runner.js";
 import { backendOf, LiveStore } from "../store/live-store.js";
@@ -154,7 +154,7 @@ function refuse({ sessionID: id }: Handshake, error: unknown, next: (error: Erro
   if (!isTold && typeof id !== "string") return next(error instanceof Error ? error : new Error(String(error)));
   const told = isTold ? error : new SessionError("STORE_UNAVAILABLE", { cause: redact(error, id as string) });
   debug("refused: %s", told.cause ?? told);
-  next(Object.assign(told, { data: verdict("STORE_UNAVAILABLE") }));
+  next(Object.assign(told, { data: closeReason("STORE_UNAVAILABLE") }));
 }
 
 // oxlint-disable-next-line import/no-default-export -- what require() of the older module gave

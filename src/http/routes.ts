@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import createDebug from "debug";
-import { type SessionCode, SessionError, verdict } from "../errors.js";
+import { type SessionCode, SessionError, closeReason } from "../errors.js";
 import type { FindId } from "../handshake/session-id.js";
 import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
@@ -50,7 +50,7 @@ export function createRoutes(parts: RoutesParts): Middleware {
       // What a page cannot know of is the application's to hear.
       if (!(error instanceof SessionError) || !code || !(code in statusOf) || response.headersSent) return next(error);
       debug("refused: %s", code);
-      send(response, statusOf[code], verdict(code));
+      send(response, statusOf[code], closeReason(code));
     });
   };
 }

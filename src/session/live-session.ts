@@ -1,7 +1,7 @@
 // The one object on this node for a session that has connections here: its connections, the gate for their events,
 // its time and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
-import { type EndCode, SessionError, type Verdict, verdict } from "../errors.js";
+import { type EndCode, SessionError, type CloseReason, closeReason } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record/session-record.js";
@@ -17,8 +17,8 @@ const debug = createDebug("socket-session:live-session");
 
 /** A connection that uses a live session; its server's adapter tells and closes it. */
 export interface Connection {
-  /** Tells the client the verdict, then closes the connection. */
-  end(verdict: Verdict): void;
+  /** Tells the client the reason, then closes the connection. */
+  end(reason: CloseReason): void;
   /** Tells the client what it may see of the session, which has changed; for servers that have a way to say so. */
   show?(shown: Shown): void;
 }
@@ -547,8 +547,8 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     if (this.connections === 0) return;
     this.#first = undefined;
     this.#others = undefined;
-    const said = verdict(code);
-    for (const connection of connections) safely(() => connection?.end(said));
+    const reason = closeReason(code);
+    for (const connection of connections) safely(() => connection?.end(reason));
     this.context.releaseIfIdle(this);
   }
 }

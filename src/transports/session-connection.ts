@@ -1,7 +1,7 @@
 // One transport connection of any kind of server: its session, whether it is barred, and the gate for what its client
 // sends. Knows no server: how a message is delivered and how a connection is closed is its adapter's.
 import type { IncomingMessage } from "node:http";
-import { type ErrorCode, type SessionError, type Verdict, verdict } from "../errors.js";
+import { type ErrorCode, type SessionError, type CloseReason, closeReason } from "../errors.js";
 import { setHidden } from "../internal/hidden.js";
 import { safely } from "../internal/safely.js";
 import type { Cors } from "../handshake/cors.js";
@@ -137,7 +137,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
 
   // --- Connection ---
 
-  end(said: Verdict): void {
+  end(said: CloseReason): void {
     this.barred = said.code;
     const { resume } = this.#waiting ?? {};
     this.#waiting = undefined;
@@ -155,7 +155,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
   protected abstract deliver(receiver: Receiver, message: unknown): void;
 
   /** Tells the client, then closes the connection. */
-  protected abstract close(said: Verdict): void;
+  protected abstract close(said: CloseReason): void;
 
   #wait(waiting: WaitingMessages<Receiver>, receiver: Receiver, message: unknown): void {
     if (!waiting.add(receiver, message)) this.overflow();
@@ -165,7 +165,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
   protected overflow(): void {
     this.live?.remove(this);
     warnOnce("LIMIT_REACHED");
-    this.end(verdict("LIMIT_REACHED"));
+    this.end(closeReason("LIMIT_REACHED"));
   }
 
   #flush(waiting: WaitingMessages<Receiver>, isChecked: boolean): void {

@@ -674,7 +674,7 @@ describe.each(rows)("$title", (row) => {
     await seen(browser, { other: "gone" });
   });
 
-  /** The verdict that a client is refused with. */
+  /** The code and text that a client is refused with. */
   async function refusal(app: Stack, cookie: string | undefined): Promise<unknown> {
     const error = await received(app.open(cookie), row.stack.version > "3" ? "connect_error" : "error");
     return error.data ?? error;

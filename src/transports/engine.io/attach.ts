@@ -1,7 +1,7 @@
 // Sessions for an Engine.IO server: a handshake is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its end has a reason. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
-import { type SessionCode, type Verdict, verdict } from "../../errors.js";
+import { type SessionCode, type CloseReason, closeReason } from "../../errors.js";
 import type { Cors } from "../../handshake/cors.js";
 import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
@@ -120,7 +120,7 @@ class EngineConnection extends EmitterConnection<EngineSocket> {
     const { live, barred } = this;
     if (barred !== undefined) {
       // When those who hear of the connection can hear of its close, too.
-      return process.nextTick(() => this.close(verdict(barred as SessionCode)));
+      return process.nextTick(() => this.close(closeReason(barred as SessionCode)));
     }
     if (socket.readyState !== "open") return this.release();
     if (request) this.parts.bound(request);
@@ -147,7 +147,7 @@ class EngineConnection extends EmitterConnection<EngineSocket> {
     return this.barred === undefined ? values : [this.barred, ...values.slice(1)];
   }
 
-  protected close(said: Verdict): void {
+  protected close(said: CloseReason): void {
     const socket = this.socket;
     if (!socket) return;
     const tell = (transport: Transport): void => tellAtClose(transport, said);
@@ -165,7 +165,7 @@ const onlyClose: readonly unknown[] = ["1", "6\u001e1", "1:1", "1:61:1"];
  * Engine.IO's protocol has no place for a reason: a WebSocket is told by its close code, as with `ws`; a polling
  * client by the HTTP status and body of its last poll. SESSIONS_CLOSED has none of its own: come back later.
  */
-function tellAtClose(transport: Transport, { code, retry }: Verdict): void {
+function tellAtClose(transport: Transport, { code, retry }: CloseReason): void {
   if (transport.name === "websocket") {
     setHidden(transport, "doClose", (done?: () => void) => {
       transport.socket.close(closeCodeOf[code] ?? 1013, code);

@@ -1,6 +1,6 @@
 // Sessions for a Socket.IO server: the door of each namespace, its sockets' sessions, and the guard of connection state
 // recovery. Recognises the server by shape; Socket.IO itself is a peer that the application brings.
-import { type ErrorCode, help, type SessionCode, SessionError, verdict } from "../../errors.js";
+import { type ErrorCode, help, type SessionCode, SessionError, closeReason } from "../../errors.js";
 import { setHidden } from "../../internal/hidden.js";
 import type { Admission } from "../../handshake/admission.js";
 import { claim, claimPath } from "../claims.js";
@@ -155,7 +155,7 @@ function turnDown(client: Client, namespace: Namespace, code: ErrorCode): void {
     client.conn.close();
     return;
   }
-  const data = verdict(code as SessionCode);
+  const data = closeReason(code as SessionCode);
   const isOldProtocol = client.conn.protocol === 3;
   client._packet({
     type: packetTypes.connectError,

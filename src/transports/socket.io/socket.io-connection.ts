@@ -1,6 +1,6 @@
 // One transport connection of Socket.IO, shared by all its namespaces: who it is, its sockets' session and view, and its
 // end. Knows no server.
-import type { ErrorCode, Verdict } from "../../errors.js";
+import type { ErrorCode, CloseReason } from "../../errors.js";
 import type { ActiveSession } from "../../session/live-session.js";
 import type { SocketSession } from "../../session/socket-session.js";
 import type { Shown } from "../../session/view.js";
@@ -190,7 +190,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     if (this.#client?.conn.readyState !== "open") this.release();
   }
 
-  override end(said: Verdict): void {
+  override end(said: CloseReason): void {
     if (!this.#login?.ended(said.code)) super.end(said);
   }
 
@@ -211,7 +211,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     else passOn(socket, packet);
   }
 
-  protected close(said: Verdict): void {
+  protected close(said: CloseReason): void {
     const client = this.#client;
     // Without a socket nobody can be told: the next CONNECT is turned down.
     if (!client) return;

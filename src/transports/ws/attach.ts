@@ -1,7 +1,7 @@
 // Sessions for a `ws` WebSocketServer: an upgrade is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its close code tells of the end. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
-import { type ErrorCode, help, type SessionCode, type Verdict } from "../../errors.js";
+import { type ErrorCode, help, type SessionCode, type CloseReason } from "../../errors.js";
 import { replaceMethod, setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { claim, claimPath } from "../claims.js";
@@ -168,7 +168,7 @@ class WebSocketConnection extends EmitterConnection<WebSocket> {
     };
   }
 
-  protected close(said: Verdict): void {
+  protected close(said: CloseReason): void {
     this.socket?.close(closeCodeOf[said.code], said.code);
   }
 }
