@@ -4,7 +4,7 @@ import { SessionError } from "./errors.js";
 import { Events, type SessionsEvents } from "./events.js";
 import { Admission } from "./handshake/admission.js";
 import { fromReader } from "./handshake/session-id.js";
-import { Tickets, withoutSecret } from "./handshake/ticket.js";
+import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
 import { type HttpHalf, setUpHttp } from "./http/http-half.js";
 import { createEmpty, issueSession, type Middleware } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
@@ -83,8 +83,8 @@ export class Sessions<View = unknown> {
   readonly #registry: Registry;
   readonly #http: HttpHalf;
   /** Undefined where there is no secret for them. */
-  readonly #tickets: Tickets | undefined;
-  readonly #collectTickets: Tickets | undefined;
+  readonly #tickets: OneTimeTickets | undefined;
+  readonly #collectTickets: OneTimeTickets | undefined;
   readonly #anonymous = new AnonymousSession();
   readonly #events = new Events();
   readonly #limits: WaitingLimits;
@@ -99,8 +99,8 @@ export class Sessions<View = unknown> {
     this.store = this.#http.store;
     this.#backend = backendOf(this.store);
     this.#release = this.#backend.claim(policies);
-    this.#tickets = secrets && new Tickets(secrets, "ticket", this.#backend, routes.ticketLifetime);
-    this.#collectTickets = secrets && new Tickets(secrets, "collect", this.#backend, collectTimeout);
+    this.#tickets = secrets && new OneTimeTickets(secrets, "ticket", this.#backend, routes.ticketLifetime);
+    this.#collectTickets = secrets && new OneTimeTickets(secrets, "collect", this.#backend, collectTimeout);
     const views = new Views(view, this.#events.fail);
     this.routes = createRoutes({
       ...this.#http,
@@ -109,7 +109,7 @@ export class Sessions<View = unknown> {
       views,
       tickets: this.#tickets,
       collectTickets: this.#collectTickets,
-      failed: this.#events.fail,
+      onError: this.#events.fail,
     });
     this.#registry = new Registry(
       this.#backend,
@@ -161,24 +161,24 @@ export class Sessions<View = unknown> {
         registry: this.#registry,
         trust: this.#http.trust,
         exists: async (id) => this.#registry.get(id) !== undefined || this.#backend.has(id),
-        issue: (request) => issueSession(this.middleware, this.store, request, this.#http.trust),
-        refused: (refusal) => this.#events.tell("refused", refusal),
-        failed: this.#events.fail,
+        issueSession: (request) => issueSession(this.middleware, this.store, request, this.#http.trust),
+        onRefused: (refusal) => this.#events.tell("refused", refusal),
+        onError: this.#events.fail,
       },
       { missing, origins, requireOrigin, findId, tickets: tickets ? this.#tickets : undefined },
     );
     known.attach({
-      owner: this,
+      sessions: this,
       admission,
       anonymous: this.#anonymous.data,
       showsAll: this.view !== undefined,
       limits: this.#limits,
-      bound: ({ sessionStore }: { sessionStore?: unknown }) => {
+      onBound: ({ sessionStore }: { sessionStore?: unknown }) => {
         if (sessionStore !== undefined && sessionStore !== this.store) warnOnce("STORES_DIFFER");
       },
-      regenerate: (mover, request) => {
-        const parts = { registry: this.#registry, store: this.#backend, tickets: this.#collectTickets };
-        return regenerate(parts, mover, () => createEmpty(this.store, request, this.#http.trust));
+      regenerate: (connection, request) => {
+        const context = { registry: this.#registry, store: this.#backend, tickets: this.#collectTickets };
+        return regenerate(context, connection, () => createEmpty(this.store, request, this.#http.trust));
       },
     });
     return this;

@@ -12,7 +12,7 @@ import { savable } from "./shared/plain-store.js";
 import { requireParts } from "./shared/required.js";
 import { acknowledgeMessages, holdMessages } from "./shared/session-messages.js";
 import { serveScript } from "./shared/session-script.js";
-import { renewAfter, type TicketOptions, Tickets } from "./shared/session-tickets.js";
+import { renewAfter, type TicketOptions, ScriptTickets } from "./shared/script-tickets.js";
 import { type AnyStore, loadSession, type Session } from "./shared/sessions.js";
 
 export type { CookieParser } from "./shared/cookies.js";
@@ -92,7 +92,7 @@ interface Client extends EventEmitter {
 function enable<Server extends SocketServer>(options: EnableOptions<Server>): SessionEvents<ClientOf<Server>> & Server {
   const { io, http } = required(options);
   const store = savable(options.store);
-  const tickets = new Tickets(options);
+  const tickets = new ScriptTickets(options);
   const messages = new KeyedQueue();
   const tell = (event: "sconnection" | "sinvalid", ...values: unknown[]): void =>
     // Not emit(), which is for the clients.
@@ -102,11 +102,11 @@ function enable<Server extends SocketServer>(options: EnableOptions<Server>): Se
   const reload = (client: Client, id: string): void => {
     const waiting = waitingCount();
     client.on("message", (message: unknown) => {
-      if (!waiting.enter(message)) return void client.disconnect(true);
+      if (!waiting.add(message)) return void client.disconnect(true);
       // One after the other, over all connections of the session: so counters add up.
       void messages.run(id, async () => {
         const session = await load(store, id);
-        waiting.leave(message);
+        waiting.remove(message);
         if (session === null) return tell("sinvalid", client);
         safely(() => EventEmitter.prototype.emit.call(client, "smessage", message, session));
         await save(session);

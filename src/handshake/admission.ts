@@ -1,4 +1,6 @@
-// What every kind of server needs: who may come in, with which session. Knows requests and live sessions, no server.
+// Who may come in, with which session. To admit a client is three steps: checkOrigin, findId, acquire. Before them goes
+// issueSession with `missing: "create"`, after them redeemTicket where tickets are taken. Knows requests and live
+// sessions, no server.
 import type { IncomingMessage } from "node:http";
 import createDebug from "debug";
 import { endCodeOf, type ErrorCode, type SessionCode, SessionError } from "../errors.js";
@@ -6,14 +8,14 @@ import type { FindId, Found } from "./session-id.js";
 import type { Cors } from "./cors.js";
 import { originOfPage, type OriginRules, refusedOrigin } from "./origin.js";
 import type { ProxyTrust } from "./proxy-trust.js";
-import type { Tickets } from "./ticket.js";
+import type { OneTimeTickets } from "./one-time-tickets.js";
 import type { ActiveSession, Connection } from "../session/live-session.js";
 import type { Registry } from "../session/registry.js";
 import { warnOnce } from "../warnings.js";
 
 const debug = createDebug("socket-session:admission");
 
-/** What happens with a socket that has no session. */
+/** What happens with a client that has no session. */
 export type Missing = "reject" | "anonymous" | "create";
 
 /** Why a handshake was refused, for `sessions.on("refused")`. */
@@ -25,22 +27,24 @@ export interface Refusal {
   readonly request: IncomingMessage | undefined;
 }
 
+/** The options of one `attach()` call that decide who comes in. */
 export interface AdmissionRules extends OriginRules {
   readonly missing: Missing;
   readonly findId: FindId;
-  /** Undefined where tickets let nobody in. */
-  readonly tickets: Tickets | undefined;
+  /** Undefined where tickets are not taken. */
+  readonly tickets: OneTimeTickets | undefined;
 }
 
-/** What the sessions provide for admission. */
-export interface Host {
+/** What {@link Admission} needs of the sessions that it admits to. */
+export interface AdmissionHost {
   readonly registry: Registry;
   readonly trust: ProxyTrust;
   /** Whether this id is in the store. */
   exists(id: string): Promise<boolean>;
-  issue(request: IncomingMessage): Promise<{ readonly id: string; readonly setCookie: string } | undefined>;
-  refused(refusal: Refusal): void;
-  failed(error: unknown): void;
+  /** Stores a new session, and tells its cookie; undefined where the cookie cannot be set. */
+  issueSession(request: IncomingMessage): Promise<{ readonly id: string; readonly setCookie: string } | undefined>;
+  onRefused(refusal: Refusal): void;
+  onError(error: unknown): void;
 }
 
 /** Who shows a ticket. */
@@ -53,42 +57,42 @@ export interface TicketHolder {
   readonly request: IncomingMessage | null | undefined;
 }
 
-/** True for refusals of clients that brought no session: a ticket brings one. */
-export function isCurable(code: ErrorCode | undefined): boolean {
+/** True for refusals of clients that brought no session: a ticket can bring one. */
+export function canTicketHelp(code: ErrorCode | undefined): boolean {
   return code === "SESSION_MISSING" || code === "SESSION_INVALID" || code === "SESSION_UNKNOWN";
 }
 
-/** Decides for each handshake of one `attach()` call. */
+/** Admits or refuses the clients of one `attach()` call. */
 export class Admission {
-  readonly #host: Host;
+  readonly #host: AdmissionHost;
   readonly #rules: AdmissionRules;
   /** Sessions that were issued for handshakes under way. */
   readonly #issued = new WeakMap<IncomingMessage, { readonly id: string; readonly setCookie: string }>();
   /** Handshakes for which none could be issued. */
   readonly #unissued = new WeakSet<IncomingMessage>();
 
-  constructor(host: Host, rules: AdmissionRules) {
+  constructor(host: AdmissionHost, rules: AdmissionRules) {
     this.#host = host;
     this.#rules = rules;
   }
 
-  /** True where handshakes must be prepared before they are answered. */
-  get issues(): boolean {
+  /** True where {@link issueSession} has to be called before a handshake is answered. */
+  get issuesSessions(): boolean {
     return this.#rules.missing === "create";
   }
 
-  /** `missing: "create"`: issues a session, before the handshake is answered, where it brings none. Never rejects. */
-  async prepare(request: IncomingMessage, cors: Cors | undefined): Promise<void> {
+  /** Issues a session for a handshake that brings none, before it is answered. Never rejects. */
+  async issueSession(request: IncomingMessage, cors: Cors | undefined): Promise<void> {
     try {
       if ((await this.#refusedOrigin(request, cors)) !== undefined) return;
-      const found = this.#find(request);
+      const found = this.#findId(request);
       if ("id" in found ? await this.#host.exists(found.id) : found.code === "STORE_UNAVAILABLE") return;
-      const issued = await this.#host.issue(request);
+      const issued = await this.#host.issueSession(request);
       if (issued) this.#issued.set(request, issued);
     } catch (error) {
       // The handshake goes on and is refused with the reason where the client can read it. A wrong option is no outage.
       if ((error as Partial<SessionError> | null)?.code !== "OPTION_INVALID") this.#unissued.add(request);
-      this.#host.failed(error);
+      this.#host.onError(error);
     }
   }
 
@@ -115,14 +119,14 @@ export class Admission {
       return origin === trust.originOf(request) ? [origin, ""] : [origin];
     } catch (error) {
       // The application's own "trust proxy" function threw: no ticket is of this origin.
-      this.#host.failed(error);
+      this.#host.onError(error);
       return [];
     }
   }
 
   /**
-   * Lets a connection in: resolves with its live session, or with undefined for an anonymous one; rejects with the
-   * SessionError that the client is to be told. Where a ticket may still come, what it can cure is not reported.
+   * Admits a connection: resolves with its live session, or with undefined for an anonymous one. Rejects with the
+   * SessionError that the client is to be told. With `isTicketToCome` a refusal that a ticket can cure is not reported.
    */
   async admit(
     request: IncomingMessage | null | undefined,
@@ -131,22 +135,23 @@ export class Admission {
     isTicketToCome: boolean,
   ): Promise<ActiveSession | undefined> {
     try {
-      return await this.#admit(request ?? undefined, connection, cors);
+      if (request) await this.#checkOrigin(request, cors);
+      return await this.#acquire(request ?? undefined, connection, cors);
     } catch (error) {
       const refusal = this.#refusalOf(error);
-      if (!isTicketToCome || !isCurable(refusal.code)) this.report(refusal.code, request);
+      if (!isTicketToCome || !canTicketHelp(refusal.code)) this.report(refusal.code, request);
       throw refusal;
     }
   }
 
   /**
-   * Lets a connection in by its ticket. With a session of its own the ticket must be for that one, and is used up.
-   * Rejects with the SessionError that the client is to be told.
+   * Gives a connection the session of its ticket. Where it has a session already, the ticket must be for that one, and
+   * is used up. Rejects with the SessionError that the client is to be told.
    */
-  async redeem(ticket: string, by: TicketHolder): Promise<ActiveSession> {
+  async redeemTicket(ticket: string, by: TicketHolder): Promise<ActiveSession> {
     const { connection, holders, live } = by;
     try {
-      const id = await (this.#rules.tickets as Tickets).redeem(ticket, holders, live?.id);
+      const id = await (this.#rules.tickets as OneTimeTickets).redeem(ticket, holders, live?.id);
       return live ?? (await this.#host.registry.acquire(id, connection));
     } catch (error) {
       // It ended in the moment between.
@@ -160,7 +165,7 @@ export class Admission {
   report(code: ErrorCode, request: IncomingMessage | null | undefined): void {
     debug("handshake refused: %s", code);
     if (code === "SESSIONS_CLOSED") return;
-    this.#host.refused({
+    this.#host.onRefused({
       code: code as SessionCode,
       origin: code === "ORIGIN_REFUSED" ? request?.headers.origin : undefined,
       request: request ?? undefined,
@@ -169,28 +174,29 @@ export class Admission {
 
   #refusalOf(error: unknown): SessionError {
     if (error instanceof SessionError) return error;
-    this.#host.failed(error);
+    this.#host.onError(error);
     return new SessionError("STORE_UNAVAILABLE", { cause: error });
   }
 
-  async #admit(
+  async #checkOrigin(request: IncomingMessage, cors: Cors | undefined): Promise<void> {
+    const refused = (await this.#refusedOrigin(request, cors))?.slice(0, 200);
+    if (refused === undefined) return;
+    warnOnce("ORIGIN_REFUSED", refused, `Origin: ${JSON.stringify(refused)}.`);
+    throw new SessionError("ORIGIN_REFUSED");
+  }
+
+  /** The live session of the id in the request, or of the one that was issued for it. */
+  async #acquire(
     request: IncomingMessage | undefined,
     connection: Connection,
     cors: Cors | undefined,
   ): Promise<ActiveSession | undefined> {
     const { missing } = this.#rules;
-    if (request) {
-      const refused = await this.#refusedOrigin(request, cors);
-      if (refused !== undefined) {
-        warnOnce("ORIGIN_REFUSED", refused.slice(0, 200), `Origin: ${JSON.stringify(refused.slice(0, 200))}.`);
-        throw new SessionError("ORIGIN_REFUSED");
-      }
-    }
     const issued = request && this.#issued.get(request);
     // WebTransport has no request that could carry a cookie.
-    const found: Found = issued ?? (request ? this.#find(request) : { code: "SESSION_MISSING" });
+    const found: Found = issued ?? (request ? this.#findId(request) : { code: "SESSION_MISSING" });
     if ("code" in found) {
-      if (request) this.#noteMissing(request, cors);
+      if (request) this.#warnOfCors(request, cors);
       if (missing === "anonymous" && found.code !== "STORE_UNAVAILABLE") return undefined;
       throw new SessionError(request && this.#unissued.has(request) ? "STORE_UNAVAILABLE" : found.code);
     }
@@ -202,11 +208,11 @@ export class Admission {
     }
   }
 
-  #find(request: IncomingMessage): Found {
+  #findId(request: IncomingMessage): Found {
     try {
       return this.#rules.findId(request);
     } catch (error) {
-      this.#host.failed(error);
+      this.#host.onError(error);
       return { code: "SESSION_INVALID" };
     }
   }
@@ -216,12 +222,12 @@ export class Admission {
       return await refusedOrigin(request, this.#rules, this.#host.trust, cors);
     } catch (error) {
       // The application's own function threw: what it did not allow is refused.
-      this.#host.failed(error);
+      this.#host.onError(error);
       return request.headers.origin ?? "(none)";
     }
   }
 
-  #noteMissing(request: IncomingMessage, cors: Cors | undefined): void {
+  #warnOfCors(request: IncomingMessage, cors: Cors | undefined): void {
     const isCrossOrigin = request.headers.origin !== undefined && request.headers.cookie === undefined;
     if (!cors || typeof cors === "function") return;
     if (isCrossOrigin && cors.origin !== undefined && cors.credentials !== true) warnOnce("CORS_WITHOUT_CREDENTIALS");

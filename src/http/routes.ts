@@ -8,7 +8,7 @@ import { type SessionCode, SessionError, closeReason } from "../errors.js";
 import type { FindId } from "../handshake/session-id.js";
 import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
-import { type Tickets, withoutSecret } from "../handshake/ticket.js";
+import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
 import { type Shown, timeUntil, type Views } from "../session/view.js";
 import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
@@ -19,7 +19,7 @@ import type { Middleware } from "./middleware.js";
 const debug = createDebug("socket-session:routes");
 
 /** What the routes work with. */
-export interface RoutesParts {
+export interface RoutesContext {
   readonly middleware: Middleware;
   readonly findId: FindId;
   readonly store: LiveStore;
@@ -28,14 +28,14 @@ export interface RoutesParts {
   readonly rules: OriginRules;
   readonly views: Views;
   /** Tickets for sockets; undefined where there is no secret for them. */
-  readonly tickets: Tickets | undefined;
+  readonly tickets: OneTimeTickets | undefined;
   /** Tickets for the cookies of new sessions, held by whoever has the old cookie; undefined likewise. */
-  readonly collectTickets: Tickets | undefined;
-  failed(error: unknown): void;
+  readonly collectTickets: OneTimeTickets | undefined;
+  onError(error: unknown): void;
 }
 
 /** Makes the middleware. Requests for other paths go on to the next one. */
-export function createRoutes(parts: RoutesParts): Middleware {
+export function createRoutes(context: RoutesContext): Middleware {
   const routes: { readonly [path in string]?: Route } = {
     "/": { method: "GET", run: look },
     "/renew": { method: "POST", run: renew },
@@ -45,7 +45,7 @@ export function createRoutes(parts: RoutesParts): Middleware {
   return (request, response, next) => {
     const route = routes[pathOf(request)];
     if (!route) return next();
-    answer(parts, route, request, response).catch((error: unknown) => {
+    answer(context, route, request, response).catch((error: unknown) => {
       const { code } = error as { code?: SessionCode };
       // What a page cannot know of is the application's to hear.
       if (!(error instanceof SessionError) || !code || !(code in statusOf) || response.headersSent) return next(error);
@@ -62,7 +62,7 @@ type SessionRequest = IncomingMessage & { session?: Session; sessionID?: string;
 
 /** A request with its session. */
 interface Visit {
-  readonly parts: RoutesParts;
+  readonly context: RoutesContext;
   readonly request: SessionRequest;
   readonly id: string;
   readonly session: Session;
@@ -74,27 +74,27 @@ interface Route {
   readonly run: (visit: Visit) => Promise<void>;
 }
 
-async function look({ parts, id, response }: Visit): Promise<void> {
-  send(response, 200, await shown(parts, id));
+async function look({ context, id, response }: Visit): Promise<void> {
+  send(response, 200, await shown(context, id));
 }
 
-async function renew({ parts, id, session, response }: Visit): Promise<void> {
+async function renew({ context, id, session, response }: Visit): Promise<void> {
   // express-session does this, too, but tells nobody where it fails.
-  await parts.backend.prolong(id, Date.now());
-  const { expiresIn } = await shown(parts, id);
+  await context.backend.prolong(id, Date.now());
+  const { expiresIn } = await shown(context, id);
   // express-session sends the cookie of a session that was changed: it is, for as long as it looks.
   session["__renewed"] = true;
   send(response, 200, { expiresIn }, () => delete session["__renewed"]);
 }
 
-async function issue({ parts, id, request, response }: Visit): Promise<void> {
-  if (!parts.tickets) throw withoutSecret();
-  send(response, 200, await parts.tickets.issue(id, originOfPage(request, parts.trust)));
+async function issue({ context, id, request, response }: Visit): Promise<void> {
+  if (!context.tickets) throw withoutSecret();
+  send(response, 200, await context.tickets.issue(id, originOfPage(request, context.trust)));
 }
 
 /** Gives the browser the cookie of the session that has taken this one's place, see `transports/regeneration.ts`. */
-async function collect({ parts, id: old, request, response }: Visit): Promise<void> {
-  const { store, backend, collectTickets } = parts;
+async function collect({ context, id: old, request, response }: Visit): Promise<void> {
+  const { store, backend, collectTickets } = context;
   if (!collectTickets) throw withoutSecret();
   const { ticket } = await bodyOf(request);
   const id = await collectTickets.redeem(ticket, [old]);
@@ -103,11 +103,11 @@ async function collect({ parts, id: old, request, response }: Visit): Promise<vo
   // As req.session.regenerate() does: express-session then sets the cookie.
   request.sessionID = id;
   store.createSession(request as never, data);
-  send(response, 200, await shown(parts, id));
+  send(response, 200, await shown(context, id));
 }
 
 /** What a page is told of its session. The request counts as activity, as express-session will have it. */
-async function shown({ backend, views }: RoutesParts, id: string): Promise<Shown> {
+async function shown({ backend, views }: RoutesContext, id: string): Promise<Shown> {
   const text = await backend.read(id, (stored) => stored);
   if (text === undefined) throw unknown(backend, id);
   const now = Date.now();
@@ -120,14 +120,14 @@ async function shown({ backend, views }: RoutesParts, id: string): Promise<Shown
 // --- before a route runs ---
 
 async function answer(
-  parts: RoutesParts,
+  context: RoutesContext,
   { method, run }: Route,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   response.setHeader("Cache-Control", "no-store");
   response.appendHeader("Vary", "Origin");
-  if (await isRefused(parts, request)) throw new SessionError("ORIGIN_REFUSED");
+  if (await isRefused(context, request)) throw new SessionError("ORIGIN_REFUSED");
   const { origin } = request.headers;
   if (origin !== undefined && request.headers["sec-fetch-site"] !== "same-origin") {
     response.setHeader("Access-Control-Allow-Origin", origin);
@@ -138,26 +138,26 @@ async function answer(
     response.setHeader("Access-Control-Allow-Headers", "content-type");
     response.writeHead(204).end();
   } else if (request.method === method) {
-    await run({ parts, request, response, ...(await enter(parts, request, response)) });
+    await run({ context, request, response, ...(await enter(context, request, response)) });
   } else {
     response.setHeader("Allow", method);
     response.writeHead(405).end();
   }
 }
 
-async function isRefused({ rules, trust, failed }: RoutesParts, request: IncomingMessage): Promise<boolean> {
+async function isRefused({ rules, trust, onError }: RoutesContext, request: IncomingMessage): Promise<boolean> {
   try {
     return (await refusedPage(request, rules, trust)) !== undefined;
   } catch (error) {
     // The application's own function threw: what it did not allow is refused.
-    failed(error);
+    onError(error);
     return true;
   }
 }
 
 /** The session that express-session has put on the request, or puts there now. */
 async function enter(
-  { findId, middleware, backend }: RoutesParts,
+  { findId, middleware, backend }: RoutesContext,
   request: SessionRequest,
   response: ServerResponse,
 ): Promise<Pick<Visit, "id" | "session">> {

@@ -1,8 +1,9 @@
-// A connection that is one socket of the application's, of Engine.IO or of ws: what its client sends passes the gate
-// before the socket emits it. Knows no server.
+// A connection with one socket, of Engine.IO or of ws: what its client sends passes the gate before the socket emits it.
+// Knows no server.
 import { setHidden } from "../internal/hidden.js";
 import { SessionConnection } from "./session-connection.js";
 
+/** A socket of Engine.IO or of ws, as far as it is used here. */
 export interface EmittingSocket {
   emit(event: string | symbol, ...values: unknown[]): boolean;
   on(event: "close", listener: (this: EmittingSocket) => void): unknown;
@@ -10,10 +11,11 @@ export interface EmittingSocket {
 
 type Emitted = [event: string | symbol, ...values: unknown[]];
 
+/** A connection whose one socket emits what the client sends. */
 export abstract class EmitterConnection<Socket extends EmittingSocket> extends SessionConnection<Socket> {
   protected socket: Socket | undefined;
-  /** Whether the application has been told of the close. */
-  #isOver = false;
+  /** Whether the socket has emitted "close". */
+  #isCloseEmitted = false;
 
   get isOpen(): boolean {
     return this.socket !== undefined;
@@ -22,17 +24,17 @@ export abstract class EmitterConnection<Socket extends EmittingSocket> extends S
   /** True for the events that bring what the client sent. */
   abstract isMessage(event: string | symbol): boolean;
 
-  /** Tells of the close, when what the client sent before has been told. */
-  leave(socket: Socket, values: unknown[]): boolean {
-    const tell = (): boolean => {
-      this.#isOver = true;
-      return emitNow(socket, "close", ...this.closing(values));
+  /** Emits "close" behind the messages that the client sent before. */
+  emitClose(socket: Socket, values: unknown[]): boolean {
+    const emit = (): boolean => {
+      this.#isCloseEmitted = true;
+      return emitNow(socket, "close", ...this.closeValues(values));
     };
-    return this.defer(tell) || tell();
+    return this.deferClose(emit) || emit();
   }
 
-  /** Takes over a socket, before any handler sees it. */
-  protected take(socket: Socket): void {
+  /** Puts the gate into the socket's `emit`, before any handler sees the socket. */
+  protected gate(socket: Socket): void {
     this.socket = socket;
     connections.set(socket, this);
     if (Object.hasOwn(socket, "emit")) ownEmits.set(socket, socket.emit);
@@ -42,18 +44,18 @@ export abstract class EmitterConnection<Socket extends EmittingSocket> extends S
 
   protected deliver(socket: Socket, message: unknown): void {
     // The handler of a message before may have closed the socket.
-    if (!this.#isOver) emitNow(socket, ...(message as Emitted));
+    if (!this.#isCloseEmitted) emitNow(socket, ...(message as Emitted));
   }
 
-  /** What the application hears of a close. */
-  protected closing(values: unknown[]): unknown[] {
+  /** What "close" is emitted with. */
+  protected closeValues(values: unknown[]): unknown[] {
     return values;
   }
 }
 
 const connections = new WeakMap<EmittingSocket, EmitterConnection<EmittingSocket>>();
 
-/** Those that stand before the class's, put on by a subclass's constructor: nearly no socket has one. */
+/** An `emit` of the socket's own, put on by a subclass's constructor, say: nearly no socket has one. */
 const ownEmits = new WeakMap<EmittingSocket, EmittingSocket["emit"]>();
 
 /** Stands in for a socket's own `emit`: one function for all sockets. */
@@ -63,7 +65,7 @@ function gated(this: EmittingSocket, event: string | symbol, ...values: unknown[
     connection.enter(this, [event, ...values]);
     return true;
   }
-  return connection && event === "close" ? connection.leave(this, values) : emitNow(this, event, ...values);
+  return connection && event === "close" ? connection.emitClose(this, values) : emitNow(this, event, ...values);
 }
 
 /** The socket's own `emit`. */
@@ -72,6 +74,7 @@ function emitNow(socket: EmittingSocket, ...emitted: Emitted): boolean {
   return emit.call(socket, ...emitted);
 }
 
+/** One listener for all sockets. */
 function released(this: EmittingSocket): void {
   connections.get(this)?.release();
 }

@@ -2,7 +2,7 @@
 // may be an attacker's who planted its id. The browser collects the new cookie over HTTP by a ticket that is worth
 // nothing without the old one. Knows no server.
 import { SessionError } from "../errors.js";
-import { type Tickets, withoutSecret } from "../handshake/ticket.js";
+import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
 import type { ActiveSession, Connection } from "../session/live-session.js";
 import type { Registry } from "../session/registry.js";
 import type { SessionBackend } from "../store/session-backend.js";
@@ -11,24 +11,24 @@ import type { SessionBackend } from "../store/session-backend.js";
 export const collectTimeout = 10_000;
 
 /** A connection that gets a new session. */
-export interface Mover {
+export interface RegeneratingConnection {
   readonly connection: Connection;
   readonly live: ActiveSession | undefined;
-  /** Asks its page to collect the cookie. Resolves when the page has answered, has gone, or was too slow. */
-  ask(ticket: string): Promise<void>;
-  /** The next rotation of its session, if it is before `cancel`, gives it this one. */
-  expect(successor: ActiveSession): void;
-  cancel(): void;
-  /** Goes on under the session that it expects, unless it does already. */
-  move(): void;
+  /** Lets its page collect the cookie with this ticket. Resolves when it has answered, has gone, or was too slow. */
+  sendTicket(ticket: string): Promise<void>;
+  /** When its session is rotated, unless `cancelSuccessor` comes before, the connection goes on under this one. */
+  setSuccessor(successor: ActiveSession): void;
+  cancelSuccessor(): void;
+  /** Goes on under the successor, unless it does already. */
+  moveToSuccessor(): void;
 }
 
-/** What the sessions provide for it. */
-export interface Regenerations {
+/** What {@link regenerate} works with. */
+export interface RegenerationContext {
   readonly registry: Registry;
   readonly store: SessionBackend;
   /** Tickets for cookies; undefined where there is no secret for them. */
-  readonly tickets: Tickets | undefined;
+  readonly tickets: OneTimeTickets | undefined;
 }
 
 /**
@@ -36,11 +36,11 @@ export interface Regenerations {
  * then nothing has happened, and where it does not come nothing will have.
  */
 export async function regenerate(
-  { registry, store, tickets }: Regenerations,
-  mover: Mover,
+  { registry, store, tickets }: RegenerationContext,
+  regenerating: RegeneratingConnection,
   create: () => Promise<string>,
 ): Promise<void> {
-  const old = mover.live;
+  const old = regenerating.live;
   if (!old) throw new SessionError("SESSION_MISSING");
   if (old.ended) throw new SessionError(old.ended);
   if (!tickets) throw withoutSecret();
@@ -48,30 +48,30 @@ export async function regenerate(
   let next: ActiveSession;
   try {
     const { ticket } = await tickets.issue(id, old.id);
-    await mover.ask(ticket);
+    await regenerating.sendTicket(ticket);
     // What the page says counts for nothing: a ticket that is still open was not used, and now cannot be any more.
     if (await tickets.withdraw(ticket)) {
       throw new SessionError("REGENERATE_NEEDS_HTTP", { detail: "The page did not collect its cookie." });
     }
     if (old.ended) throw new SessionError(old.ended);
-    next = await registry.acquire(id, mover.connection);
+    next = await registry.acquire(id, regenerating.connection);
     // A logout may have come while that was read.
     if (old.ended) {
-      next.remove(mover.connection);
+      next.remove(regenerating.connection);
       throw new SessionError(old.ended);
     }
   } catch (error) {
     await store.end(id, "SESSION_DESTROYED").catch(() => undefined);
     throw error;
   }
-  mover.expect(next);
+  regenerating.setSuccessor(next);
   try {
     // The moment of the old session's end is the moment of the move: what the client sends has a session all the time.
     await store.end(old.id, "SESSION_ROTATED");
   } catch (error) {
-    mover.cancel();
+    regenerating.cancelSuccessor();
     await store.end(id, "SESSION_DESTROYED").catch(() => undefined);
     throw error;
   }
-  mover.move();
+  regenerating.moveToSuccessor();
 }

@@ -3,7 +3,7 @@ import { SessionError } from "../errors.js";
 import { warnOnce } from "../warnings.js";
 import { attachEngineServer, isEngineServer } from "./engine.io/attach.js";
 import { attachSocketIo, isNamespace, isServer } from "./socket.io/attach.js";
-import type { SocketIoParts } from "./socket.io/socket.io-connection.js";
+import type { SocketIoAttachment } from "./socket.io/connection.js";
 import { attachWebSocketServer, isWebSocketServer } from "./ws/attach.js";
 
 /** A Socket.IO `Server`, 4.6 or newer, whatever its events. */
@@ -54,22 +54,22 @@ export interface RecognisedServer {
   readonly path: string | null | undefined;
   /** Whether its clients have a place for a ticket. */
   readonly takesTickets: boolean;
-  attach(parts: SocketIoParts): void;
+  attach(attachment: SocketIoAttachment): void;
 }
 
 /** @throws SessionError `SERVER_UNSUPPORTED` */
 export function recognise(server: unknown): RecognisedServer {
   if (isServer(server) || isNamespace(server)) {
     const path = isServer(server) ? server.path() : server.server.path();
-    return { path, takesTickets: true, attach: (parts) => attachSocketIo(server, parts) };
+    return { path, takesTickets: true, attach: (attachment) => attachSocketIo(server, attachment) };
   }
   if (isWebSocketServer(server)) {
     const { path } = server.options;
-    return { path, takesTickets: true, attach: (parts) => attachWebSocketServer(server, parts) };
+    return { path, takesTickets: true, attach: (attachment) => attachWebSocketServer(server, attachment) };
   }
   if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
   const { path } = server.opts;
-  return { path, takesTickets: false, attach: (parts) => attachEngineServer(server, parts) };
+  return { path, takesTickets: false, attach: (attachment) => attachEngineServer(server, attachment) };
 }
 
 /** Warns where the browser does not send the cookie to a server. */

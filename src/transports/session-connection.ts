@@ -1,5 +1,5 @@
-// One transport connection of any kind of server: its session, whether it is barred, and the gate for what its client
-// sends. Knows no server: how a message is delivered and how a connection is closed is its adapter's.
+// One transport connection of any kind of server: its session, why it was refused, and the gate for what its client
+// sends. Knows no server: subclasses deliver the messages and close the connection.
 import type { IncomingMessage } from "node:http";
 import { type ErrorCode, type SessionError, type CloseReason, closeReason } from "../errors.js";
 import { setHidden } from "../internal/hidden.js";
@@ -8,13 +8,13 @@ import type { Cors } from "../handshake/cors.js";
 import { warnOnce } from "../warnings.js";
 import type { ActiveSession, Connection } from "../session/live-session.js";
 import type { SocketSession } from "../session/socket-session.js";
-import { type Admission, isCurable } from "../handshake/admission.js";
+import { type Admission, canTicketHelp } from "../handshake/admission.js";
 import { WaitingMessages, type WaitingLimits } from "./waiting-messages.js";
 
 /** What one `attach()` call works with. */
-export interface ServerParts {
-  /** The sessions that attach: a server has those of one alone. */
-  readonly owner: object;
+export interface Attachment {
+  /** Whose sessions they are: a server takes those of one `createSessions()` alone. */
+  readonly sessions: object;
   readonly admission: Admission;
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;
@@ -23,73 +23,74 @@ export interface ServerParts {
   /** How much of one connection may wait for its session. */
   readonly limits: WaitingLimits;
   /** Called with the handshake request when a socket gets its session. */
-  bound(request: object): void;
+  onBound(request: object): void;
 }
 
+/** One transport connection; its messages are delivered to a `Receiver`, the socket. */
 export abstract class SessionConnection<Receiver> implements Connection {
-  readonly parts: ServerParts;
+  readonly attachment: Attachment;
   live: ActiveSession | undefined;
-  /** Why nobody may come in: the handshake was refused, or the session has ended. */
-  barred: ErrorCode | undefined;
+  /** Why the client may not come in, or not any more: it was refused, or its session has ended. */
+  refusalCode: ErrorCode | undefined;
   /** Messages that wait for the session to be checked, in order. */
   #waiting: WaitingMessages<Receiver> | undefined;
-  /** The client's goodbye, behind the messages that wait. */
-  #goodbye: (() => void) | undefined;
+  /** The close that waits behind the messages that wait. */
+  #deferredClose: (() => void) | undefined;
 
-  constructor(parts: ServerParts) {
-    this.parts = parts;
+  constructor(attachment: Attachment) {
+    this.attachment = attachment;
   }
 
   get session(): SocketSession {
-    return this.live?.data ?? this.parts.anonymous;
+    return this.live?.data ?? this.attachment.anonymous;
   }
 
-  /** Asks who this is; afterwards there is a session (or none, for an anonymous one), or the connection is barred. */
+  /** Sets `live` (undefined for an anonymous client), or `refusalCode`. */
   async admit(
     request: IncomingMessage | null | undefined,
     cors: Cors | undefined,
     isTicketToCome = false,
   ): Promise<void> {
     try {
-      this.live = await this.parts.admission.admit(request, this, cors, isTicketToCome);
+      this.live = await this.attachment.admission.admit(request, this, cors, isTicketToCome);
     } catch (error) {
-      this.barred = (error as SessionError).code;
+      this.refusalCode = (error as SessionError).code;
     }
   }
 
   /**
-   * Lets the client in by a ticket, where it brought no session; where it did, the ticket must be for that one. Answers
-   * with the code of a refusal, which bars nobody: the next ticket may be better.
+   * Gives the client the session of its ticket, where it brought none; where it did, the ticket must be for that one.
+   * Resolves with the code of a refusal. That sets no `refusalCode`: the next ticket may be better.
    */
-  async redeem(
+  async redeemTicket(
     ticket: string,
     holders: readonly string[],
     request: IncomingMessage | null | undefined,
   ): Promise<ErrorCode | undefined> {
-    if (this.barred !== undefined && !isCurable(this.barred)) return this.barred;
+    if (this.refusalCode !== undefined && !canTicketHelp(this.refusalCode)) return this.refusalCode;
     try {
       const { live } = this;
-      const found = await this.parts.admission.redeem(ticket, { connection: this, holders, live, request });
+      const found = await this.attachment.admission.redeemTicket(ticket, { connection: this, holders, live, request });
       // A login over this very connection may have moved it meanwhile.
       if (this.live === live) this.live = found;
       // It may have ended meanwhile.
-      if (isCurable(this.barred)) this.barred = undefined;
-      return this.barred;
+      if (canTicketHelp(this.refusalCode)) this.refusalCode = undefined;
+      return this.refusalCode;
     } catch (error) {
       return (error as SessionError).code;
     }
   }
 
-  /** Puts the session where handlers look for it. */
+  /** Puts the session where the application's handlers look for it. */
   bind(...holders: (object | null | undefined)[]): void {
     const { session } = this;
     for (const holder of holders) if (holder) setHidden(holder, "session", session);
   }
 
-  /** Holds all messages until it is decided who this is. */
-  hold(decided: Promise<void>): void {
-    const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.parts.limits));
-    void decided.then(() => this.#flush(waiting, this.barred === undefined));
+  /** Holds all messages until the client is admitted. */
+  hold(pendingAdmission: Promise<void>): void {
+    const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.attachment.limits));
+    void pendingAdmission.then(() => this.#flush(waiting, this.refusalCode === undefined));
   }
 
   /** The connection is closed, or never came to be. */
@@ -98,16 +99,16 @@ export abstract class SessionConnection<Receiver> implements Connection {
     this.#drop();
   }
 
-  /** Puts what closes a connection, or tells of its close, behind the messages that wait; false where none does. */
-  defer(goodbye: () => void): boolean {
+  /** Runs what closes a connection, or tells of its close, behind the messages that wait; false where none does. */
+  deferClose(close: () => void): boolean {
     if (!this.#waiting) return false;
-    const before = this.#goodbye;
-    this.#goodbye = before
+    const before = this.#deferredClose;
+    this.#deferredClose = before
       ? () => {
           safely(before);
-          goodbye();
+          close();
         }
-      : goodbye;
+      : close;
     return true;
   }
 
@@ -115,12 +116,12 @@ export abstract class SessionConnection<Receiver> implements Connection {
   enter(receiver: Receiver, message: unknown): void {
     if (this.#waiting) return this.#wait(this.#waiting, receiver, message);
     // Some transports still hand over what came before the other side has agreed to close.
-    if (this.barred !== undefined) return;
+    if (this.refusalCode !== undefined) return;
     const { live } = this;
     const mayEnter = live ? live.beforeEvent() : true;
     if (mayEnter === true) this.deliver(receiver, message);
     else if (mayEnter !== false) {
-      const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.parts.limits));
+      const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.attachment.limits));
       this.#wait(waiting, receiver, message);
       waiting.resume = this.pause();
       // With another session now, what waited is not lost to the old one's end.
@@ -137,25 +138,25 @@ export abstract class SessionConnection<Receiver> implements Connection {
 
   // --- Connection ---
 
-  end(said: CloseReason): void {
-    this.barred = said.code;
+  end(reason: CloseReason): void {
+    this.refusalCode = reason.code;
     const { resume } = this.#waiting ?? {};
     this.#waiting = undefined;
-    this.close(said);
-    // What still comes is read and dropped: else the client's answer to the close would not be seen.
+    this.close(reason);
+    // What still comes is read and dropped: else the client's answer to the close would never be read.
     resume?.();
-    this.#leave();
+    this.#closeDeferred();
   }
 
-  /** While messages wait, the client should send no more, where a server can ask for that: the call that ends it. */
+  /** Stops reading what the client sends, where the server can; the returned call reads on. */
   protected pause(): (() => void) | undefined {
     return undefined;
   }
 
   protected abstract deliver(receiver: Receiver, message: unknown): void;
 
-  /** Tells the client, then closes the connection. */
-  protected abstract close(said: CloseReason): void;
+  /** Tells the client the reason, then closes the connection. */
+  protected abstract close(reason: CloseReason): void;
 
   #wait(waiting: WaitingMessages<Receiver>, receiver: Receiver, message: unknown): void {
     if (!waiting.add(receiver, message)) this.overflow();
@@ -173,7 +174,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
     if (this.#waiting !== waiting) return;
     this.#drop();
     if (isChecked) for (const { receiver, message } of waiting) safely(() => this.deliver(receiver, message));
-    this.#leave();
+    this.#closeDeferred();
   }
 
   /** From now on nothing waits, and the client may send again. */
@@ -183,9 +184,9 @@ export abstract class SessionConnection<Receiver> implements Connection {
     resume?.();
   }
 
-  #leave(): void {
-    const goodbye = this.#goodbye;
-    this.#goodbye = undefined;
-    if (goodbye) safely(goodbye);
+  #closeDeferred(): void {
+    const close = this.#deferredClose;
+    this.#deferredClose = undefined;
+    if (close) safely(close);
   }
 }

@@ -1,5 +1,5 @@
-// What waits of one connection until its session was checked: in its order, and within a bound, as it is this node's
-// memory. Knows no server.
+// The messages of one connection that wait until its session was read again: in their order, and bounded, as they take
+// this node's memory. Knows no server.
 
 /** How much may wait of one connection. */
 export interface WaitingLimits {
@@ -8,7 +8,7 @@ export interface WaitingLimits {
   readonly bytes: number;
 }
 
-/** Counts what waits. */
+/** Counts the messages of a connection that wait, and their bytes. */
 export class WaitingCount {
   readonly #limits: WaitingLimits;
   #events = 0;
@@ -19,7 +19,7 @@ export class WaitingCount {
   }
 
   /** False where it would be too much. */
-  enter(message: unknown): boolean {
+  add(message: unknown): boolean {
     const { events, bytes } = this.#limits;
     if (this.#events >= events || this.#bytes > bytes) return false;
     this.#events++;
@@ -27,7 +27,7 @@ export class WaitingCount {
     return true;
   }
 
-  leave(message: unknown): void {
+  remove(message: unknown): void {
     this.#events--;
     this.#bytes -= bytesOf(message);
   }
@@ -38,7 +38,7 @@ interface Entry<Receiver> {
   readonly message: unknown;
 }
 
-/** Messages that wait. */
+/** The messages of a connection that wait, in their order. */
 export class WaitingMessages<Receiver> implements Iterable<Entry<Receiver>> {
   /** Lets the client send again, where it was asked not to. */
   resume: (() => void) | undefined;
@@ -51,7 +51,7 @@ export class WaitingMessages<Receiver> implements Iterable<Entry<Receiver>> {
 
   /** False where it would be too much. */
   add(receiver: Receiver, message: unknown): boolean {
-    if (!this.#count.enter(message)) return false;
+    if (!this.#count.add(message)) return false;
     // Not made empty and pushed to: there is nearly always one.
     if (this.#entries) this.#entries.push({ receiver, message });
     else this.#entries = [{ receiver, message }];

@@ -51,7 +51,7 @@ function startHold(socket: AnySocket): Hold | undefined {
   let isOpen = false;
   const gate = (...values: unknown[]): unknown => {
     if (isOpen || !isEvent(name, values[0])) return pass.apply(socket, values);
-    if (count.enter(values)) waiting.push(values);
+    if (count.add(values)) waiting.push(values);
     else socket.disconnect?.(true);
     return undefined;
   };

@@ -6,7 +6,7 @@ import type { Cors } from "../../handshake/cors.js";
 import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { claim } from "../claims.js";
-import type { ServerParts } from "../session-connection.js";
+import type { Attachment } from "../session-connection.js";
 import { type AllowRequest, canWait, decideHandshakes } from "../engine-handshakes.js";
 import { type PausableSocket, pauseReading } from "../engine-pause.js";
 import { type AnsweringEngine, answerWithCookies, type Headers } from "../response-headers.js";
@@ -58,18 +58,18 @@ export function isEngineServer(value: unknown): value is EngineServer {
   );
 }
 
-export function attachEngineServer(server: EngineServer, parts: ServerParts): void {
+export function attachEngineServer(server: EngineServer, attachment: Attachment): void {
   claim(server, server);
-  const { admission } = parts;
+  const { admission } = attachment;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, EngineConnection>();
 
   decideHandshakes(server.opts, async (request) => {
     const cors = server.opts.cors;
-    if (admission.issues) await admission.prepare(request, cors);
-    const connection = new EngineConnection(parts);
+    if (admission.issuesSessions) await admission.issueSession(request, cors);
+    const connection = new EngineConnection(attachment);
     await connection.admit(request, cors);
-    if (connection.barred !== undefined) return connection.barred;
+    if (connection.refusalCode !== undefined) return connection.refusalCode;
     admitted.set(request, connection);
     // Nobody is told of a handshake that fails from here on.
     const { res } = request as { res?: Closable };
@@ -93,7 +93,7 @@ export function attachEngineServer(server: EngineServer, parts: ServerParts): vo
     const connection = request ? admitted.get(request) : undefined;
     if (connection) return connection.open(socket).start(server);
     // WebTransport asks nobody before it connects.
-    const late = new EngineConnection(parts).open(socket);
+    const late = new EngineConnection(attachment).open(socket);
     late.hold(late.admit(request, server.opts.cors).then(() => late.start(server)));
   });
 }
@@ -107,8 +107,8 @@ interface Closable {
 class EngineConnection extends EmitterConnection<EngineSocket> {
   /** From now on the socket's messages pass the gate. */
   open(socket: EngineSocket): this {
-    this.take(socket);
-    // That of an ended one stays readable; one that is not decided yet has an empty one.
+    this.gate(socket);
+    // That of an ended one stays readable; one that is not pendingAdmission yet has an empty one.
     this.bind(socket, socket.request);
     return this;
   }
@@ -117,13 +117,13 @@ class EngineConnection extends EmitterConnection<EngineSocket> {
   start(server: EngineServer): void {
     const socket = this.socket as EngineSocket;
     const { request } = socket;
-    const { live, barred } = this;
-    if (barred !== undefined) {
+    const { live, refusalCode } = this;
+    if (refusalCode !== undefined) {
       // When those who hear of the connection can hear of its close, too.
-      return process.nextTick(() => this.close(closeReason(barred as SessionCode)));
+      return process.nextTick(() => this.close(closeReason(refusalCode as SessionCode)));
     }
     if (socket.readyState !== "open") return this.release();
-    if (request) this.parts.bound(request);
+    if (request) this.attachment.onBound(request);
     this.bind(socket, request);
     if (!live) return;
     // When those who hear of the connection have put on their listeners.
@@ -143,14 +143,14 @@ class EngineConnection extends EmitterConnection<EngineSocket> {
   }
 
   /** The reason of an end is its code. */
-  protected override closing(values: unknown[]): unknown[] {
-    return this.barred === undefined ? values : [this.barred, ...values.slice(1)];
+  protected override closeValues(values: unknown[]): unknown[] {
+    return this.refusalCode === undefined ? values : [this.refusalCode, ...values.slice(1)];
   }
 
-  protected close(said: CloseReason): void {
+  protected close(reason: CloseReason): void {
     const socket = this.socket;
     if (!socket) return;
-    const tell = (transport: Transport): void => tellAtClose(transport, said);
+    const tell = (transport: Transport): void => tellAtClose(transport, reason);
     tell(socket.transport);
     // A client may be changing its transport at this moment.
     socket.once("upgrade", tell);

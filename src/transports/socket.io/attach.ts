@@ -7,8 +7,8 @@ import { claim, claimPath } from "../claims.js";
 import { canWait, decideHandshakes } from "../engine-handshakes.js";
 import { answerWithCookies } from "../response-headers.js";
 import { sendUntracked } from "./adapter.js";
-import { Connections, type SocketIoConnection, type SocketIoParts } from "./socket.io-connection.js";
-import { isHelper, takeTicket } from "./client-helper.js";
+import { Connections, type SocketIoConnection, type SocketIoAttachment } from "./connection.js";
+import { isHelper, removeTicket } from "./client-helper.js";
 import { roomPrefix } from "./room.js";
 import {
   type Adapter,
@@ -36,18 +36,18 @@ export function isNamespace(value: unknown): value is Namespace {
 const attached = new WeakSet<Server | Namespace>();
 
 /** Attaches to all namespaces of a server, present and future, or to one namespace. */
-export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts): void {
+export function attachSocketIo(target: Server | Namespace, attachment: SocketIoAttachment): void {
   const isWhole = isServer(target);
   const server = isWhole ? target : target.server;
   if (attached.has(target)) {
     throw new SessionError("OPTION_INVALID", { detail: "Sessions are attached to this server already." });
   }
-  if (server.engine) checkWaits(server.engine, parts.admission);
-  claimPath(server.httpServer, server.path(), parts.owner);
-  claim(server, parts.owner);
+  if (server.engine) checkWaits(server.engine, attachment.admission);
+  claimPath(server.httpServer, server.path(), attachment.sessions);
+  claim(server, attachment.sessions);
   if (server.engine) claim(server.engine, server);
   sendUntracked(server);
-  const connections = new Connections(parts, isWhole);
+  const connections = new Connections(attachment, isWhole);
   // A dynamic namespace is guarded by its children: it has no sockets itself.
   const children = isWhole ? undefined : target.children;
   for (const namespace of isWhole ? server._nsps.values() : [target, ...(children ?? [])]) {
@@ -60,14 +60,14 @@ export function attachSocketIo(target: Server | Namespace, parts: SocketIoParts)
       if (children ? children.has(namespace) : !guards.has(namespace)) guard(namespace, connections);
     });
   }
-  if (server.engine) listen(server.engine, connections, parts.admission);
+  if (server.engine) listen(server.engine, connections, attachment.admission);
   // The server may be bound to a port later, or to another one.
   const bind = server.bind;
   setHidden(server, "bind", (engine: Engine) => {
-    claimPath(server.httpServer, server.path(), parts.owner);
+    claimPath(server.httpServer, server.path(), attachment.sessions);
     claim(engine, server);
-    checkWaits(engine, parts.admission);
-    listen(engine, connections, parts.admission);
+    checkWaits(engine, attachment.admission);
+    listen(engine, connections, attachment.admission);
     return bind.call(server, engine);
   });
 }
@@ -76,17 +76,17 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
   // First of all listeners: a later one may drop the request to save memory. The session is read while the client's
   // CONNECT packet is on its way.
   engine.prependListener("connection", (conn) => void connections.of(conn));
-  if (!admission.issues) return;
+  if (!admission.issuesSessions) return;
   // Not with engine.use(): WebTransport stays possible.
   decideHandshakes(engine.opts, async (request) => {
-    await admission.prepare(request, engine.opts.cors);
+    await admission.issueSession(request, engine.opts.cors);
     return undefined;
   });
   answerWithCookies(engine, (request) => admission.setCookie(request));
 }
 
 function checkWaits(engine: Engine, admission: Admission): void {
-  if (!admission.issues || canWait(engine)) return;
+  if (!admission.issuesSessions || canWait(engine)) return;
   const detail = 'On uWebSockets.js a handshake cannot wait for a session to be made: missing: "create" is not for it.';
   throw new SessionError("SERVER_UNSUPPORTED", { detail });
 }
@@ -109,8 +109,8 @@ function guard(namespace: Namespace, connections: Connections): void {
     const auth = sent ?? {};
     const connection = connectionFor(client);
     // The store may be back since the last namespace was refused.
-    if (connection.barred === "STORE_UNAVAILABLE") connection.decide(client.conn);
-    const refused = await connection.judge(client.conn, takeTicket(auth), auth);
+    if (connection.refusalCode === "STORE_UNAVAILABLE") connection.startAdmission(client.conn);
+    const refused = await connection.admitConnect(client.conn, removeTicket(auth), auth);
     if (client.conn.readyState !== "open") return;
     if (refused === undefined) return add.call(namespace, client, auth, done);
     turnDown(client, namespace, refused);
@@ -128,8 +128,8 @@ function guard(namespace: Namespace, connections: Connections): void {
   // The last moment before handlers hear of it: the session may have ended while middlewares ran.
   const guardedConnect: Namespace["_doConnect"] = (socket, done) => {
     const connection = connectionFor(socket.client);
-    const { barred, room } = connection;
-    if (barred === undefined) {
+    const { refusalCode, room } = connection;
+    if (refusalCode === undefined) {
       // It may have got another while middlewares ran.
       if (socket.session !== connection.session) connection.bindSocket(socket);
       if (room !== undefined) socket.join(room);
@@ -140,7 +140,7 @@ function guard(namespace: Namespace, connections: Connections): void {
       });
     }
     socket._cleanup();
-    turnDown(socket.client, namespace, barred);
+    turnDown(socket.client, namespace, refusalCode);
   };
 
   setHidden(namespace, "_add", guardedAdd);

@@ -19,8 +19,8 @@ export function isHelper(auth: Auth): boolean {
   return helperAuth(auth)?.v === 1;
 }
 
-/** The ticket of a CONNECT, which nobody else gets to see. What is no text is a bad one. */
-export function takeTicket(auth: Auth): string | undefined {
+/** Takes the ticket out of a CONNECT's `auth`, so that nobody else gets to see it. What is no text is a bad ticket. */
+export function removeTicket(auth: Auth): string | undefined {
   const sent = helperAuth(auth);
   if (sent?.ticket === undefined || sent.ticket === null) return undefined;
   const { ticket } = sent;

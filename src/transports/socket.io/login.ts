@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { type SessionCode, SessionError } from "../../errors.js";
 import type { ActiveSession, Connection } from "../../session/live-session.js";
 import { regenerable, type SocketSession } from "../../session/socket-session.js";
-import { collectTimeout, type Mover } from "../regeneration.js";
+import { collectTimeout, type RegeneratingConnection } from "../regeneration.js";
 import { acknowledge, helped, send } from "./client-helper.js";
 import type { Packet, Socket } from "./internals.js";
 import { noop } from "../../internal/noop.js";
@@ -20,18 +20,21 @@ export interface LoginConnection extends Connection {
 }
 
 /** Gives a connection a new session: `regenerate()` of regeneration.ts. */
-export type Regenerate = (mover: Mover, request: IncomingMessage | null | undefined) => Promise<void>;
+export type Regenerate = (
+  connection: RegeneratingConnection,
+  request: IncomingMessage | null | undefined,
+) => Promise<void>;
 
-/** Of a connection whose client is the helper. */
-export class Login implements Mover {
+/** Logs in a connection whose client is the helper. */
+export class Login implements RegeneratingConnection {
   readonly connection: LoginConnection;
   readonly #regenerate: Regenerate;
-  #face: { readonly live: ActiveSession; readonly session: SocketSession } | undefined;
+  #ownSession: { readonly live: ActiveSession; readonly session: SocketSession } | undefined;
   #running: Promise<void> | undefined;
-  /** Called when the page says that it has collected its cookie, and when it has gone. */
-  #answered: (() => void) | undefined;
+  /** Called when the page says that it has collected its cookie, or goes. */
+  #stopWaiting: (() => void) | undefined;
   /** The sockets that were open when their page was asked: a handler goes on with one that has closed, too. */
-  #asked: readonly Socket[] = [];
+  #askedSockets: readonly Socket[] = [];
   #successor: ActiveSession | undefined;
 
   constructor(connection: LoginConnection, regenerate: Regenerate) {
@@ -39,10 +42,11 @@ export class Login implements Mover {
     this.#regenerate = regenerate;
   }
 
-  /** The session as this connection has it, and no other. */
+  /** The session object of this connection alone: its `regenerate()` knows which connection asks. */
   sessionOf(live: ActiveSession): SocketSession {
-    if (this.#face?.live !== live) this.#face = { live, session: regenerable(live.data, () => this.#start(live)) };
-    return this.#face.session;
+    if (this.#ownSession?.live !== live)
+      this.#ownSession = { live, session: regenerable(live.data, () => this.#start(live)) };
+    return this.#ownSession.session;
   }
 
   #start(live: ActiveSession): Promise<void> {
@@ -50,67 +54,67 @@ export class Login implements Mover {
     if (live !== this.live) return Promise.reject(new SessionError(live.ended ?? "SESSION_ROTATED"));
     this.#running ??= this.#regenerate(this, this.connection.sockets[0]?.conn.request).finally(() => {
       this.#running = undefined;
-      this.#asked = [];
+      this.#askedSockets = [];
     });
     return this.#running;
   }
 
-  // --- Mover ---
+  // --- RegeneratingConnection ---
 
   get live(): ActiveSession | undefined {
     return this.connection.live;
   }
 
-  async ask(ticket: string): Promise<void> {
-    this.#asked = this.connection.sockets;
-    const socket = this.#asked.find((one) => helped.has(one));
+  async sendTicket(ticket: string): Promise<void> {
+    this.#askedSockets = this.connection.sockets;
+    const socket = this.#askedSockets.find((one) => helped.has(one));
     if (!socket) return;
-    const answered = new Promise<void>((resolve) => (this.#answered = resolve));
+    const answered = new Promise<void>((resolve) => (this.#stopWaiting = resolve));
     send(socket, "session:collect", { ticket });
     await withTimeout(answered, collectTimeout, noop);
-    this.#answered = undefined;
+    this.#stopWaiting = undefined;
   }
 
-  expect(successor: ActiveSession): void {
+  setSuccessor(successor: ActiveSession): void {
     this.#successor = successor;
   }
 
-  cancel(): void {
+  cancelSuccessor(): void {
     this.#successor?.remove(this.connection);
     this.#successor = undefined;
   }
 
-  move(): void {
+  moveToSuccessor(): void {
     const successor = this.#successor;
     if (!successor) return;
     this.#successor = undefined;
     const { sockets } = this.connection;
     this.connection.moveTo(
       successor,
-      this.#asked.filter((socket) => !sockets.includes(socket)),
+      this.#askedSockets.filter((socket) => !sockets.includes(socket)),
     );
   }
 
   // --- what the connection hears ---
 
   /** The session has ended. True where that was expected: the connection has moved to the next. */
-  ended(code: SessionCode): boolean {
+  onEnd(code: SessionCode): boolean {
     if (code !== "SESSION_ROTATED" || !this.#successor || this.#successor.ended) return false;
-    this.move();
+    this.moveToSuccessor();
     return true;
   }
 
   /** The connection is closed. */
-  closed(): void {
+  onClose(): void {
     this.#successor?.remove(this.connection);
-    this.#answered?.();
+    this.#stopWaiting?.();
   }
 
-  /** Takes what the helper says to us, and not to the application; false for anything else. */
-  takeAnswer(socket: Socket, packet: Packet): boolean {
+  /** Handles a packet that the helper sends to us, and not to the application; false for anything else. */
+  handlePacket(socket: Socket, packet: Packet): boolean {
     if ((packet.data as unknown[] | undefined)?.[0] !== "session:collected" || !helped.has(socket)) return false;
-    this.#answered?.();
-    // When it is settled under which session the socket goes on.
+    this.#stopWaiting?.();
+    // When it is certain under which session the socket goes on.
     const done = (): void => acknowledge(socket, packet);
     void (this.#running ?? Promise.resolve()).then(done, done);
     return true;

@@ -5,7 +5,7 @@ import { type ErrorCode, help, type SessionCode, type CloseReason } from "../../
 import { replaceMethod, setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { claim, claimPath } from "../claims.js";
-import type { ServerParts } from "../session-connection.js";
+import type { Attachment } from "../session-connection.js";
 import { type EmittingSocket, EmitterConnection } from "../emitter-connection.js";
 import { closeCodeOf, statusOf } from "../../statuses.js";
 
@@ -46,14 +46,14 @@ export function isWebSocketServer(value: unknown): value is WebSocketServer {
 }
 
 /** Attaches to a server in any mode: `port`, `server` or `noServer`. */
-export function attachWebSocketServer(server: WebSocketServer, parts: ServerParts): void {
+export function attachWebSocketServer(server: WebSocketServer, attachment: Attachment): void {
   const { server: http, path } = server.options;
   // What an application decides for itself is its own.
   const takesPath = !Object.hasOwn(server, "shouldHandle");
-  const release = takesPath ? claimPath(http, path, parts.owner) : undefined;
+  const release = takesPath ? claimPath(http, path, attachment.sessions) : undefined;
   claim(server, server);
   if (release) server.on("close", release);
-  const { admission } = parts;
+  const { admission } = attachment;
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, WebSocketConnection>();
 
@@ -61,12 +61,14 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
   const tickets = new WeakMap<IncomingMessage, string>();
 
   const admit = async (request: IncomingMessage, answer: Answer): Promise<void> => {
-    if (admission.issues) await admission.prepare(request, undefined);
+    if (admission.issuesSessions) await admission.issueSession(request, undefined);
     const ticket = admission.takesTickets ? tickets.get(request) : undefined;
-    const connection = new WebSocketConnection(parts);
+    const connection = new WebSocketConnection(attachment);
     await connection.admit(request, undefined, ticket !== undefined);
     const refused =
-      ticket === undefined ? connection.barred : await connection.redeem(ticket, admission.holdersOf(request), request);
+      ticket === undefined
+        ? connection.refusalCode
+        : await connection.redeemTicket(ticket, admission.holdersOf(request), request);
     if (refused !== undefined) {
       // It may have a session, and a ticket that is not for it.
       connection.release();
@@ -94,7 +96,7 @@ export function attachWebSocketServer(server: WebSocketServer, parts: ServerPart
   // Called in all modes, by the application or by the server itself.
   const { handleUpgrade } = server;
   const guarded: WebSocketServer["handleUpgrade"] = (request, socket, head, callback) => {
-    const ticket = takeTicket(request);
+    const ticket = removeTicket(request);
     if (ticket !== undefined) tickets.set(request, ticket);
     handleUpgrade.call(server, request, socket, head, (webSocket, of) => {
       admitted.get(request)?.open(webSocket, request);
@@ -110,7 +112,7 @@ const ticketPrefix = "session.ticket.";
  * The ticket among the subprotocols, which browsers can send with a WebSocket: taken out, so that the application
  * chooses among its own, and the ticket is never the answer.
  */
-function takeTicket({ headers }: IncomingMessage): string | undefined {
+function removeTicket({ headers }: IncomingMessage): string | undefined {
   const offered = headers["sec-websocket-protocol"];
   if (!offered?.includes(ticketPrefix)) return undefined;
   const protocols = offered.split(",").map((protocol) => protocol.trim());
@@ -133,9 +135,9 @@ function refuse(code: ErrorCode, answer: Answer): void {
 class WebSocketConnection extends EmitterConnection<WebSocket> {
   /** Gives a socket its session. */
   open(socket: WebSocket, request: IncomingMessage): void {
-    this.parts.bound(request);
+    this.attachment.onBound(request);
     this.bind(socket, request);
-    this.take(socket);
+    this.gate(socket);
   }
 
   isMessage(event: string | symbol): boolean {
@@ -148,7 +150,7 @@ class WebSocketConnection extends EmitterConnection<WebSocket> {
     const { pause, resume, close } = socket;
     // A client may send and close at once. Its message waits here, and ws would close before the handler can reply.
     const closeLater = (...why: Parameters<WebSocket["close"]>): void => {
-      if (!this.defer(() => close.apply(socket, why))) close.apply(socket, why);
+      if (!this.deferClose(() => close.apply(socket, why))) close.apply(socket, why);
     };
     const letClose = replaceMethod(socket, "close", closeLater);
     // Before 8.3 a socket cannot be paused.
@@ -168,7 +170,7 @@ class WebSocketConnection extends EmitterConnection<WebSocket> {
     };
   }
 
-  protected close(said: CloseReason): void {
-    this.socket?.close(closeCodeOf[said.code], said.code);
+  protected close(reason: CloseReason): void {
+    this.socket?.close(closeCodeOf[reason.code], reason.code);
   }
 }

@@ -6,8 +6,8 @@ import type { SocketSession } from "../../session/socket-session.js";
 import type { Shown } from "../../session/view.js";
 import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
-import { isCurable } from "../../handshake/admission.js";
-import { type ServerParts, SessionConnection } from "../session-connection.js";
+import { canTicketHelp } from "../../handshake/admission.js";
+import { type Attachment, SessionConnection } from "../session-connection.js";
 import { pauseReading } from "../engine-pause.js";
 import { helped, send } from "./client-helper.js";
 import { roomOf } from "./room.js";
@@ -16,22 +16,22 @@ import { type Auth, type Client, type EngineSocket, type Packet, packetTypes, ty
 import { WaitingCount } from "../waiting-messages.js";
 
 /** What one `attach()` call works with. */
-export interface SocketIoParts extends ServerParts {
+export interface SocketIoAttachment extends Attachment {
   /** Gives a connection a new session. */
   readonly regenerate: Regenerate;
 }
 
 /** The connections of one attachment. */
 export class Connections {
-  readonly parts: SocketIoParts;
+  readonly attachment: SocketIoAttachment;
   /** Whether all namespaces of a connection are ours, so that the transport can be closed with them. */
   readonly isWhole: boolean;
   /** Called with the connection that is closed as `this`. */
   readonly closed: (this: EngineSocket) => void;
   readonly #byConn = new WeakMap<EngineSocket, SocketIoConnection>();
 
-  constructor(parts: SocketIoParts, isWhole: boolean) {
-    this.parts = parts;
+  constructor(attachment: SocketIoAttachment, isWhole: boolean) {
+    this.attachment = attachment;
     this.isWhole = isWhole;
     const byConn = this.#byConn;
     // One function for all connections: each finds its own through `this`. So is `gated`.
@@ -49,12 +49,12 @@ export class Connections {
 
 /** One transport connection, shared by all its namespaces. */
 export class SocketIoConnection extends SessionConnection<Socket> implements LoginConnection {
-  declare readonly parts: SocketIoParts;
-  readonly #owner: Connections;
-  /** Resolves when it is decided; `barred` then says why not. */
-  decided: Promise<void> | undefined;
+  declare readonly attachment: SocketIoAttachment;
+  readonly #connections: Connections;
+  /** While the client is being admitted, or its ticket redeemed; `refusalCode` then says why it was not. */
+  pendingAdmission: Promise<void> | undefined;
   #client: Client | undefined;
-  /** The CONNECTs that wait for that. */
+  /** The CONNECT packets that wait for it. */
   #connecting: WaitingCount | undefined;
   /** Where tickets are taken: whose. */
   readonly #holders: readonly string[] | undefined;
@@ -63,64 +63,66 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Where the client is the helper. */
   #login: Login | undefined;
 
-  constructor(conn: EngineSocket, owner: Connections) {
-    super(owner.parts);
-    this.#owner = owner;
-    const { admission } = owner.parts;
+  constructor(conn: EngineSocket, connections: Connections) {
+    super(connections.attachment);
+    this.#connections = connections;
+    const { admission } = connections.attachment;
     // The application may drop the request to save memory.
     if (admission.takesTickets) this.#holders = admission.holdersOf(conn.request);
-    this.decide(conn);
-    conn.on("close", owner.closed);
+    this.startAdmission(conn);
+    conn.on("close", connections.closed);
   }
 
   get room(): string | undefined {
     return this.live && roomOf(this.live.id);
   }
 
-  decide(conn: EngineSocket): void {
-    if (this.decided) return;
+  /** Admits the client, unless that is under way. */
+  startAdmission(conn: EngineSocket): void {
+    if (this.pendingAdmission) return;
     this.release();
     this.live = undefined;
-    this.barred = undefined;
-    this.decided = this.#decide(conn);
+    this.refusalCode = undefined;
+    this.pendingAdmission = this.#admitClient(conn);
   }
 
-  async #decide(conn: EngineSocket): Promise<void> {
-    const { takesTickets } = this.parts.admission;
+  async #admitClient(conn: EngineSocket): Promise<void> {
+    const { takesTickets } = this.attachment.admission;
     await this.admit(conn.request, conn.server.opts.cors, takesTickets);
-    this.#isUnreported = takesTickets && isCurable(this.barred);
-    this.#settle(conn);
+    this.#isUnreported = takesTickets && canTicketHelp(this.refusalCode);
+    this.#finishAdmission(conn);
   }
 
-  #settle(conn: EngineSocket): void {
+  #finishAdmission(conn: EngineSocket): void {
     if (conn.readyState !== "open" && conn.readyState !== "opening") this.release();
-    this.decided = undefined;
+    this.pendingAdmission = undefined;
   }
 
-  /** Judges one CONNECT: by its ticket, where it brings one. Answers with the code of a refusal. */
-  async judge(conn: EngineSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
+  /** Admits one CONNECT, by its ticket where it brings one. Resolves with the code of a refusal. */
+  async admitConnect(conn: EngineSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
     // Those of several namespaces come at once, and only one of them brings the connection its session.
-    if (this.decided) {
-      const waiting = (this.#connecting ??= new WaitingCount(this.parts.limits));
-      if (!waiting.enter(auth)) this.overflow();
+    if (this.pendingAdmission) {
+      const waiting = (this.#connecting ??= new WaitingCount(this.attachment.limits));
+      if (!waiting.add(auth)) this.overflow();
       else {
-        while (this.decided !== undefined) await this.decided;
-        waiting.leave(auth);
+        while (this.pendingAdmission !== undefined) await this.pendingAdmission;
+        waiting.remove(auth);
       }
     }
-    if (this.barred === "LIMIT_REACHED") return this.barred;
+    if (this.refusalCode === "LIMIT_REACHED") return this.refusalCode;
     if (ticket === undefined || this.#holders === undefined) {
-      if (this.barred !== undefined && this.#isUnreported) this.parts.admission.report(this.barred, conn.request);
+      if (this.refusalCode !== undefined && this.#isUnreported)
+        this.attachment.admission.report(this.refusalCode, conn.request);
       this.#isUnreported = false;
-      return this.barred;
+      return this.refusalCode;
     }
     const { live } = this;
     let refused: ErrorCode | undefined;
-    this.decided = this.redeem(ticket, this.#holders, conn.request).then((code) => {
+    this.pendingAdmission = this.redeemTicket(ticket, this.#holders, conn.request).then((code) => {
       refused = code;
-      this.#settle(conn);
+      this.#finishAdmission(conn);
     });
-    await this.decided;
+    await this.pendingAdmission;
     // Those that are open were anonymous.
     if (this.live !== live) this.#rebind(undefined);
     return refused;
@@ -129,7 +131,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Notes that a socket's client is the helper. */
   help(socket: Socket): void {
     helped.add(socket);
-    this.#login ??= new Login(this, this.parts.regenerate);
+    this.#login ??= new Login(this, this.attachment.regenerate);
   }
 
   override get session(): SocketSession {
@@ -140,7 +142,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   bindSocket(socket: Socket): void {
     this.#client = socket.client;
     const { request } = socket.conn;
-    if (request) this.parts.bound(request);
+    if (request) this.attachment.onBound(request);
     this.bind(socket, socket.handshake, request);
     guard(socket, this);
   }
@@ -176,7 +178,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   }
 
   #isShown(socket: Socket): boolean {
-    return this.parts.showsAll || helped.has(socket);
+    return this.attachment.showsAll || helped.has(socket);
   }
 
   // --- a login over the socket ---
@@ -190,13 +192,13 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     if (this.#client?.conn.readyState !== "open") this.release();
   }
 
-  override end(said: CloseReason): void {
-    if (!this.#login?.ended(said.code)) super.end(said);
+  override end(reason: CloseReason): void {
+    if (!this.#login?.onEnd(reason.code)) super.end(reason);
   }
 
   override release(): void {
     super.release();
-    this.#login?.closed();
+    this.#login?.onClose();
   }
 
   protected override pause(): (() => void) | undefined {
@@ -205,22 +207,22 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   protected deliver(socket: Socket, message: unknown): void {
     const packet = message as Packet;
-    if (this.#login?.takeAnswer(socket, packet)) return;
+    if (this.#login?.handlePacket(socket, packet)) return;
     // Socket.IO runs handlers on the next tick, and none of a socket that has gone.
     if (packet.type === packetTypes.disconnect) process.nextTick(passOn, socket, packet);
     else passOn(socket, packet);
   }
 
-  protected close(said: CloseReason): void {
+  protected close(reason: CloseReason): void {
     const client = this.#client;
     // Without a socket nobody can be told: the next CONNECT is turned down.
     if (!client) return;
     const sockets = this.sockets;
-    for (const socket of sockets) safely(() => socket.emit("session:end", said));
+    for (const socket of sockets) safely(() => socket.emit("session:end", reason));
     // A client that is disconnected by the server stays away; one whose transport closes comes back by itself.
-    if (!said.retry) for (const socket of sockets) safely(() => socket.disconnect());
-    const isFlooded = said.code === "LIMIT_REACHED";
-    if (isFlooded || (sockets.length > 0 && (said.retry || this.#owner.isWhole))) client.conn.close();
+    if (!reason.retry) for (const socket of sockets) safely(() => socket.disconnect());
+    const isFlooded = reason.code === "LIMIT_REACHED";
+    if (isFlooded || (sockets.length > 0 && (reason.retry || this.#connections.isWhole))) client.conn.close();
   }
 }
 

@@ -13,7 +13,7 @@ export interface Ticket {
 }
 
 /** Tickets for one purpose; those for another are worth nothing here. */
-export class Tickets {
+export class OneTimeTickets {
   readonly #seal: Seal;
   readonly #store: SessionBackend;
   readonly #lifetime: number;

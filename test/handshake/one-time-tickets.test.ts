@@ -2,13 +2,13 @@
 import session from "express-session";
 import { expect, it, onTestFinished, vi } from "vitest";
 import { createSessions, memoryStore } from "../../src/index.js";
-import { Tickets } from "../../src/handshake/ticket.js";
+import { OneTimeTickets } from "../../src/handshake/one-time-tickets.js";
 import { jump } from "../support/clocks.js";
 import { backendOf } from "../../src/store/live-store.js";
 
 it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, and only one that is open can be withdrawn", async () => {
   const store = memoryStore();
-  const tickets = new Tickets(["secret"], "test", backendOf(store), 1000);
+  const tickets = new OneTimeTickets(["secret"], "test", backendOf(store), 1000);
   const sessions = createSessions({ secret: "secret", store });
   const create = async (id: string): Promise<void> => {
     await new Promise<void>((resolve) => {
@@ -39,7 +39,7 @@ it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, a
 
 it("a ticket stays good when the system's clock is set, also where others are issued after that", async () => {
   const store = memoryStore();
-  const tickets = new Tickets(["secret"], "test", backendOf(store), 60_000);
+  const tickets = new OneTimeTickets(["secret"], "test", backendOf(store), 60_000);
   await store.set("one", { cookie: new session.Cookie() } as never);
   onTestFinished(() => void vi.useRealTimers());
   const day = 86_400_000;
@@ -54,7 +54,7 @@ it("a ticket stays good when the system's clock is set, also where others are is
 
 it("tickets that are over are not kept in the session", async () => {
   const store = memoryStore();
-  const tickets = new Tickets(["secret"], "test", backendOf(store), 60_000);
+  const tickets = new OneTimeTickets(["secret"], "test", backendOf(store), 60_000);
   await store.set("one", { cookie: new session.Cookie() } as never);
   for (let round = 0; round < 3; round++) {
     await tickets.issue("one", "holder");
