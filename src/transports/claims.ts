@@ -2,6 +2,8 @@
 import { invalid } from "../internal/check-options.js";
 
 const owners = new WeakMap<object, object>();
+/** Servers and namespaces that an `attach()` has named. */
+const attached = new WeakSet<object>();
 /** In place of a path where a server takes what comes to any: a WebSocketServer without a `path`. */
 const all = "";
 /** The paths of an HTTP server, with whose sessions their sockets have. */
@@ -17,6 +19,16 @@ export function claim(server: object, owner: object): void {
   const other = owners.get(server);
   if (other && (other !== owner || server === owner)) throw taken("this server");
   owners.set(server, owner);
+}
+
+/**
+ * Notes that an `attach()` has named this server or namespace, which may happen once.
+ *
+ * @throws SessionError `OPTION_INVALID`
+ */
+export function claimOnce(target: object): void {
+  if (attached.has(target)) throw taken("this server");
+  attached.add(target);
 }
 
 /** An HTTP server, as far as it is used here. */

@@ -11,7 +11,7 @@ export type AllowRequest = (request: IncomingMessage, done: (message: unknown, s
  * `decide` runs before each handshake is answered: it is refused with the text that `decide` resolves with, if any.
  * The server's own `allowRequest` is asked first.
  */
-export function decideHandshakes(
+export function beforeHandshakes(
   options: { allowRequest?: AllowRequest },
   decide: (request: IncomingMessage) => Promise<string | undefined>,
 ): void {

@@ -7,7 +7,7 @@ import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { claim } from "../claims.js";
 import type { Attachment } from "../session-connection.js";
-import { type AllowRequest, canWait, decideHandshakes } from "../engine-handshakes.js";
+import { type AllowRequest, canWait, beforeHandshakes } from "../engine-handshakes.js";
 import { type PausableSocket, pauseReading } from "../engine-pause.js";
 import { type AnsweringEngine, answerWithCookies, type Headers } from "../response-headers.js";
 import { type EmittingSocket, EmitterConnection } from "../emitter-connection.js";
@@ -64,7 +64,7 @@ export function attachEngineServer(server: EngineServer, attachment: Attachment)
   /** Those that were admitted and have no socket yet. */
   const admitted = new WeakMap<IncomingMessage, EngineConnection>();
 
-  decideHandshakes(server.opts, async (request) => {
+  beforeHandshakes(server.opts, async (request) => {
     const cors = server.opts.cors;
     if (admission.issuesSessions) await admission.issueSession(request, cors);
     const connection = new EngineConnection(attachment);

@@ -2,7 +2,7 @@
 // with "advanced" serialization, worker threads. A clone takes no proxies.
 import { setHidden } from "../../internal/hidden.js";
 import { untracked } from "../../session/plain-copy.js";
-import type { Adapter, Namespace, Server } from "./internals.js";
+import { type Adapter, namespacesOf, type Server } from "./internals.js";
 
 const mended = new WeakSet<object>();
 
@@ -10,18 +10,17 @@ const mended = new WeakSet<object>();
 export function sendUntracked(server: Server): void {
   if (mended.has(server)) return;
   mended.add(server);
-  for (const namespace of server._nsps.values()) mendAdapters(namespace);
-  server.on("new_namespace", mendAdapters);
-}
-
-/** Sees to the adapter that a namespace has, and to those that it gets. */
-function mendAdapters(namespace: Namespace): void {
-  mend(namespace.adapter);
-  const init = namespace._initAdapter;
-  if (typeof init !== "function") return;
-  setHidden(namespace, "_initAdapter", () => {
-    init.call(namespace);
-    mend(namespace.adapter);
+  const mendAll = (): void => {
+    for (const namespace of namespacesOf(server)) mend(namespace.adapter);
+  };
+  mendAll();
+  server.on("new_namespace", (namespace) => mend(namespace.adapter));
+  // It gives all namespaces new adapters.
+  const { adapter } = server;
+  setHidden(server, "adapter", (...values: unknown[]): unknown => {
+    const returned = adapter.apply(server, values);
+    mendAll();
+    return returned;
   });
 }
 

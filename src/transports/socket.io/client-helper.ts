@@ -1,6 +1,6 @@
 // What the server and the client helper say to each other over Socket.IO, beside what is the application's: the helper's
 // half of `auth`, and packets that no listener of the application sees. Knows no session.
-import { type Auth, type Packet, packetTypes, type Socket } from "./internals.js";
+import { type Auth, type Packet, packetTypes, sendPacket, type Socket } from "./internals.js";
 
 /** Sockets whose client is the helper. */
 export const helped = new WeakSet<Socket>();
@@ -30,10 +30,10 @@ export function removeTicket(auth: Auth): string | undefined {
 
 /** Sends an event as it is: not kept for connection state recovery, as what is shown would be old by then. */
 export function send(socket: Socket, event: string, value: unknown): void {
-  socket.client._packet({ type: packetTypes.event, nsp: socket.nsp.name, data: [event, value] });
+  sendPacket(socket.client, { type: packetTypes.event, nsp: socket.nsp.name, data: [event, value] });
 }
 
 /** Acknowledges what the helper sent. */
 export function acknowledge(socket: Socket, { id }: Packet): void {
-  if (id !== undefined) socket.client._packet({ type: packetTypes.ack, nsp: socket.nsp.name, id, data: [] });
+  if (id !== undefined) sendPacket(socket.client, { type: packetTypes.ack, nsp: socket.nsp.name, id, data: [] });
 }

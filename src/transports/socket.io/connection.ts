@@ -12,7 +12,17 @@ import { pauseReading } from "../engine-pause.js";
 import { helped, send } from "./client-helper.js";
 import { roomOf } from "./room.js";
 import { Login, type LoginConnection, type Regenerate } from "./login.js";
-import { type Auth, type Client, type EngineSocket, type Packet, packetTypes, type Socket } from "./internals.js";
+import {
+  type Auth,
+  type Client,
+  interceptPackets,
+  type Packet,
+  packetTypes,
+  type RawSocket,
+  readPacket,
+  type Socket,
+  socketsOf,
+} from "./internals.js";
 import { WaitingCount } from "../waiting-messages.js";
 
 /** What one `attach()` call works with. */
@@ -27,8 +37,8 @@ export class Connections {
   /** Whether all namespaces of a connection are ours, so that the transport can be closed with them. */
   readonly isWhole: boolean;
   /** Called with the connection that is closed as `this`. */
-  readonly closed: (this: EngineSocket) => void;
-  readonly #byConn = new WeakMap<EngineSocket, SocketIoConnection>();
+  readonly closed: (this: RawSocket) => void;
+  readonly #byConn = new WeakMap<RawSocket, SocketIoConnection>();
 
   constructor(attachment: SocketIoAttachment, isWhole: boolean) {
     this.attachment = attachment;
@@ -40,7 +50,7 @@ export class Connections {
     };
   }
 
-  of(conn: EngineSocket): SocketIoConnection {
+  of(conn: RawSocket): SocketIoConnection {
     let connection = this.#byConn.get(conn);
     if (!connection) this.#byConn.set(conn, (connection = new SocketIoConnection(conn, this)));
     return connection;
@@ -63,7 +73,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Where the client is the helper. */
   #login: Login | undefined;
 
-  constructor(conn: EngineSocket, connections: Connections) {
+  constructor(conn: RawSocket, connections: Connections) {
     super(connections.attachment);
     this.#connections = connections;
     const { admission } = connections.attachment;
@@ -78,7 +88,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   }
 
   /** Admits the client, unless that is under way. */
-  startAdmission(conn: EngineSocket): void {
+  startAdmission(conn: RawSocket): void {
     if (this.pendingAdmission) return;
     this.release();
     this.live = undefined;
@@ -86,20 +96,20 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.pendingAdmission = this.#admitClient(conn);
   }
 
-  async #admitClient(conn: EngineSocket): Promise<void> {
+  async #admitClient(conn: RawSocket): Promise<void> {
     const { takesTickets } = this.attachment.admission;
     await this.admit(conn.request, conn.server.opts.cors, takesTickets);
     this.#isUnreported = takesTickets && canTicketHelp(this.refusalCode);
     this.#finishAdmission(conn);
   }
 
-  #finishAdmission(conn: EngineSocket): void {
+  #finishAdmission(conn: RawSocket): void {
     if (conn.readyState !== "open" && conn.readyState !== "opening") this.release();
     this.pendingAdmission = undefined;
   }
 
   /** Admits one CONNECT, by its ticket where it brings one. Resolves with the code of a refusal. */
-  async admitConnect(conn: EngineSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
+  async admitConnect(conn: RawSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
     // Those of several namespaces come at once, and only one of them brings the connection its session.
     if (this.pendingAdmission) {
       const waiting = (this.#connecting ??= new WaitingCount(this.attachment.limits));
@@ -160,7 +170,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   /** The open sockets that are ours. */
   get sockets(): Socket[] {
-    const sockets = [...(this.#client?.sockets.values() ?? [])] as GuardedSocket[];
+    const sockets = [...(this.#client ? socketsOf(this.#client) : [])] as GuardedSocket[];
     return sockets.filter((socket) => socket[guardedBy] === this);
   }
 
@@ -209,8 +219,8 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     const packet = message as Packet;
     if (this.#login?.handlePacket(socket, packet)) return;
     // Socket.IO runs handlers on the next tick, and none of a socket that has gone.
-    if (packet.type === packetTypes.disconnect) process.nextTick(passOn, socket, packet);
-    else passOn(socket, packet);
+    if (packet.type === packetTypes.disconnect) process.nextTick(readPacket, socket, packet);
+    else readPacket(socket, packet);
   }
 
   protected close(reason: CloseReason): void {
@@ -236,27 +246,17 @@ interface GuardedSocket extends Socket {
   [guardedBy]?: SocketIoConnection;
 }
 
-/** Those that stand before the class's already: nearly no socket has one. */
-const ownReaders = new WeakMap<Socket, Socket["_onpacket"]>();
-
-/** Puts the gate where a socket's packets come in, once: what other code puts before it later stays there. */
+/** Puts the gate where a socket's packets come in, once. */
 function guard(socket: GuardedSocket, connection: SocketIoConnection): void {
   if (socket[guardedBy]) return;
   setHidden(socket, guardedBy, connection);
-  if (Object.hasOwn(socket, "_onpacket")) ownReaders.set(socket, socket._onpacket);
-  setHidden(socket, "_onpacket", gated);
+  interceptPackets(socket, gated);
 }
 
-/** Stands in for a socket's own `_onpacket`: one function for all sockets. */
+/** The gate: one function for all sockets. */
 function gated(this: GuardedSocket, packet: Packet): void {
   const connection = this[guardedBy] as SocketIoConnection;
   if (packet.type === packetTypes.event || packet.type === packetTypes.binaryEvent) connection.enter(this, packet);
-  // A goodbye needs no check, but does not overtake what was sent before it.
-  else if (packet.type !== packetTypes.disconnect || !connection.follow(this, packet)) passOn(this, packet);
-}
-
-/** The socket's own `_onpacket`. */
-function passOn(socket: Socket, packet: Packet): void {
-  const read = ownReaders.get(socket) ?? (Object.getPrototypeOf(socket) as Socket)._onpacket;
-  read.call(socket, packet);
+  // A DISCONNECT needs no check, but does not overtake what was sent before it.
+  else if (packet.type !== packetTypes.disconnect || !connection.follow(this, packet)) readPacket(this, packet);
 }

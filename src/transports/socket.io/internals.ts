@@ -1,41 +1,43 @@
-// The parts of Socket.IO 4 that are used, in types. Those with an underscore are not documented, but have been the same
-// since 4.6; attach() checks that they are there.
+// Socket.IO 4 from the inside. Only this file uses what Socket.IO's documentation does not name; each such part says what
+// breaks without it. attach() checks those of servers and namespaces, a CONNECT those of clients and sockets.
 import type { IncomingMessage } from "node:http";
+import { SessionError } from "../../errors.js";
 import type { Cors } from "../../handshake/cors.js";
+import { setHidden } from "../../internal/hidden.js";
 import type { SocketSession } from "../../session/socket-session.js";
 import type { AllowRequest } from "../engine-handshakes.js";
 import type { PausableSocket } from "../engine-pause.js";
 import type { AnsweringEngine } from "../response-headers.js";
 
-export interface EngineSocket extends PausableSocket {
+// --- what the documentation names, as far as it is used here ---
+
+/** A socket of Engine.IO, below those of Socket.IO; Socket.IO calls it so, too. */
+export interface RawSocket extends PausableSocket {
   readonly request: (IncomingMessage & { session?: unknown; sessionStore?: unknown }) | null | undefined;
   readonly server: { readonly opts: { readonly cors?: Cors } };
   readonly readyState: string;
   readonly protocol: number;
-  on(event: "upgrade", listener: (transport: EngineSocket["transport"]) => void): unknown;
-  on(event: "close", listener: (this: EngineSocket) => void): unknown;
+  on(event: "upgrade", listener: (transport: RawSocket["transport"]) => void): unknown;
+  on(event: "close", listener: (this: RawSocket) => void): unknown;
   close(): void;
 }
 
+/** One client, with a socket in each namespace that it has joined. */
 export interface Client {
-  readonly conn: EngineSocket;
-  readonly sockets: Map<string, Socket>;
-  _packet(packet: object): void;
+  readonly conn: RawSocket;
 }
 
+/** A socket of one namespace. */
 export interface Socket {
-  readonly conn: EngineSocket;
+  readonly conn: RawSocket;
   readonly client: Client;
   readonly handshake: object;
   readonly nsp: Namespace;
   readonly session?: SocketSession;
-  /** Where every packet comes in: below `onevent`, which other code wraps and replaces. */
-  _onpacket(packet: Packet): void;
   emit(event: string, ...values: unknown[]): unknown;
   join(room: string): unknown;
   leave(room: string): unknown;
   disconnect(close?: boolean): unknown;
-  _cleanup(): void;
 }
 
 /** A decoded packet of Socket.IO's protocol. */
@@ -48,50 +50,198 @@ export interface Packet {
 /** Types of packets in Socket.IO's protocol, versions 4 and 5. */
 export const packetTypes = { disconnect: 1, event: 2, ack: 3, connectError: 4, binaryEvent: 5 } as const;
 
+/** What a client sends with CONNECT. */
 export interface Auth {
   readonly pid?: unknown;
   readonly offset?: unknown;
   readonly session?: unknown;
 }
 
-export type Restored = { readonly rooms?: Iterable<string> } | null | undefined;
+/** What connection state recovery has kept of a socket. */
+export type RecoveredState = { readonly rooms?: Iterable<string> } | null | undefined;
 
 type Publish = (...values: unknown[]) => Promise<unknown> | undefined;
 
+/** The methods of adapters that are wrapped here: those over `ClusterAdapter`, and older ones. */
 export interface Adapter {
   doPublish?: Publish;
   doPublishResponse?: Publish;
   publish?: Publish;
-  restoreSession?(pid: string, offset: string): Promise<Restored> | null;
+  restoreSession?(pid: string, offset: string): Promise<RecoveredState> | null;
 }
 
-/** A Socket.IO namespace, as far as it is used here. */
+/** A Socket.IO namespace. */
 export interface Namespace {
   readonly name: string;
   readonly server: Server;
   readonly adapter: Adapter;
-  _initAdapter?(): void;
-  /** Of a dynamic namespace: those that clients asked for. */
-  readonly children?: ReadonlySet<Namespace>;
-  /** `auth` is null where a client sent that, and the parser (one of its own, or before 4.2.3) let it through. */
-  _add(client: Client, auth: Auth | null, done: Done): Promise<void>;
-  _createSocket(client: Client, auth: Auth): Promise<Socket>;
-  _doConnect(socket: Socket, done: Done): void;
 }
 
-export type Done = ((socket: Socket) => void) | undefined;
-
+/** The Engine.IO server below a Socket.IO server. */
 export interface Engine extends AnsweringEngine {
   readonly opts: { allowRequest?: AllowRequest; readonly cors?: Cors };
-  prependListener(event: "connection", listener: (conn: EngineSocket) => void): unknown;
+  prependListener(event: "connection", listener: (conn: RawSocket) => void): unknown;
 }
 
-/** A Socket.IO server, as far as it is used here. */
+/** A Socket.IO server. */
 export interface Server {
-  readonly _nsps: Map<string, Namespace>;
   readonly engine?: Engine;
   readonly httpServer?: object;
+  readonly sockets: Namespace;
+  adapter(...values: unknown[]): unknown;
   bind(engine: Engine): unknown;
   path(): string;
   on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;
+}
+
+// --- what it does not name ---
+
+interface ServerInternals {
+  /** Without it the namespaces that exist at `attach()` would have no sessions: "new_namespace" tells of later ones. */
+  readonly _nsps: ReadonlyMap<string, Namespace>;
+}
+
+interface NamespaceInternals {
+  /** Without it `attach(io.of(/regex/))` would not know its namespaces: "new_namespace" does not tell the parent. */
+  readonly children?: ReadonlySet<Namespace>;
+  /**
+   * Without it clients without a session would get what recovery kept for them: that is sent before middlewares run,
+   * and with `skipMiddlewares` none do. `auth` is null where a client sends that, and the parser lets it through.
+   */
+  _add(client: Client, auth: Auth | null, done: Done): Promise<void>;
+  /** Without it middlewares that were there before `attach()`, and recovered sockets, would see no session. */
+  _createSocket(client: Client, auth: Auth): Promise<Socket>;
+  /** Without it a client whose session ended while middlewares ran would be told that it is connected. */
+  _doConnect(socket: Socket, done: Done): void;
+}
+
+type Done = ((socket: Socket) => void) | undefined;
+
+interface ClientInternals {
+  /** Without it each connection would need memory for a list of its sockets. */
+  readonly sockets: ReadonlyMap<string, Socket>;
+  /** Without it nobody could be refused before there is a socket, and recovery would replay old views. */
+  _packet(packet: object): void;
+}
+
+interface SocketInternals {
+  /** Without it `onAny()` listeners would run before the gate, which `socket.use()` is behind, and a tick late. */
+  _onpacket(packet: Packet): void;
+  /** Without it a socket that is refused after its middlewares would stay in its rooms: it cannot be disconnected yet. */
+  _cleanup(): void;
+}
+
+/** Says which part is missing, so that nobody has to find out what a newer Socket.IO has changed. */
+function unsupported(part: string): SessionError {
+  const detail = `This Socket.IO has no ${part}. Supported is socket.io 4, from 4.6 on.`;
+  return new SessionError("SERVER_UNSUPPORTED", { detail });
+}
+
+function checkFunctions(target: object, name: string, parts: readonly string[]): void {
+  for (const part of parts) {
+    if (typeof (target as Record<string, unknown>)[part] !== "function") throw unsupported(`${name}.${part}()`);
+  }
+}
+
+/** @throws SessionError `SERVER_UNSUPPORTED` where a part is missing that will be needed. */
+export function checkServer(server: Server): void {
+  checkFunctions(server, "server", ["adapter", "bind", "path", "on"]);
+  if (!((server as unknown as ServerInternals)._nsps instanceof Map)) throw unsupported("server._nsps");
+}
+
+/** @throws SessionError `SERVER_UNSUPPORTED` */
+export function checkEngine(engine: Engine): void {
+  checkFunctions(engine, "server.engine", ["on", "prependListener"]);
+  if (typeof engine.opts !== "object") throw unsupported("server.engine.opts");
+}
+
+/** The namespaces that a server has now. */
+export function namespacesOf(server: Server): Iterable<Namespace> {
+  return (server as unknown as ServerInternals)._nsps.values();
+}
+
+/** The namespaces of a dynamic one, now and later; undefined for one that is not dynamic. */
+export function childrenOf(namespace: Namespace): ReadonlySet<Namespace> | undefined {
+  return (namespace as unknown as NamespaceInternals).children;
+}
+
+/** The open sockets of a client. */
+export function socketsOf(client: Client): Iterable<Socket> {
+  return (client as unknown as ClientInternals).sockets.values();
+}
+
+/** Sends a packet past everything that listens to what is sent. */
+export function sendPacket(client: Client, packet: object): void {
+  (client as unknown as ClientInternals)._packet(packet);
+}
+
+/** Lets go of a socket whose CONNECT was not answered yet. */
+export function discard(socket: Socket): void {
+  (socket as unknown as SocketInternals)._cleanup();
+}
+
+/** The three moments of a CONNECT. */
+export interface ConnectHooks {
+  /** Before there is a socket. False where the client was refused. */
+  beforeCreate(client: Client, auth: Auth): Promise<boolean>;
+  /** Makes the socket by `create`, which asks the adapter for a recovered state before it returns. */
+  onCreate(client: Client, auth: Auth, create: () => Promise<Socket>): Promise<Socket>;
+  /** Behind the middlewares. `answer` answers CONNECT, calls `answered`, then tells the application. */
+  onConnect(socket: Socket, answer: (answered: () => void) => void): void;
+}
+
+/**
+ * Runs these hooks for each CONNECT to a namespace.
+ *
+ * @throws SessionError `SERVER_UNSUPPORTED`
+ */
+export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): void {
+  checkFunctions(namespace, "namespace", ["_add", "_createSocket", "_doConnect"]);
+  const { _add: add, _createSocket: create, _doConnect: connect } = namespace as unknown as NamespaceInternals;
+  const intercepted: Pick<NamespaceInternals, "_add" | "_createSocket" | "_doConnect"> = {
+    async _add(client, sent, done) {
+      checkClient(client);
+      const auth = sent ?? {};
+      if (await hooks.beforeCreate(client, auth)) return add.call(namespace, client, auth, done);
+    },
+    _createSocket: (client, auth) => hooks.onCreate(client, auth, () => create.call(namespace, client, auth)),
+    _doConnect(socket, done) {
+      hooks.onConnect(socket, (answered) => {
+        connect.call(namespace, socket, (connected) => {
+          done?.(connected);
+          answered();
+        });
+      });
+    },
+  };
+  for (const [name, method] of Object.entries(intercepted)) setHidden(namespace, name, method);
+}
+
+function checkClient(client: Client): void {
+  checkFunctions(client, "client", ["_packet"]);
+  if (!((client as unknown as ClientInternals).sockets instanceof Map)) throw unsupported("client.sockets");
+}
+
+type Read = SocketInternals["_onpacket"];
+
+/** The readers of sockets that had one of their own, put on by other code: nearly no socket has. */
+const ownReaders = new WeakMap<Socket, Read>();
+
+/**
+ * Puts a function where a socket's packets come in. What other code puts before it later stays there, and so does what
+ * replaces `onevent`, which comes after it.
+ *
+ * @throws SessionError `SERVER_UNSUPPORTED`
+ */
+export function interceptPackets(socket: Socket, read: (this: Socket, packet: Packet) => void): void {
+  checkFunctions(socket, "socket", ["_onpacket", "_cleanup"]);
+  const { _onpacket: own } = socket as unknown as SocketInternals;
+  if (Object.hasOwn(socket, "_onpacket")) ownReaders.set(socket, own);
+  setHidden(socket, "_onpacket", read);
+}
+
+/** Lets Socket.IO read a packet that was intercepted. */
+export function readPacket(socket: Socket, packet: Packet): void {
+  const read = ownReaders.get(socket) ?? (Object.getPrototypeOf(socket) as SocketInternals)._onpacket;
+  read.call(socket as unknown as SocketInternals, packet);
 }
