@@ -14,7 +14,7 @@ import { addCookie, type Headers } from "../transports/response-headers.js";
 import { LiveStore } from "../store/live-store.js";
 import { MemoryDriver } from "../store/drivers/memory.js";
 import { type CookieParser, parseCookies } from "./shared/cookies.js";
-import { beforeAnswer, type Engine } from "./shared/engine-answers.js";
+import { answerWithCookie, type AnyEngine } from "./shared/engine-answers.js";
 import { requireParts } from "./shared/required.js";
 import { type AnyStore, loadSession, mergingStore, type Session } from "./shared/sessions.js";
 
@@ -87,11 +87,11 @@ function eioSession(options: EioSessionOptions): EioSession {
   };
 
   const attach = (emitter: EventEmitter): void => {
-    const server = emitter as Engine;
+    const server = emitter as AnyEngine;
     if (typeof server?.handleUpgrade !== "function" || !canWait(server)) throw new SessionError("SERVER_UNSUPPORTED");
     if (seen.has(server)) invalid("Sessions are attached to this server already.");
     seen.add(server);
-    beforeAnswer(server, (request) => {
+    answerWithCookie(server, (request) => {
       const found = find(request);
       early.set(request, found);
       // What fails is told when there is a socket to tell it.
@@ -144,7 +144,7 @@ function report(socket: Socket, error: unknown): void {
 
 interface Socket extends EventEmitter {
   readonly request: IncomingMessage | null;
-  readonly server: Engine;
+  readonly server: AnyEngine;
   readonly readyState: string;
   readonly transport: EventEmitter;
   close(): void;

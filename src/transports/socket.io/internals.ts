@@ -1,10 +1,10 @@
 // Socket.IO 4 from the inside. Only this file uses what Socket.IO's documentation does not name; each such part says what
 // breaks without it. attach() checks those of servers and namespaces, a CONNECT those of clients and sockets.
 import type { IncomingMessage } from "node:http";
-import { SessionError } from "../../errors.js";
 import type { Cors } from "../../handshake/cors.js";
 import { setHidden } from "../../internal/hidden.js";
 import type { SocketSession } from "../../session/socket-session.js";
+import { checkMethods, unsupported } from "../check-parts.js";
 import type { AllowRequest } from "../engine-handshakes.js";
 import type { PausableSocket } from "../engine-pause.js";
 import type { AnsweringEngine } from "../response-headers.js";
@@ -131,28 +131,18 @@ interface SocketInternals {
   _cleanup(): void;
 }
 
-/** Says which part is missing, so that nobody has to find out what a newer Socket.IO has changed. */
-function unsupported(part: string): SessionError {
-  const detail = `This Socket.IO has no ${part}. Supported is socket.io 4, from 4.6 on.`;
-  return new SessionError("SERVER_UNSUPPORTED", { detail });
-}
-
-function checkFunctions(target: object, name: string, parts: readonly string[]): void {
-  for (const part of parts) {
-    if (typeof (target as Record<string, unknown>)[part] !== "function") throw unsupported(`${name}.${part}()`);
-  }
-}
+const supported = "socket.io 4, from 4.6 on";
 
 /** @throws SessionError `SERVER_UNSUPPORTED` where a part is missing that will be needed. */
 export function checkServer(server: Server): void {
-  checkFunctions(server, "server", ["adapter", "bind", "path", "on"]);
-  if (!((server as unknown as ServerInternals)._nsps instanceof Map)) throw unsupported("server._nsps");
+  checkMethods(server, "server", ["adapter", "bind", "path", "on"], supported);
+  if (!((server as unknown as ServerInternals)._nsps instanceof Map)) throw unsupported("server._nsps", supported);
 }
 
 /** @throws SessionError `SERVER_UNSUPPORTED` */
 export function checkEngine(engine: Engine): void {
-  checkFunctions(engine, "server.engine", ["on", "prependListener"]);
-  if (typeof engine.opts !== "object") throw unsupported("server.engine.opts");
+  checkMethods(engine, "server.engine", ["on", "prependListener"], supported);
+  if (typeof engine.opts !== "object") throw unsupported("server.engine.opts", supported);
 }
 
 /** The namespaces that a server has now. */
@@ -196,7 +186,7 @@ export interface ConnectHooks {
  * @throws SessionError `SERVER_UNSUPPORTED`
  */
 export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): void {
-  checkFunctions(namespace, "namespace", ["_add", "_createSocket", "_doConnect"]);
+  checkMethods(namespace, "namespace", ["_add", "_createSocket", "_doConnect"], supported);
   const { _add: add, _createSocket: create, _doConnect: connect } = namespace as unknown as NamespaceInternals;
   const intercepted: Pick<NamespaceInternals, "_add" | "_createSocket" | "_doConnect"> = {
     async _add(client, sent, done) {
@@ -218,8 +208,8 @@ export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): vo
 }
 
 function checkClient(client: Client): void {
-  checkFunctions(client, "client", ["_packet"]);
-  if (!((client as unknown as ClientInternals).sockets instanceof Map)) throw unsupported("client.sockets");
+  checkMethods(client, "client", ["_packet"], supported);
+  if (!((client as unknown as ClientInternals).sockets instanceof Map)) throw unsupported("client.sockets", supported);
 }
 
 type Read = SocketInternals["_onpacket"];
@@ -234,7 +224,7 @@ const ownReaders = new WeakMap<Socket, Read>();
  * @throws SessionError `SERVER_UNSUPPORTED`
  */
 export function interceptPackets(socket: Socket, read: (this: Socket, packet: Packet) => void): void {
-  checkFunctions(socket, "socket", ["_onpacket", "_cleanup"]);
+  checkMethods(socket, "socket", ["_onpacket", "_cleanup"], supported);
   const { _onpacket: own } = socket as unknown as SocketInternals;
   if (Object.hasOwn(socket, "_onpacket")) ownReaders.set(socket, own);
   setHidden(socket, "_onpacket", read);

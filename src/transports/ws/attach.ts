@@ -1,20 +1,14 @@
 // Sessions for a `ws` WebSocketServer: an upgrade is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its close code tells of the end. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
-import { type ErrorCode, help, type SessionCode, type CloseReason } from "../../errors.js";
-import { replaceMethod, setHidden } from "../../internal/hidden.js";
+import { type ErrorCode, help, type SessionCode } from "../../errors.js";
+import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
+import { checkMethods } from "../check-parts.js";
 import { claim, claimPath } from "../claims.js";
 import type { Attachment } from "../session-connection.js";
-import { type EmittingSocket, EmitterConnection } from "../emitter-connection.js";
-import { closeCodeOf, statusOf } from "../../statuses.js";
-
-interface WebSocket extends EmittingSocket {
-  close(code?: number, reason?: string | Buffer): void;
-  readonly isPaused: boolean;
-  pause(): void;
-  resume(): void;
-}
+import { statusOf } from "../../statuses.js";
+import { type WebSocket, WebSocketConnection } from "./connection.js";
 
 type Callback = (socket: WebSocket, request: IncomingMessage) => void;
 type Answer = (verified: boolean, code?: number, message?: string, headers?: Record<string, string>) => void;
@@ -24,6 +18,7 @@ interface Asked {
 
 /** A `ws` server, as far as it is used here. */
 export interface WebSocketServer {
+  /** The options that it was made with: `ws` reads `verifyClient` at each upgrade. */
   readonly options: {
     verifyClient?: ((info: Asked, answer: Answer) => unknown) | null;
     readonly path?: string | null;
@@ -45,8 +40,13 @@ export function isWebSocketServer(value: unknown): value is WebSocketServer {
   );
 }
 
-/** Attaches to a server in any mode: `port`, `server` or `noServer`. */
+/**
+ * Attaches to a server in any mode: `port`, `server` or `noServer`.
+ *
+ * @throws SessionError `SERVER_UNSUPPORTED`, `OPTION_INVALID`
+ */
 export function attachWebSocketServer(server: WebSocketServer, attachment: Attachment): void {
+  checkMethods(server, "server", ["on"], "ws 8");
   const { server: http, path } = server.options;
   // What an application decides for itself is its own.
   const takesPath = !Object.hasOwn(server, "shouldHandle");
@@ -130,47 +130,4 @@ function refuse(code: ErrorCode, answer: Answer): void {
     "Cache-Control": "no-store",
     ...(retry && { "Retry-After": "1" }),
   });
-}
-
-class WebSocketConnection extends EmitterConnection<WebSocket> {
-  /** Gives a socket its session. */
-  open(socket: WebSocket, request: IncomingMessage): void {
-    this.attachment.onBound(request);
-    this.bind(socket, request);
-    this.gate(socket);
-  }
-
-  isMessage(event: string | symbol): boolean {
-    return event === "message";
-  }
-
-  protected override pause(): (() => void) | undefined {
-    const { socket } = this;
-    if (!socket) return undefined;
-    const { pause, resume, close } = socket;
-    // A client may send and close at once. Its message waits here, and ws would close before the handler can reply.
-    const closeLater = (...why: Parameters<WebSocket["close"]>): void => {
-      if (!this.deferClose(() => close.apply(socket, why))) close.apply(socket, why);
-    };
-    const letClose = replaceMethod(socket, "close", closeLater);
-    // Before 8.3 a socket cannot be paused.
-    if (!pause) return letClose;
-    // What the application asks for meanwhile counts when we let go.
-    let { isPaused } = socket;
-    let isHeld = true;
-    pause.call(socket);
-    const letPause = replaceMethod(socket, "pause", () => (isHeld ? void (isPaused = true) : pause.call(socket)));
-    const letResume = replaceMethod(socket, "resume", () => (isHeld ? void (isPaused = false) : resume.call(socket)));
-    return () => {
-      isHeld = false;
-      letClose();
-      letPause();
-      letResume();
-      if (!isPaused) socket.resume();
-    };
-  }
-
-  protected close(reason: CloseReason): void {
-    this.socket?.close(closeCodeOf[reason.code], reason.code);
-  }
 }
