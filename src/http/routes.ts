@@ -14,7 +14,7 @@ import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
 import { deadlineOf, timesOf } from "../store/record/session-record.js";
 import type { SessionBackend } from "../store/session-backend.js";
-import type { Middleware } from "./middleware.js";
+import { type Middleware, replaceSession, sendCookie } from "./express-session-internals.js";
 
 const debug = createDebug("socket-session:routes");
 
@@ -82,9 +82,8 @@ async function renew({ context, id, session, response }: Visit): Promise<void> {
   // express-session does this, too, but tells nobody where it fails.
   await context.backend.prolong(id, Date.now());
   const { expiresIn } = await shown(context, id);
-  // express-session sends the cookie of a session that was changed: it is, for as long as it looks.
-  session["__renewed"] = true;
-  send(response, 200, { expiresIn }, () => delete session["__renewed"]);
+  sendCookie(session, () => writeHead(response, 200));
+  response.end(JSON.stringify({ expiresIn }));
 }
 
 async function issue({ context, id, request, response }: Visit): Promise<void> {
@@ -100,9 +99,7 @@ async function collect({ context, id: old, request, response }: Visit): Promise<
   const id = await collectTickets.redeem(ticket, [old]);
   const data = await backend.get(id);
   if (!data) throw new SessionError("TICKET_INVALID");
-  // As req.session.regenerate() does: express-session then sets the cookie.
-  request.sessionID = id;
-  store.createSession(request as never, data);
+  replaceSession(request, store, id, data);
   send(response, 200, await shown(context, id));
 }
 
@@ -203,10 +200,13 @@ async function bodyOf(request: SessionRequest): Promise<{ ticket?: unknown }> {
   }
 }
 
-function send(response: ServerResponse, status: number, body: object, headSent?: () => void): void {
+function send(response: ServerResponse, status: number, body: object): void {
+  writeHead(response, status);
+  response.end(JSON.stringify(body));
+}
+
+function writeHead(response: ServerResponse, status: number): void {
   response.setHeader("Content-Type", "application/json; charset=utf-8");
   response.setHeader("X-Content-Type-Options", "nosniff");
   response.writeHead(status);
-  headSent?.();
-  response.end(JSON.stringify(body));
 }
