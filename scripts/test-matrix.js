@@ -67,7 +67,8 @@ function resultOf(cell) {
     return { status: isCi ? "failed" : "left out", reason: error.message };
   }
   const command = tests === undefined ? cell.run : `npm run build && npx vitest run ${tests}`;
-  console.log(`> ${command}`);
+  const version = execFileSync("node", ["--version"], { env, encoding: "utf8" }).trim();
+  console.log(`node ${version}\n> ${command}`);
   const { status } = spawnSync(command, { cwd: folder, env, shell: true, stdio: ["ignore", "inherit", "inherit"] });
   return status === 0 ? { status: "passed" } : { status: "failed", reason: command };
 }
