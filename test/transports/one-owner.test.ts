@@ -74,7 +74,8 @@ describe("a second createSessions()", () => {
     // Closes the HTTP server, too, which may listen again.
     http.listen(0);
     await once(http, "listening");
-    await io.close();
+    void io.close();
+    await once(http, "close");
     createSessions({ secret }).attach(new Server(http));
     createSessions({ secret }).attach(socketServer());
   });
