@@ -25,7 +25,7 @@ const unexplainedToday = [
   "client/tabs.ts: Message",
   "client/tabs.ts: Tabs",
   "compat/shared/auto-save.ts: WatchedSocket",
-  "compat/shared/session-tickets.ts: Tickets",
+  "compat/shared/script-tickets.ts: ScriptTickets",
   "handshake/admission.ts: AdmissionRules",
   "handshake/origin.ts: OriginRules",
   "handshake/proxy-trust.ts: isEncrypted",
