@@ -151,8 +151,10 @@ export class Sessions<View = unknown> {
     if (tickets) {
       if (!this.#tickets) throw withoutSecret();
       if (missing === "create")
-        throw invalid('With missing: "create" every client has a session before its ticket is seen.');
-      if (!known.takesTickets) throw invalid("Engine.IO has no place for a ticket.");
+        throw invalid(
+          'tickets: true does not go with missing: "create": every client has a session before it sends a ticket.',
+        );
+      if (!known.takesTickets) throw invalid("Engine.IO clients cannot send a ticket: attach it without tickets.");
     }
     checkCookiePath(this.#http.cookiePath, known.path);
     const findId = sessionId ? fromReader(sessionId, this.#http.findId) : this.#http.findId;
@@ -213,7 +215,8 @@ export class Sessions<View = unknown> {
    * ```
    */
   async update<T>(target: Target, change: (session: SessionData) => T): Promise<T> {
-    if (typeof change !== "function") throw new SessionError("OPTION_INVALID", { detail: "change is a function." });
+    if (typeof change !== "function")
+      throw new SessionError("OPTION_INVALID", { detail: "The second argument of update() must be a function." });
     const live = liveBehind(target);
     if (live?.ended) throw new SessionError(live.ended);
     const id = requireId(target);

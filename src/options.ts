@@ -199,14 +199,14 @@ export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddle
 }
 
 function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): void {
-  if (options === undefined) throw invalid("createSessions() needs options, a secret at least.");
+  if (options === undefined) throw invalid("createSessions() needs options: at least { secret }.");
   const ownNames = { ...liveNames, middleware: true, proxy: true, secret: true } as const;
   const allNames = { ...ownNames, ...httpNames, store: true } as const;
   checkNames(options, allNames, "createSessions()");
   if (!options.middleware) return;
   const elsewhere = Object.keys(options).find((name) => !Object.hasOwn(ownNames, name));
   if (elsewhere !== undefined)
-    throw invalid(`Beside a middleware ${elsewhere} is an option of session(), which made it.`);
+    throw invalid(`Beside a middleware, ${elsewhere} must be an option of session(), which made it.`);
 }
 
 /** As {@link checkOptions}, for `attach()`. */
@@ -215,7 +215,7 @@ export function checkAttachOptions(options: AttachOptions) {
   const { requireOrigin = defaults.requireOrigin, tickets = defaults.tickets, sessionId } = options;
   const missing: Missing = options.missing ?? defaults.missing;
   if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
-    throw invalid(`missing is "reject", "anonymous" or "create", not ${shown(missing)}.`);
+    throw invalid(`missing must be "reject", "anonymous" or "create", not ${shown(missing)}.`);
   }
   const origins = originsOf(options.origins, "origins");
   checkFunctions({ sessionId });
@@ -225,12 +225,13 @@ export function checkAttachOptions(options: AttachOptions) {
 
 function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
   if (typeof origins === "function") return origins;
-  if (!Array.isArray(origins)) throw invalid(`${name} is a list or a function, not ${shown(origins)}.`);
+  if (!Array.isArray(origins)) throw invalid(`${name} must be a list or a function, not ${shown(origins)}.`);
   const wrong = origins.findIndex((one: unknown) => typeof one !== "string" && !(one instanceof RegExp));
-  if (wrong !== -1) throw invalid(`${name} has strings and regular expressions, not ${kindOf(origins[wrong])}.`);
+  if (wrong !== -1)
+    throw invalid(`${name} must contain strings and regular expressions, not ${kindOf(origins[wrong])}.`);
   const idle = origins.find((one: unknown) => typeof one === "string" && !canBeOrigin(one)) as string | undefined;
   if (idle !== undefined) {
-    const detail = `${name} has origins such as "https://app.example.com", and no browser sends ${JSON.stringify(idle)}. For many at once, give a regular expression or a function.`;
+    const detail = `${name} must contain origins such as "https://app.example.com": no browser sends ${JSON.stringify(idle)}. For many at once, give a regular expression or a function.`;
     throw invalid(detail);
   }
   return origins as AllowedOrigins;

@@ -98,7 +98,7 @@ export function heldSession(target: Target): SessionData | undefined {
 export function userName(user: string | number): string {
   const isName = typeof user === "number" || (typeof user === "string" && user !== "");
   if (!isName)
-    throw new SessionError("OPTION_INVALID", { detail: "A user is a number or a string that is not empty." });
+    throw new SessionError("OPTION_INVALID", { detail: "A user must be a number or a string that is not empty." });
   return String(user);
 }
 

@@ -110,8 +110,9 @@ type Found = { readonly session: Session; readonly setCookie?: string };
 function finder({ cookieParser, store, key = "connect.sid", secret }: EioSessionOptions) {
   const secrets = Array.isArray(secret) ? secret : [secret];
   requireParts(store, cookieParser);
-  if (typeof key !== "string" || key === "") invalid("key is the session cookie's name.");
-  if (!secrets[0] || secrets.some((one) => typeof one !== "string")) invalid("secret is the session middleware's.");
+  if (typeof key !== "string" || key === "") invalid("key must be the session cookie's name.");
+  if (!secrets[0] || secrets.some((one) => typeof one !== "string"))
+    invalid("secret must be the session middleware's.");
   const live = mergingStore(store);
   if (!live) throw new SessionError("STORE_UNSUPPORTED", { detail: "It lacks get(), set() or destroy()." });
   const noProxy = new ProxyTrust(false);
@@ -127,7 +128,7 @@ function finder({ cookieParser, store, key = "connect.sid", secret }: EioSession
     if (known) return { session: known };
     const issued = await issueSession(issuer as Middleware, live, request, noProxy);
     const made = issued && (await promisify(loadSession)(live, issued.id));
-    if (!made) throw new SessionError("STORE_UNAVAILABLE", { detail: "It does not keep what it is given." });
+    if (!made) throw new SessionError("STORE_UNAVAILABLE", { detail: "It did not keep a new session." });
     return { session: made, setCookie: issued.setCookie };
   };
 }

@@ -90,7 +90,9 @@ function sharedsession(
       next();
     };
     if (typeof sessionMiddleware !== "function") {
-      return admitted(new SessionError("OPTION_INVALID", { detail: "sharedsession(session) takes a middleware." }));
+      return admitted(
+        new SessionError("OPTION_INVALID", { detail: "The argument of sharedsession() must be a session middleware." }),
+      );
     }
     const findSession = (error?: unknown): void => {
       if (error) admitted(error);

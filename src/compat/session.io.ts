@@ -73,7 +73,7 @@ function sessionIo(
     fn: typeof key === "function" ? key : fn,
   };
   if (options.fn !== undefined && typeof options.fn !== "function") {
-    throw new SessionError("OPTION_INVALID", { detail: "fn is not a function." });
+    throw new SessionError("OPTION_INVALID", { detail: "fn must be a function." });
   }
   // io.set() of 1.x and 2.x asks when the handshake is built.
   watchHandshakes();

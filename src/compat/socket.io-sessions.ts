@@ -166,7 +166,9 @@ function required(options: EnableOptions): { io: AnyServer; http: HttpServer } {
   const io = (options as EnableOptions | undefined)?.socket as AnyServer | undefined;
   const http = io?.httpServer ?? io?.server;
   if (!io || typeof http?.emit !== "function") {
-    throw new SessionError("OPTION_INVALID", { detail: "socket is a Socket.IO server, attached to an HTTP server." });
+    throw new SessionError("OPTION_INVALID", {
+      detail: "socket must be a Socket.IO server that is attached to an HTTP server.",
+    });
   }
   requireParts(options.store, options.parser ?? (options.cutter as CookieParser));
   return { io, http };

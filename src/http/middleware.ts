@@ -117,14 +117,14 @@ export function inspectMiddleware(middleware: Middleware, trust: ProxyTrust): Kn
     throw invalid(`middleware failed for a request without a cookie, in its options cookie or genid: ${why}`, error);
   }
   if (made) {
-    if (typeof made.id !== "string" || made.id === "") throw invalid("The middleware's genid() returns no string.");
+    if (typeof made.id !== "string" || made.id === "") throw invalid("The middleware's genid() must return a string.");
     const { originalMaxAge, ...values } = made.cookie;
     // As Date.now() may have gone on by now.
     checkCookieValues({ ...values, maxAge: originalMaxAge === -1 ? 0 : originalMaxAge }, "The middleware's cookie");
   }
   if (!made || made.setCookie === undefined) {
     const detail =
-      'middleware is not express-session\'s, its cookie path is not "/", or its name is none that a cookie can have.';
+      'middleware is not express-session\'s, its cookie path is not "/", or its cookie has an invalid name.';
     throw invalid(detail);
   }
   const { store } = made;

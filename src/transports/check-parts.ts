@@ -9,5 +9,5 @@ export function checkMethods(target: object, name: string, methods: readonly str
 
 /** The error for a server that lacks a part. */
 export function unsupported(part: string, supported: string): SessionError {
-  return new SessionError("SERVER_UNSUPPORTED", { detail: `It has no ${part}. Supported is ${supported}.` });
+  return new SessionError("SERVER_UNSUPPORTED", { detail: `It has no ${part}. This library supports ${supported}.` });
 }

@@ -148,11 +148,11 @@ describe("a wrong value of this library's", () => {
     ["maxSessionSize must be a number above 0, not NaN", () => redis({ maxSessionSize: NaN })],
     ["maxSessionSize must be a number above 0, not a string", () => postgres({ maxSessionSize: "1mb" })],
     ["routes.ticketLifetime must be at most", () => make({ routes: { ticketLifetime: Infinity } })],
-    ["origins has origins such as", () => attach({ origins: ["app.example.com"] })],
+    ["origins must contain origins such as", () => attach({ origins: ["app.example.com"] })],
     ['no browser sends "*"', () => attach({ origins: ["https://app.example.com", "*"] })],
     ['no browser sends "https://*.example.com"', () => attach({ origins: ["https://*.example.com"] })],
-    ["routes.origins has origins such as", () => make({ routes: { origins: [""] } })],
-    ["routes.origins has origins such as", () => make({ routes: { origins: ["localhost:3000"] } })],
+    ["routes.origins must contain origins such as", () => make({ routes: { origins: [""] } })],
+    ["routes.origins must contain origins such as", () => make({ routes: { origins: ["localhost:3000"] } })],
   ])("is OPTION_INVALID: %s", (said, given) => {
     const error = refusing(given);
     expect(error?.message).toContain(said);
@@ -221,7 +221,7 @@ describe("a name that nobody knows is refused, with the nearest one", () => {
   test("beside a middleware, those of session() belong to it", () => {
     const middleware = session({ secret, resave: false, saveUninitialized: false, store: memoryStore() });
     const error = refusing(() => createSessions({ middleware, cookie: {} } as Any));
-    expect(error?.message).toContain("Beside a middleware cookie is an option of session()");
+    expect(error?.message).toContain("Beside a middleware, cookie must be an option of session()");
   });
 
   test("and nobody is signed out by a typing error", async () => {

@@ -10,6 +10,6 @@ export function requireParts(store: AnyStore, parser: CookieParser): void {
     throw new SessionError("OPTION_INVALID", { detail: "The session store has neither load() nor get()." });
   }
   if (typeof parser !== "function") {
-    throw new SessionError("OPTION_INVALID", { detail: "The cookie parser is not a function." });
+    throw new SessionError("OPTION_INVALID", { detail: "The cookie parser must be a function." });
   }
 }

@@ -93,7 +93,7 @@ function listen(engine: Engine, connections: Connections, admission: Admission):
 function checkEngineFor(engine: Engine, admission: Admission): void {
   checkEngine(engine);
   if (!admission.issuesSessions || canWait(engine)) return;
-  const detail = 'On uWebSockets.js a handshake cannot wait for a session to be made: missing: "create" is not for it.';
+  const detail = 'uWebSockets.js cannot hold a handshake until a session is stored: attach without missing: "create".';
   throw new SessionError("SERVER_UNSUPPORTED", { detail });
 }
 
