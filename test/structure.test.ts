@@ -38,7 +38,7 @@ const unexplainedToday = [
   "session/update-draft.ts: UpdateDraft",
   "store/cluster/change-bus.ts: ChangeBus",
   "store/cluster/end-reasons.ts: EndReasons",
-  "store/cluster/notice-line.ts: NoticeLine",
+  "store/cluster/reconnecting-notices.ts: ReconnectingNotices",
   "store/all-sessions.ts: AllSessions",
   "store/command-runner.ts: CommandRunner",
   "store/drivers/express-store/express-store.ts: ExpressStoreDriver",

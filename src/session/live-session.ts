@@ -5,7 +5,7 @@ import { type EndCode, SessionError, type CloseReason, closeReason } from "../er
 import { monotonicNow } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
 import { parse, strip, type Times, timesOf } from "../store/record/session-record.js";
-import type { Written } from "../store/drivers/driver.js";
+import type { WriteId } from "../store/drivers/driver.js";
 import { LossDetector } from "./loss-detector.js";
 import { never, PersistentSession, type SaveContext } from "./persistence.js";
 import type { SessionOperations, SocketSession } from "./socket-session.js";
@@ -205,7 +205,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   /** Fields are as they were before: that is a loss where the storage has not the writes that had changed them. */
   async #judge(earlier: LossDetector, before: string, text: string): Promise<void> {
     const { store } = this.context;
-    if (await store.misses(this.id, earlier.writes(monotonicNow()))) {
+    if (await store.hasLost(this.id, earlier.writes(monotonicNow()))) {
       if (!this.ended) this.context.onLost(this, "changes");
     } else if (!this.#losses) {
       this.#losses = earlier;
@@ -214,14 +214,14 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   }
 
   /** The storage has confirmed a change of this session, by whichever node. */
-  noteWrite(write: Written): void {
+  noteWrite(write: WriteId): void {
     if (this.context.store.isShared) (this.#losses ??= new LossDetector()).noteWrite(write, monotonicNow());
   }
 
   /** True where the storage may have lost what it had since it was last looked at. */
   get #isAfterTrouble(): boolean {
-    const { troubledUntil } = this.context.store;
-    return troubledUntil > 0 && troubledUntil >= this.#verifiedAt;
+    const { outageUntil } = this.context.store;
+    return outageUntil > 0 && outageUntil >= this.#verifiedAt;
   }
 
   protected onMissing(): void {

@@ -2,7 +2,7 @@
 // Keeps hashes only; when there is reason to ask is not decided here.
 import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
-import type { Written } from "../store/drivers/driver.js";
+import type { WriteId } from "../store/drivers/driver.js";
 import { isPlainObject, type Json, type JsonObject } from "../store/record/merge.js";
 import { parse, strip, timesOf } from "../store/record/session-record.js";
 
@@ -24,7 +24,7 @@ export class LossDetector {
   /** Hashes of fields that go back and forth by themselves: an earlier value of theirs says nothing. */
   readonly #fickle: number[] = [];
   /** The last confirmed write of each node, and until when it counts. */
-  readonly #writes: (Written & { readonly until: number })[] = [];
+  readonly #writes: (WriteId & { readonly until: number })[] = [];
   /** When none of it is needed any more, a moment of `monotonicNow()`. */
   until = 0;
 
@@ -38,7 +38,7 @@ export class LossDetector {
     });
   }
 
-  noteWrite({ node, number }: Written, now: number): void {
+  noteWrite({ node, number }: WriteId, now: number): void {
     this.until = now + memory;
     const known = this.#writes.findIndex((write) => write.node === node);
     if (known >= 0) this.#writes.splice(known, 1);
@@ -47,7 +47,7 @@ export class LossDetector {
   }
 
   /** The last writes of which is known that the storage had them. */
-  writes(now: number): Written[] {
+  writes(now: number): WriteId[] {
     return this.#writes.filter(({ until }) => until > now);
   }
 

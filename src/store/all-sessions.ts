@@ -51,7 +51,7 @@ export class AllSessions {
   clear(): Promise<void> {
     return this.#sessions.queue.runAlone(async () => {
       try {
-        await this.#runner.ask("", () => this.#driver.clear());
+        await this.#runner.run("", () => this.#driver.clear());
       } catch (error) {
         // It may have been carried out: this node does not hear its own notices.
         this.#bus.notify({ kind: "changed", id: undefined });
@@ -64,7 +64,7 @@ export class AllSessions {
   /** Asks the storage about all sessions, when what was asked for before is done. */
   #afterAll<T>(command: () => Promise<T>): Promise<T> {
     const { queue } = this.#sessions;
-    const ask = (): Promise<T> => this.#runner.ask("", command);
+    const ask = (): Promise<T> => this.#runner.run("", command);
     // In this process's memory it takes no time; elsewhere nobody's work waits for a list of all.
     return this.#driver.isShared ? queue.runAfter(ask) : queue.runAlone(ask);
   }

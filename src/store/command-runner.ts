@@ -21,31 +21,31 @@ export class CommandRunner {
   /** How long a command may take, in ms. */
   readonly timeout: number;
   readonly #isShared: boolean;
-  readonly #trouble: () => unknown;
+  readonly #connectionError: () => unknown;
   /** Commands that were given up since the last answer, and are still under way. */
   #unanswered = 0;
   /** How often there was an answer after commands that were given up. */
   #answers = 0;
-  #troubledUntil = 0;
+  #outageUntil = 0;
 
-  /** `timeout` in ms; `trouble` is the driver's. Only a storage that others use, too, is a storage that may not answer. */
-  constructor(isShared: boolean, timeout: number, trouble: () => unknown = () => undefined) {
+  /** `timeout` in ms; `connectionError` is the driver's. Only a storage that others use, too, is a storage that may not answer. */
+  constructor(isShared: boolean, timeout: number, connectionError: () => unknown = () => undefined) {
     this.#isShared = isShared;
-    this.#trouble = trouble;
+    this.#connectionError = connectionError;
     this.timeout = timeout;
   }
 
   /** Until when the storage did not answer, the last time that it did not (a moment of `monotonicNow()`); 0 where it always did. */
-  get troubledUntil(): number {
-    return this.downSince === undefined ? this.#troubledUntil : monotonicNow();
+  get outageUntil(): number {
+    return this.downSince === undefined ? this.#outageUntil : monotonicNow();
   }
 
   /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
-  ask<T>(id: string, command: () => Promise<T>): Promise<T> {
-    return this.#isShared ? this.#askShared(id, command) : command();
+  run<T>(id: string, command: () => Promise<T>): Promise<T> {
+    return this.#isShared ? this.#runShared(id, command) : command();
   }
 
-  async #askShared<T>(id: string, command: () => Promise<T>): Promise<T> {
+  async #runShared<T>(id: string, command: () => Promise<T>): Promise<T> {
     try {
       // Clients queue what they cannot send: an outage must not fill the memory with questions.
       if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
@@ -69,7 +69,7 @@ export class CommandRunner {
       const error = redact(cause, id);
       if (this.downSince === undefined) debug("the storage does not answer: %s", error);
       this.downSince ??= monotonicNow();
-      const trouble = this.#trouble();
+      const trouble = this.#connectionError();
       throw new SessionError("STORE_UNAVAILABLE", { cause: trouble instanceof Refusal ? trouble : error });
     }
   }
@@ -85,7 +85,7 @@ export class CommandRunner {
     const now = monotonicNow();
     debug("the storage answers again, after %d ms", now - since);
     this.downSince = undefined;
-    this.#troubledUntil = now;
+    this.#outageUntil = now;
   }
 }
 

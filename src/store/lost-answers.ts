@@ -1,6 +1,6 @@
 // Writes that may have been carried out although no answer came: kept until the storage has said whether they were, so
 // that nothing is written a second time over what others wrote since.
-import type { Draft } from "./record/record-writer.js";
+import type { SerializedRecord } from "./record/record-writer.js";
 import { writeMemory } from "./drivers/driver.js";
 
 /** Who writes, and is told within the queue, before others hear of it: so it never goes back in time. */
@@ -20,7 +20,7 @@ export interface LostAnswer {
   /** Its number. */
   readonly write: number;
   readonly expected: string;
-  readonly next: Draft;
+  readonly next: SerializedRecord;
   /** Undefined where the expiry stays as it is stored. */
   readonly expires: number | undefined;
   readonly writer: Writer;

@@ -52,9 +52,9 @@ export class ReadSnapshots {
 
   /** What is stored now, after all that was asked for before. */
   async read(id: string): Promise<SessionData | undefined> {
-    const text = await this.#sessions.queue.share(id, () => this.#sessions.stored(id));
+    const text = await this.#sessions.queue.share(id, () => this.#sessions.read(id));
     if (text === undefined) return undefined;
-    if (!this.#sessions.records.isTooOld(text)) return this.#given(id, text);
+    if (!this.#sessions.recordWriter.isTooOld(text)) return this.#given(id, text);
     await this.#sessions.end(id, "SESSION_EXPIRED");
     return undefined;
   }
@@ -64,7 +64,7 @@ export class ReadSnapshots {
     const sessions: { id: string | undefined; data: SessionData }[] = [];
     const add = (id: string | undefined, text: string): void => {
       // Without its id nobody can write it back.
-      const data = this.#sessions.records.isTooOld(text) ? undefined : this.#given(id ?? "", text);
+      const data = this.#sessions.recordWriter.isTooOld(text) ? undefined : this.#given(id ?? "", text);
       if (data) sessions.push({ id, data });
     };
     if (stored instanceof Map) for (const [id, text] of stored as ReadonlyMap<string, string>) add(id, text);
@@ -112,8 +112,8 @@ export class ReadSnapshots {
     return this.#sessions.queue.run(id, () =>
       unlessEnded(() => {
         if (isEnd) return this.#sessions.endStored(id, "SESSION_EXPIRED");
-        const { records } = this.#sessions;
-        return this.#sessions.rewrite(id, (text) => records.touched(text, next, base), { isTouch: true });
+        const { recordWriter } = this.#sessions;
+        return this.#sessions.rewrite(id, (text) => recordWriter.touch(text, next, base), { isTouch: true });
       }),
     );
   }
@@ -121,7 +121,7 @@ export class ReadSnapshots {
   /** Brings what is stored now into the object; its own changes stay on top. Runs within the queue. */
   async refresh(id: string, data: SessionData): Promise<void> {
     const origin = this.#origins.get(data);
-    const text = await this.#sessions.current(id);
+    const text = await this.#sessions.readCurrent(id);
     if (text === undefined || !origin) return;
     const record = parse(text);
     mergeInto(record, parse(origin.base ?? text), parse(stringify(data)));
@@ -133,18 +133,18 @@ export class ReadSnapshots {
 
   /** Replaces what is stored, with whatever it has; stores it where nothing is and nothing has ended. */
   async #replace(id: string, next: string, cookieBase: string | undefined): Promise<void> {
-    const { records, ends } = this.#sessions;
+    const { recordWriter, ends } = this.#sessions;
     try {
-      await this.#sessions.rewrite(id, (text) => records.replaced(text, next, cookieBase));
+      await this.#sessions.rewrite(id, (text) => recordWriter.replace(text, next, cookieBase));
     } catch (error) {
-      if (!endCodeOf(error) || ends.of(id)) throw error;
+      if (!endCodeOf(error) || ends.get(id)) throw error;
       await this.#sessions.create(id, next);
     }
   }
 
   /** The data of a stored text, as the application may see it; undefined where it is no session. */
   #given(id: string, text: string): SessionData | undefined {
-    const record = this.#sessions.readable(id, text);
+    const record = this.#sessions.parseOrReport(id, text);
     if (!record) return undefined;
     const data = strip(record) as unknown as SessionData;
     this.#note(data, { id, base: text });

@@ -8,7 +8,7 @@ import { noop } from "../internal/noop.js";
 import { AllSessions } from "./all-sessions.js";
 import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
 import { CommandRunner } from "./command-runner.js";
-import type { Driver, End, Written } from "./drivers/driver.js";
+import type { Driver, End, WriteId } from "./drivers/driver.js";
 import type { SavingWriter } from "./lost-answers.js";
 import { checkAgreement, type Policies } from "./policies.js";
 import { ReadSnapshots } from "./read-snapshots.js";
@@ -47,18 +47,20 @@ export class SessionBackend {
   /** `timeout`: how long the storage may take to answer one command, in ms. */
   constructor(driver: Driver, timeout: number, policies: Policies) {
     this.#driver = driver;
-    this.#runner = new CommandRunner(driver.isShared, timeout, () => driver.trouble);
-    this.#bus = new ChangeBus(driver.notices, {
-      heard: (id, kind, write) => {
-        if (kind === "changed") this.#bus.notify({ kind, id, write });
-        else this.#sessions.hasEnded(id, kind);
-      },
-      told: (id, node, word) => this.#connectionCount.heard(id, node, word),
-    });
-    this.#connectionCount = new ConnectionCount(driver.tell?.bind(driver), this.#bus);
+    this.#runner = new CommandRunner(driver.isShared, timeout, () => driver.connectionError);
+    this.#bus = new ChangeBus(driver.notices);
+    this.#connectionCount = new ConnectionCount(driver.publish?.bind(driver), this.#bus);
     this.#sessions = new StoredSessions(driver, this.#runner, this.#bus);
     this.snapshots = new ReadSnapshots(this.#sessions);
     this.all = new AllSessions(driver, this.#runner, this.#bus, this.#sessions, this.snapshots);
+    driver.notices?.listen({
+      onNotice: (id, kind, write) => {
+        if (kind === "changed") this.#bus.notify({ kind, id, write });
+        else this.#sessions.recordEnd(id, kind);
+      },
+      onMessage: (id, node, message) => this.#connectionCount.onMessage(id, node, message),
+      onHearing: (isHearing) => this.#bus.onHearing(isHearing),
+    });
     this.#setPolicies(policies);
   }
 
@@ -78,33 +80,33 @@ export class SessionBackend {
   }
 
   #setPolicies({ absoluteTimeout, maxSessionSize, user }: Policies): void {
-    const { records } = this.#sessions;
+    const { recordWriter } = this.#sessions;
     if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
     if (user && user !== this.#userOf) this.#sessions.users = this.#usersBy(user);
     this.#userOf = user ?? this.#userOf;
-    records.absoluteTimeout = absoluteTimeout ?? records.absoluteTimeout;
-    records.maxSize = maxSessionSize ?? records.maxSize;
+    recordWriter.absoluteTimeout = absoluteTimeout ?? recordWriter.absoluteTimeout;
+    recordWriter.maxSize = maxSessionSize ?? recordWriter.maxSize;
   }
 
   #usersBy(userOf: NonNullable<Policies["user"]>): UserSessions {
     const { notes, ttl = forGood } = this.#driver;
     if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot keep which sessions a user has." });
     const asked: typeof notes = {
-      read: (name) => this.#runner.ask("", () => notes.read(name)),
-      create: (name, text, expires) => this.#runner.ask("", () => notes.create(name, text, expires)),
-      touch: (name, text, expires, expected) => this.#runner.ask("", () => notes.touch(name, text, expires, expected)),
+      read: (name) => this.#runner.run("", () => notes.read(name)),
+      create: (name, text, expires) => this.#runner.run("", () => notes.create(name, text, expires)),
+      touch: (name, text, expires, expected) => this.#runner.run("", () => notes.touch(name, text, expires, expected)),
     };
     return new UserSessions(userOf, asked, ttl);
   }
 
   /** Milliseconds a session may live since it was created, whatever its activity. */
   get absoluteTimeout(): number | undefined {
-    return this.#sessions.records.absoluteTimeout;
+    return this.#sessions.recordWriter.absoluteTimeout;
   }
 
   /** How many bytes (UTF-8) a session may take as it is stored. */
   get maxSessionSize(): number {
-    return this.#sessions.records.maxSize;
+    return this.#sessions.recordWriter.maxSize;
   }
 
   // --- the storage ---
@@ -123,8 +125,8 @@ export class SessionBackend {
    * Until when the storage did not answer or notices were missed, the last time that this was so (ms, a moment of
    * `monotonicNow()`); 0 for never. A storage that came back may have lost what it had.
    */
-  get troubledUntil(): number {
-    return Math.max(this.#runner.troubledUntil, this.#bus.troubledUntil);
+  get outageUntil(): number {
+    return Math.max(this.#runner.outageUntil, this.#bus.outageUntil);
   }
 
   /** How often a write was tried again because another node was quicker. */
@@ -177,12 +179,12 @@ export class SessionBackend {
    * one that is the same as what is known says something.
    */
   readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
-    return this.#runner.ask("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
+    return this.#runner.run("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
   }
 
   /** Whether the storage has lost one of these writes; true where it cannot tell, false where it does not answer. */
-  misses(id: string, writes: readonly Written[]): Promise<boolean> {
-    return this.#sessions.misses(id, writes);
+  hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
+    return this.#sessions.hasLost(id, writes);
   }
 
   /**
@@ -191,9 +193,9 @@ export class SessionBackend {
    */
   read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
     return this.#sessions.queue.run(id, async () => {
-      const text = await this.#sessions.current(id);
+      const text = await this.#sessions.readCurrent(id);
       // What this process alone writes need not be looked at.
-      if (text !== undefined && this.isShared && !this.#sessions.readable(id, text)) {
+      if (text !== undefined && this.isShared && !this.#sessions.parseOrReport(id, text)) {
         throw new SessionError("RECORD_INVALID");
       }
       return use(text);
@@ -220,8 +222,8 @@ export class SessionBackend {
 
   /** Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. */
   prolong(id: string, at: number): Promise<void> {
-    const { queue, records } = this.#sessions;
-    return queue.run(id, () => this.#sessions.rewrite(id, (text) => records.prolonged(text, at), { isTouch: true }));
+    const { queue, recordWriter } = this.#sessions;
+    return queue.run(id, () => this.#sessions.rewrite(id, (text) => recordWriter.prolong(text, at), { isTouch: true }));
   }
 
   /**
@@ -241,7 +243,7 @@ export class SessionBackend {
         const record = parse(text);
         // A clock that is set forward ends no ticket of this node.
         addTicket(record, nonce, expires, Math.min(Date.now(), monotonicNow()));
-        return this.#sessions.records.of(record);
+        return this.#sessions.recordWriter.serialize(record);
       }),
     );
   }
@@ -253,7 +255,7 @@ export class SessionBackend {
       this.#sessions.rewrite(id, (text) => {
         const record = parse(text);
         isFirst = consumeTicket(record, nonce);
-        return isFirst ? this.#sessions.records.ofAnySize(record) : { text, expires: timesOf(text).expires };
+        return isFirst ? this.#sessions.recordWriter.serializeAnySize(record) : { text, expires: timesOf(text).expires };
       }),
     );
     return isFirst;
@@ -274,25 +276,25 @@ export class SessionBackend {
    * here.
    */
   endOf(id: string): End | undefined {
-    return this.#sessions.ends.of(id);
+    return this.#sessions.ends.get(id);
   }
 
   /** Remembers that a session has ended, as all have. */
   recordEnd(id: string, code: EndCode): void {
-    this.#sessions.ends.keep(id, code);
+    this.#sessions.ends.record(id, code);
   }
 
   /** The sessions of a user that are stored now, on whichever node they were made. */
   async sessionsOf(user: string): Promise<StoredSession[]> {
     const { users } = this.#sessions;
     if (!users) throw new SessionError("OPTION_INVALID", { detail: "createSessions() was given no option user." });
-    return users.of(user, (ids) => this.#sessions.several(ids));
+    return users.of(user, (ids) => this.#sessions.readMany(ids));
   }
 
   /** Ends all sessions of a user but the one that is spared; resolves with their number. */
   async endSessionsOf(user: string, spared?: string): Promise<number> {
     const sessions = (await this.sessionsOf(user)).filter(({ id }) => id !== spared);
-    return this.#sessions.endOfUser(user, sessions);
+    return this.#sessions.endSessionsOf(user, sessions);
   }
 
   /** Number of connections of a session on each node that has any, this one first; see {@link ConnectionCount}. */
@@ -340,7 +342,7 @@ export class SessionBackend {
         throw new SessionError("UPDATE_ASYNC");
       }
       const next = strip(parse(stringify(data)));
-      return this.#sessions.records.of(Object.assign(next, marks));
+      return this.#sessions.recordWriter.serialize(Object.assign(next, marks));
     });
     return result as T;
   }

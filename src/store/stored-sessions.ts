@@ -6,13 +6,13 @@ import { type EndCode, SessionError } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import { inBatches } from "../internal/batches.js";
 import type { CommandRunner } from "./command-runner.js";
-import { type Draft, RecordWriter } from "./record/record-writer.js";
-import type { Driver, Written } from "./drivers/driver.js";
+import { type SerializedRecord, RecordWriter } from "./record/record-writer.js";
+import type { Driver, WriteId } from "./drivers/driver.js";
 import { EndReasons } from "./cluster/end-reasons.js";
 import { LateWrites } from "./late-writes.js";
 import type { ChangeBus } from "./cluster/change-bus.js";
 import { KeyedQueue } from "../internal/keyed-queue.js";
-import { parse, readable, type SessionRecord, strip, timesOf } from "./record/session-record.js";
+import { parse, type SessionRecord, strip, timesOf, tryParse } from "./record/session-record.js";
 import { type LostAnswer, LostAnswers, type SavingWriter, type Writer } from "./lost-answers.js";
 import type { UserSessions } from "./users/user-sessions.js";
 import type { UserEntry } from "./users/user-index.js";
@@ -44,7 +44,7 @@ export interface Rewriting {
 export class StoredSessions {
   readonly queue = new KeyedQueue();
   readonly ends = new EndReasons();
-  readonly records = new RecordWriter();
+  readonly recordWriter = new RecordWriter();
   /** Where it is kept whose the sessions are. */
   users: UserSessions | undefined;
   /** How often a write was tried again because another node was quicker. */
@@ -54,68 +54,68 @@ export class StoredSessions {
   readonly #runner: CommandRunner;
   readonly #bus: ChangeBus;
   readonly #late = new LateWrites();
-  readonly #unanswered = new LostAnswers();
+  readonly #lostAnswers = new LostAnswers();
   /** The number of the last write. */
   #writes = 0;
   /** Whose record is known to be no session. */
   readonly #unreadable = new Set<string>();
 
-  constructor(driver: Driver, commands: CommandRunner, bus: ChangeBus) {
+  constructor(driver: Driver, runner: CommandRunner, bus: ChangeBus) {
     this.#driver = driver;
-    this.#runner = commands;
+    this.#runner = runner;
     this.#bus = bus;
   }
 
   /** What is stored; nothing of a session that has ended, though an older snapshot of the storage may have it back. */
-  async stored(id: string): Promise<string | undefined> {
-    const text = await this.#read(id);
-    if (text === undefined || !this.ends.of(id)) return text;
-    return (await this.#isCreatedAgain(id)) ? this.stored(id) : undefined;
+  async read(id: string): Promise<string | undefined> {
+    const text = await this.#readText(id);
+    if (text === undefined || !this.ends.get(id)) return text;
+    return (await this.#isCreatedAgain(id)) ? this.read(id) : undefined;
   }
 
   /** Whether a session that is stored, and has ended as far as this node knows, was created again since. */
   async #isCreatedAgain(id: string): Promise<boolean> {
     const { createdAgo } = this.#driver;
-    const ago = createdAgo && (await this.#runner.ask(id, () => createdAgo.call(this.#driver, id)));
+    const ago = createdAgo && (await this.#runner.run(id, () => createdAgo.call(this.#driver, id)));
     // A snapshot may hold an earlier life's word, with the session of then.
-    if (ago === undefined || !this.ends.wasKnown(id, ago)) return false;
+    if (ago === undefined || !this.ends.mayPrecede(id, ago)) return false;
     this.ends.forget(id);
     return true;
   }
 
   /** What is stored; while a late write may still arrive, what was written after it. */
-  #read(id: string): Promise<string | undefined> {
+  #readText(id: string): Promise<string | undefined> {
     const known = this.#late.known(id);
-    return known ? Promise.resolve(known.text) : this.#runner.ask(id, () => this.#driver.read(id));
+    return known ? Promise.resolve(known.text) : this.#runner.run(id, () => this.#driver.read(id));
   }
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
-  async current(id: string): Promise<string | undefined> {
-    const unanswered = this.#unanswered.of(id);
-    if (unanswered) await this.#settle(id, unanswered);
-    const text = await this.#read(id);
+  async readCurrent(id: string): Promise<string | undefined> {
+    const unanswered = this.#lostAnswers.of(id);
+    if (unanswered) await this.#resolveLostAnswer(id, unanswered);
+    const text = await this.#readText(id);
     if (text === undefined) {
-      await this.#learnEnd(id);
+      await this.#lookUpEnd(id);
       return undefined;
     }
-    const end = this.ends.of(id);
+    const end = this.ends.get(id);
     if (end) {
       // What was read may be older than that.
-      if (await this.#isCreatedAgain(id)) return this.current(id);
+      if (await this.#isCreatedAgain(id)) return this.readCurrent(id);
       // Only this node may know: it ends for all.
       await this.#write(id, undefined, () => this.#driver.remove(id, end.code));
-      this.hasEnded(id, end.code);
+      this.recordEnd(id, end.code);
       return undefined;
     }
-    if (!this.records.isTooOld(text)) return text;
+    if (!this.recordWriter.isTooOld(text)) return text;
     await this.#write(id, undefined, () => this.#driver.remove(id, "SESSION_EXPIRED"));
-    this.hasEnded(id, "SESSION_EXPIRED");
+    this.recordEnd(id, "SESSION_EXPIRED");
     return undefined;
   }
 
   /** A stored text, parsed. Undefined for one that is no session: it lets nobody in, and is told once. */
-  readable(id: string, text: string): SessionRecord | undefined {
-    const record = readable(text);
+  parseOrReport(id: string, text: string): SessionRecord | undefined {
+    const record = tryParse(text);
     if (!record && !this.#unreadable.has(id) && this.#unreadable.size < mostUnreadable) {
       this.#unreadable.add(id);
       warnOnce("RECORD_INVALID", hash("sha256", id, "base64url"));
@@ -126,17 +126,17 @@ export class StoredSessions {
 
   /** Creates; false where the id is taken. Runs within the queue. */
   async create(id: string, text: string): Promise<boolean> {
-    const draft = this.records.of(strip(parse(text)));
+    const record = this.recordWriter.serialize(strip(parse(text)));
     // What an older snapshot has brought back makes room.
-    if (this.ends.of(id)) await this.current(id);
-    if (this.users) await this.users.note(id, draft);
-    if (!(await this.#create(id, draft))) return false;
+    if (this.ends.get(id)) await this.readCurrent(id);
+    if (this.users) await this.users.note(id, record);
+    if (!(await this.#create(id, record))) return false;
     this.ends.forget(id);
     return true;
   }
 
-  async #create(id: string, { text, expires }: Draft): Promise<boolean> {
-    const before = this.ends.of(id);
+  async #create(id: string, { text, expires }: SerializedRecord): Promise<boolean> {
+    const before = this.ends.get(id);
     let mayBeDone = false;
     const create = (): Promise<boolean> =>
       this.#write(id, text, () => {
@@ -151,11 +151,11 @@ export class StoredSessions {
       return await create();
     } catch (error) {
       if (!mayBeDone) throw error;
-      const isCreated = await this.#insist(async () => {
+      const isCreated = await this.#askUntilAnswered(async () => {
         // It was not there: so it is this one, whoever may have changed it since, or ended it.
-        if ((await this.#read(id)) !== undefined) return true;
-        await this.#learnEnd(id);
-        return !before && this.ends.of(id) ? false : create();
+        if ((await this.#readText(id)) !== undefined) return true;
+        await this.#lookUpEnd(id);
+        return !before && this.ends.get(id) ? false : create();
       });
       if (isCreated === undefined) throw error;
       return isCreated;
@@ -168,16 +168,16 @@ export class StoredSessions {
    */
   async rewrite(
     id: string,
-    change: (text: string) => Draft,
+    change: (text: string) => SerializedRecord,
     { source, origin, isTouch = false }: Rewriting = {},
     sent?: string,
   ): Promise<void> {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const text = await this.current(id);
-      if (text === undefined) throw new SessionError(this.ends.of(id)?.code ?? "SESSION_UNKNOWN");
+      const text = await this.readCurrent(id);
+      if (text === undefined) throw new SessionError(this.ends.get(id)?.code ?? "SESSION_UNKNOWN");
       const next = this.#changed(id, text, change);
       const isChanged = next.text !== text;
-      let write: Written | undefined;
+      let write: WriteId | undefined;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
         if (this.users) await this.users.note(id, next, text);
@@ -213,13 +213,13 @@ export class StoredSessions {
    * has come: an earlier write of the same writer may have turned out to be stored.
    */
   merge(id: string, base: () => string, next: string, rewriting?: Rewriting): Promise<void> {
-    return this.rewrite(id, (text) => this.records.merged(text, base(), next, rewriting?.isTouch), rewriting, next);
+    return this.rewrite(id, (text) => this.recordWriter.merge(text, base(), next, rewriting?.isTouch), rewriting, next);
   }
 
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
   end(id: string, code: EndCode): Promise<void> {
     return this.queue.run(id, async () => {
-      const text = this.users && (await this.stored(id).catch(() => undefined));
+      const text = this.users && (await this.read(id).catch(() => undefined));
       await this.#remove(id, code, text);
     });
   }
@@ -228,30 +228,30 @@ export class StoredSessions {
    * What is stored for many, without what is no session. Those on which there is work here are read in their turn,
    * the others together.
    */
-  async several(ids: readonly string[]): Promise<(string | undefined)[]> {
+  async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
     const texts = new Map<string, string | undefined>();
     const alone: string[] = [];
     const together: string[] = [];
     for (const id of ids) {
-      const isBusy = this.queue.isBusy(id) || this.#unanswered.of(id) !== undefined || this.ends.of(id) !== undefined;
+      const isBusy = this.queue.isBusy(id) || this.#lostAnswers.of(id) !== undefined || this.ends.get(id) !== undefined;
       (this.#driver.readMany && !isBusy ? together : alone).push(id);
     }
     for (let index = 0; index < together.length; index += batchSize) {
       const batch = together.slice(index, index + batchSize);
-      const read = await this.#runner.ask("", () => (this.#driver.readMany as ReadMany)(batch));
+      const read = await this.#runner.run("", () => (this.#driver.readMany as ReadMany)(batch));
       for (const [at, id] of batch.entries()) {
         const text = read[at];
         // It is to be ended, in its turn.
-        if (text !== undefined && this.records.isTooOld(text)) alone.push(id);
+        if (text !== undefined && this.recordWriter.isTooOld(text)) alone.push(id);
         else texts.set(id, text);
       }
     }
     await inBatches(alone, batchSize, async (id) => {
-      texts.set(id, await this.queue.run(id, () => this.current(id)));
+      texts.set(id, await this.queue.run(id, () => this.readCurrent(id)));
     });
     return ids.map((id) => {
       const text = texts.get(id);
-      return text !== undefined && this.readable(id, text) ? text : undefined;
+      return text !== undefined && this.parseOrReport(id, text) ? text : undefined;
     });
   }
 
@@ -259,7 +259,7 @@ export class StoredSessions {
    * Ends sessions of a user, and drops them from the user's note at once; resolves with their number. Where some cannot
    * be ended the others are, but nobody goes on asking a storage that answers for none of them.
    */
-  async endOfUser(user: string, entries: readonly UserEntry[]): Promise<number> {
+  async endSessionsOf(user: string, entries: readonly UserEntry[]): Promise<number> {
     const code = "SESSION_DESTROYED";
     let failure: { readonly reason: unknown } | undefined;
     const ended: UserEntry[] = [];
@@ -282,7 +282,7 @@ export class StoredSessions {
 
   /** Ends a session if it is stored. Runs within the queue. */
   async endStored(id: string, code: EndCode): Promise<void> {
-    const text = await this.current(id);
+    const text = await this.readCurrent(id);
     if (text !== undefined) await this.#remove(id, code, text);
   }
 
@@ -295,38 +295,38 @@ export class StoredSessions {
     }
     // Not before: a session that could not be removed must still be found by its user.
     if (text !== undefined) this.users?.forget(id, text);
-    this.hasEnded(id, code);
+    this.recordEnd(id, code);
   }
 
   /** A session has ended, here or on another node. */
-  hasEnded(id: string, code: EndCode): void {
-    this.#unanswered.forget(id);
-    this.ends.keep(id, code);
+  recordEnd(id: string, code: EndCode): void {
+    this.#lostAnswers.forget(id);
+    this.ends.record(id, code);
     this.#bus.notify({ kind: "ended", id, code });
   }
 
   /** `text` as `change` makes it. Rejects with `RECORD_INVALID` for one that is no session. */
-  #changed(id: string, text: string, change: (text: string) => Draft): Draft {
+  #changed(id: string, text: string, change: (text: string) => SerializedRecord): SerializedRecord {
     try {
       return change(text);
     } catch (error) {
-      if (this.readable(id, text)) throw error;
+      if (this.parseOrReport(id, text)) throw error;
       throw new SessionError("RECORD_INVALID");
     }
   }
 
-  #nextWrite(): Written {
+  #nextWrite(): WriteId {
     return { node: undefined, number: ++this.#writes };
   }
 
-  #touch(id: string, text: string, next: Draft): Promise<boolean> {
+  #touch(id: string, text: string, next: SerializedRecord): Promise<boolean> {
     return this.#write(id, next.text, () => this.#driver.touch(id, next.text, next.expires, text));
   }
 
   async #replace(
     id: string,
     expected: string,
-    next: Draft,
+    next: SerializedRecord,
     sent: string,
     source: Writer | undefined,
     origin: Writer | undefined,
@@ -350,13 +350,13 @@ export class StoredSessions {
       const writer = source ?? origin ?? nobody;
       const lost = { write, expected, next, expires, writer, sent, isWanted: true };
       if (source) {
-        this.#unanswered.keep(id, lost, monotonicNow());
+        this.#lostAnswers.keep(id, lost, monotonicNow());
         throw error;
       }
       // Who waits for the answer would be told that it failed, and make it once more in another way.
-      const isStored = await this.#insist(() => this.#again(id, lost));
+      const isStored = await this.#askUntilAnswered(() => this.#writeAgain(id, lost));
       if (isStored !== undefined) return isStored;
-      if (origin) this.#unanswered.keep(id, { ...lost, isWanted: false }, monotonicNow());
+      if (origin) this.#lostAnswers.keep(id, { ...lost, isWanted: false }, monotonicNow());
       this.#invalidate(id);
       throw error;
     }
@@ -368,7 +368,7 @@ export class StoredSessions {
   }
 
   /** Asks again until there is an answer, for as long as a command may take; undefined where there never was one. */
-  async #insist(ask: () => Promise<boolean>): Promise<boolean | undefined> {
+  async #askUntilAnswered(ask: () => Promise<boolean>): Promise<boolean | undefined> {
     const until = monotonicNow() + this.#runner.timeout;
     for (;;) {
       try {
@@ -381,9 +381,9 @@ export class StoredSessions {
   }
 
   /** Finds out what became of a write that was not answered, before anything else is done with the session. */
-  async #settle(id: string, lost: LostAnswer): Promise<void> {
-    const isStored = await (lost.isWanted ? this.#again(id, lost) : this.#hasWritten(id, lost.write));
-    this.#unanswered.forget(id);
+  async #resolveLostAnswer(id: string, lost: LostAnswer): Promise<void> {
+    const isStored = await (lost.isWanted ? this.#writeAgain(id, lost) : this.#hasWritten(id, lost.write));
+    this.#lostAnswers.forget(id);
     if (!isStored) return;
     const { writer, sent, next } = lost;
     writer.applyConfirmed(next.text, sent);
@@ -395,7 +395,7 @@ export class StoredSessions {
    * Asks for a write again. True where it is stored, by now or since its answer was lost; it is not made a second time,
    * whatever others have written over it.
    */
-  async #again(id: string, { write, expected, next, expires }: LostAnswer): Promise<boolean> {
+  async #writeAgain(id: string, { write, expected, next, expires }: LostAnswer): Promise<boolean> {
     if (await this.#hasWritten(id, write)) return true;
     // With its own number: should the first one still be under way, one of the two is carried out.
     const replace = (): Promise<boolean> => this.#driver.replace(id, next.text, expires, expected, write);
@@ -407,35 +407,35 @@ export class StoredSessions {
   }
 
   #lastWrite(id: string, node?: string): Promise<number | undefined> {
-    return this.#runner.ask(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
+    return this.#runner.run(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
   }
 
   /**
    * Whether the storage has lost one of these writes, all of them confirmed within {@link writeMemory}. True where it
    * cannot tell, false where it does not answer.
    */
-  async misses(id: string, writes: readonly Written[]): Promise<boolean> {
+  async hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
     if (!this.#driver.lastWrite) return true;
     for (const { node, number } of writes) {
-      const isThere = await this.#insist(async () => ((await this.#lastWrite(id, node)) ?? 0) >= number);
+      const isThere = await this.#askUntilAnswered(async () => ((await this.#lastWrite(id, node)) ?? 0) >= number);
       if (isThere === false) return true;
     }
     return false;
   }
 
   /** Asks the storage why a session is not there, where this node has not heard. */
-  async #learnEnd(id: string): Promise<void> {
+  async #lookUpEnd(id: string): Promise<void> {
     const { endOf } = this.#driver;
-    if (!endOf || this.ends.of(id)) return;
-    const end = await this.#runner.ask(id, () => endOf.call(this.#driver, id));
-    if (end) this.ends.learn(id, end);
+    if (!endOf || this.ends.get(id)) return;
+    const end = await this.#runner.run(id, () => endOf.call(this.#driver, id));
+    if (end) this.ends.recordRemembered(id, end);
   }
 
   /** Asks for a write; one that was given up and may still arrive is followed. */
   async #write<T>(id: string, text: string | undefined, command: () => Promise<T>): Promise<T> {
     let running: Promise<T> | undefined;
     try {
-      const written = await this.#runner.ask(id, () => (running = command()));
+      const written = await this.#runner.run(id, () => (running = command()));
       if (written !== false) this.#late.written(id, text);
       return written;
     } catch (error) {
@@ -453,7 +453,7 @@ export class StoredSessions {
         // Given up in its turn where the storage does not answer: others wait for the session.
         await this.#write<unknown>(id, text, () =>
           text === undefined
-            ? this.#driver.remove(id, this.ends.of(id)?.code ?? "SESSION_DESTROYED")
+            ? this.#driver.remove(id, this.ends.get(id)?.code ?? "SESSION_DESTROYED")
             : this.#driver.replace(id, text, timesOf(text).expires, ""),
         );
       }),

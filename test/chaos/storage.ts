@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { createClient, createCluster } from "redis";
-import { noticeName } from "../../src/store/cluster/notice-line.js";
+import { noticeName } from "../../src/store/cluster/notice-codec.js";
 import { channelName, clusterChannelName, slotOf } from "../../src/store/drivers/redis/channels.js";
 import type { StoreSettings } from "../support/fleet.js";
 import { startPostgres } from "../support/postgres.js";

@@ -6,7 +6,8 @@ import { Registry } from "../../src/session/registry.js";
 import type { Driver } from "../../src/store/drivers/driver.js";
 import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
-import { NoticeLine, NoticeWriter } from "../../src/store/cluster/notice-line.js";
+import { NoticeCodec } from "../../src/store/cluster/notice-codec.js";
+import { ReconnectingNotices } from "../../src/store/cluster/reconnecting-notices.js";
 import { NoticeServer } from "../support/notice-server.js";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] }));
@@ -48,7 +49,7 @@ class Node {
   #count = 0;
 
   constructor() {
-    const notices = new NoticeLine(this.server.connect, new NoticeWriter());
+    const notices = new ReconnectingNotices(this.server.connect, new NoticeCodec());
     const own: Partial<Driver> = { isShared: true, notices };
     const driver = new Proxy(this.#stored, {
       get(target, key) {

@@ -62,7 +62,7 @@ function share(term = lease): Shared {
     },
   }) as Driver;
   const store = new LiveStore(driver);
-  listener?.hearing(true);
+  listener?.onHearing(true);
   const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => false };
   const registry = new Registry(backendOf(store), { lease: term, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
   const shared: Shared = {
@@ -153,13 +153,13 @@ test("while nothing is heard each event reads; what is heard again is re-read at
   await connect(shared, 300);
   const live = shared.registry.get("id 7");
   expect(live?.beforeEvent()).toBe(true);
-  shared.listener.hearing(false);
+  shared.listener.onHearing(false);
   for (let event = 1; event <= 3; event++) {
     expect(await live?.beforeEvent()).toBe(true);
     expect(shared.asked.read).toBe(300 + event);
   }
   await shared.others.remove("id 8");
-  shared.listener.hearing(true);
+  shared.listener.onHearing(true);
   // Not yet fresh: it must be looked at after the moment when it was heard again.
   expect(await live?.beforeEvent()).toBe(true);
   expect(shared.asked.read).toBe(304);
@@ -173,7 +173,7 @@ test("while nothing is heard a look under way is too old for an event, and a new
   const shared = share();
   await connect(shared, 1);
   const live = shared.registry.get("id 0");
-  shared.listener.hearing(false);
+  shared.listener.onHearing(false);
   const first = live?.beforeEvent();
   await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
   const second = live?.beforeEvent();
@@ -189,15 +189,15 @@ test("an event that comes while a look is under way, after a newer notice, waits
   const shared = share();
   await connect(shared, 1);
   const live = shared.registry.get("id 0");
-  shared.listener.heard("id 0", "changed");
+  shared.listener.onNotice("id 0", "changed");
   // The look has begun; now another change, and its notice.
   await shared.others.replace("id 0", `{"cookie":${cookie},"n":1}`, undefined, `{"cookie":${cookie},"n":0}`);
-  shared.listener.heard("id 0", "changed");
+  shared.listener.onNotice("id 0", "changed");
   expect(await live?.beforeEvent()).toBe(true);
   expect(live?.data).toMatchObject({ n: 1 });
   // However many notices come meanwhile, it is one more look.
   const before = shared.asked.read;
-  for (let notice = 0; notice < 100; notice++) shared.listener.heard("id 0", "changed");
+  for (let notice = 0; notice < 100; notice++) shared.listener.onNotice("id 0", "changed");
   expect(await live?.beforeEvent()).toBe(true);
   expect(shared.asked.read - before).toBe(2);
 });
@@ -221,7 +221,7 @@ test("an end that is heard while the session is read for its first connection re
   await shared.others.create("id", `{"cookie":${cookie}}`, Number.POSITIVE_INFINITY);
   const acquiring = shared.registry.acquire("id", { end() {} });
   await Promise.resolve();
-  shared.listener.heard("id", "SESSION_ROTATED");
+  shared.listener.onNotice("id", "SESSION_ROTATED");
   await expect(acquiring).rejects.toMatchObject({ code: "SESSION_ROTATED" });
   expect(shared.registry.size).toBe(0);
 });
@@ -414,7 +414,7 @@ test("a change that is told while a session is read for its first connection is 
       },
     }),
   );
-  listener?.hearing(true);
+  listener?.onHearing(true);
   const counts: unknown[] = [];
   const registry = new Registry(
     backendOf(store),
@@ -433,7 +433,7 @@ test("a change that is told while a session is read for its first connection is 
   reading.mockImplementationOnce(async () => {
     // It has been read, and is not answered yet: another node writes and tells.
     await driver.replace("id", text(2), undefined, text(1));
-    listener?.heard("id", "changed");
+    listener?.onNotice("id", "changed");
     return text(1);
   });
   await registry.acquire("id", { end: () => undefined });

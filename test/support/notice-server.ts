@@ -1,5 +1,6 @@
-// The other side of a notice line, in this process: what it is asked waits until the test has it answered, in any order.
-import { type NoticeConnection, type NoticeEvents, noticeName } from "../../src/store/cluster/notice-line.js";
+// The server that `ReconnectingNotices` connects to, in this process: what it is asked waits until the test has it answered, in any order.
+import { noticeName } from "../../src/store/cluster/notice-codec.js";
+import type { NoticeConnection, NoticeEvents } from "../../src/store/cluster/reconnecting-notices.js";
 
 interface Command {
   readonly connection: OpenConnection;
@@ -46,7 +47,7 @@ export class NoticeServer {
 
   send(id: string, message: string): void {
     const name = noticeName(id);
-    for (const { events, names } of this.#open) if (names.has(name)) events.message(name, message);
+    for (const { events, names } of this.#open) if (names.has(name)) events.onMessage(name, message);
   }
 
   /** Carries out and answers one of the commands that wait. */
@@ -57,7 +58,7 @@ export class NoticeServer {
   drop(): void {
     for (const connection of this.#open) {
       this.#close(connection);
-      connection.events.lost("dropped");
+      connection.events.onLost("dropped");
     }
   }
 

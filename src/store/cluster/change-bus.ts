@@ -1,7 +1,7 @@
 // Who hears of changes on this node, and what is heard of other nodes for them. Knows sessions by their ids alone.
 import type { EndCode } from "../../errors.js";
 import { monotonicNow } from "../../internal/monotonic.js";
-import type { NoticeKind, Notices, Written } from "../drivers/driver.js";
+import type { Notices, WriteId } from "../drivers/driver.js";
 
 /** What a live store tells: a session was stored here, was changed elsewhere, has ended, or all have. */
 export type Notice =
@@ -12,11 +12,12 @@ export type Notice =
       /** Who wrote it, where that was a subscriber's: it has been told. */
       readonly writer: object | undefined;
       /** The write that did it, where one was needed. */
-      readonly write?: Written | undefined;
+      readonly write?: WriteId | undefined;
     }
   /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
-  | { readonly kind: "changed"; readonly id: string | undefined; readonly write?: Written | undefined }
+  | { readonly kind: "changed"; readonly id: string | undefined; readonly write?: WriteId | undefined }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
+  /** All sessions have ended. */
   | { readonly kind: "cleared" }
   /** A record in the storage is no session. */
   | { readonly kind: "unreadable"; readonly id: string };
@@ -33,14 +34,7 @@ export interface Subscriber {
   connectionsOf(id: string): number;
 }
 
-/** What {@link ChangeBus} hands on of what other nodes tell. */
-export interface Hearing {
-  /** Another node changed or ended a session. */
-  heard(id: string, kind: NoticeKind, write?: Written): void;
-  /** Another node said something else. */
-  told(id: string, node: string, word: string): void;
-}
-
+/** Brings changes to the subscribers on this node, and watches the sessions that they want to hear of. */
 export class ChangeBus {
   readonly #subscribers = new Set<Subscriber>();
   /** Who watches sessions without being subscribed, and how often. */
@@ -49,32 +43,31 @@ export class ChangeBus {
   #isHearing: boolean;
   /** True from when notices are not heard any more until they are again. */
   #isMissing = false;
-  #troubledUntil = 0;
+  #outageUntil = 0;
 
-  constructor(notices: Notices | undefined, { heard, told }: Hearing) {
+  /** `notices` are the driver's, where its storage tells other nodes. */
+  constructor(notices: Notices | undefined) {
     this.#notices = notices;
     this.#isHearing = !notices;
-    notices?.listen({
-      heard,
-      told,
-      hearing: (isHearing) => {
-        this.#isHearing = isHearing;
-        if (this.#isMissing) this.#troubledUntil = monotonicNow();
-        this.#isMissing = !isHearing;
-        if (!isHearing) return;
-        // What happened while nothing was heard is not known.
-        this.notify({ kind: "changed", id: undefined });
-      },
-    });
   }
 
+  /** Notices of other nodes are heard from now on, or may be missed. */
+  onHearing(isHearing: boolean): void {
+    this.#isHearing = isHearing;
+    if (this.#isMissing) this.#outageUntil = monotonicNow();
+    this.#isMissing = !isHearing;
+    // Nobody knows what happened meanwhile.
+    if (isHearing) this.notify({ kind: "changed", id: undefined });
+  }
+
+  /** False while notices of other nodes may be missed. */
   get isHearing(): boolean {
     return this.#isHearing;
   }
 
   /** Until when notices were missed, the last time that they were (a moment of `monotonicNow()`); 0 where they never were. */
-  get troubledUntil(): number {
-    return this.#isMissing ? monotonicNow() : this.#troubledUntil;
+  get outageUntil(): number {
+    return this.#isMissing ? monotonicNow() : this.#outageUntil;
   }
 
   /** Until the returned function is called. */

@@ -16,35 +16,35 @@ export class EndReasons {
   readonly #ended = new Map<string, Known>();
 
   /** Why this session ended, and when (a moment of `monotonicNow()`), if that was within {@link endMemory}. */
-  of(id: string): Known | undefined {
+  get(id: string): Known | undefined {
     const end = this.#ended.get(id);
     return end && end.at > monotonicNow() - endMemory ? end : undefined;
   }
 
-  keep(id: string, code: EndCode): void {
-    this.#keep(id, code, 0);
+  record(id: string, code: EndCode): void {
+    this.#record(id, code, 0);
   }
 
   /** Keeps what the storage remembers, of this node or another. */
-  learn(id: string, { code, at }: End): void {
+  recordRemembered(id: string, { code, at }: End): void {
     // Clocks of nodes differ, and are set; what is remembered is younger than that.
-    this.#keep(id, code, Math.min(Math.max(Date.now() - at, 0), endMemory / 2));
+    this.#record(id, code, Math.min(Math.max(Date.now() - at, 0), endMemory / 2));
   }
 
-  #keep(id: string, code: EndCode, age: number): void {
+  #record(id: string, code: EndCode, age: number): void {
     const now = monotonicNow();
     for (const [old, { at }] of this.#ended) {
       if (at > now - endMemory) break;
       this.#ended.delete(old);
     }
-    const known = this.of(id);
+    const known = this.get(id);
     // The first reason stands: an id that was rotated and is destroyed again was rotated.
     if (known) known.toldAt = now;
     else this.#ended.set(id, { code, at: now - age, toldAt: now });
   }
 
   /** Whether a session's last end may have been before what happened `ago` (ms). */
-  wasKnown(id: string, ago: number): boolean {
+  mayPrecede(id: string, ago: number): boolean {
     const known = this.#ended.get(id);
     return known === undefined || monotonicNow() - known.toldAt + longestDelay > ago;
   }

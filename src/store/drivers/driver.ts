@@ -51,7 +51,7 @@ export interface Driver {
   /** True where an error is the storage's own answer: the command was not carried out. */
   isRefusal?(error: unknown): boolean;
   /** Why the storage's client has no connection, where it says so and lets commands wait: their cause when they fail. */
-  readonly trouble?: unknown;
+  readonly connectionError?: unknown;
   /** As `replace`, where `text` differs from `expected` in the expiry alone: storage may keep that beside the data. */
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
   /** Removes a session; the storage remembers `code` for {@link endMemory}, where it can. */
@@ -69,7 +69,7 @@ export interface Driver {
    * Says a word to the nodes that watch this session, outside of a write; resolves with how many hear it, this one
    * included, or undefined where the storage cannot tell. Absent without `notices`.
    */
-  tell?(id: string, word: string): Promise<number | undefined>;
+  publish?(id: string, word: string): Promise<number | undefined>;
 
   /**
    * The texts of all sessions by id, or as a list where express-session's `Store#all` of this storage gives a list. One
@@ -115,7 +115,7 @@ export const writeMemory = 300_000;
 export type NoticeKind = "changed" | EndCode;
 
 /** A write of a session that the storage has confirmed. */
-export interface Written {
+export interface WriteId {
   /** What the node that wrote calls itself; undefined for this one. */
   readonly node: string | undefined;
   readonly number: number;
@@ -124,11 +124,11 @@ export interface Written {
 /** Who hears the notices of other nodes. */
 export interface NoticeListener {
   /** Another node changed or ended a session that is watched. Carries no data: what is stored is to be read. `write` is what changed it. */
-  heard(id: string, kind: NoticeKind, write?: Written): void;
+  onNotice(id: string, kind: NoticeKind, write?: WriteId): void;
   /** Another node said something else of a session that is watched; `node` is what it calls itself. */
-  told(id: string, node: string, word: string): void;
+  onMessage(id: string, node: string, word: string): void;
   /** False: from now on notices may be missed. True: from now on all that is watched is heard (again). */
-  hearing(isHearing: boolean): void;
+  onHearing(isHearing: boolean): void;
 }
 
 /** The notices of other nodes; those of this node's own writes are left out. */
@@ -137,7 +137,7 @@ export interface Notices {
   listen(listener: NoticeListener): void;
   /**
    * Resolves when notices of this session are heard from now on, so that a read that starts then misses nothing.
-   * Never rejects: without a connection it resolves, too, and `hearing` has said or will say so.
+   * Never rejects: without a connection it resolves, too, and `onHearing` has said or will say so.
    */
   watch(id: string): Promise<void>;
   unwatch(id: string): void;

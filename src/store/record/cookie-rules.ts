@@ -46,7 +46,7 @@ export function wrongInCookie(field: string, value: unknown, methods: object): s
 }
 
 /** Takes out of a stored cookie what express-session could not write into a header. Its times are looked at elsewhere. */
-export function mendAttributes(cookie: Record<string, unknown>): void {
+export function clearInvalidAttributes(cookie: Record<string, unknown>): void {
   for (const [field, value] of Object.entries(cookie)) {
     if (field === "originalMaxAge" || field === "expires") continue;
     const rule = ruleOf(cookieRules, field);

@@ -9,7 +9,7 @@ import {
   mergeInto,
   parse,
   prolong,
-  readable,
+  tryParse,
   type SessionRecord,
   stamp,
   stringify,
@@ -18,7 +18,7 @@ import {
 } from "./session-record.js";
 
 /** A session's text and when it ends by itself (ms since 1970). */
-export interface Draft {
+export interface SerializedRecord {
   readonly text: string;
   readonly expires: number;
 }
@@ -30,20 +30,20 @@ export class RecordWriter {
   maxSize = defaultMaxSize;
 
   /** What is saved; `DATA_INVALID` where it is too large. */
-  of(record: SessionRecord): Draft {
-    const draft = this.ofAnySize(record);
-    checkSize(draft.text, this.maxSize);
-    return draft;
+  serialize(record: SessionRecord): SerializedRecord {
+    const serialized = this.serializeAnySize(record);
+    checkSize(serialized.text, this.maxSize);
+    return serialized;
   }
 
   /** For what adds no data: activity, and a ticket that is taken, must count in a session that is too large, too. */
-  ofAnySize(record: SessionRecord): Draft {
+  serializeAnySize(record: SessionRecord): SerializedRecord {
     if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
     return { text: stringify(record), expires: expiryOf(record) };
   }
 
   /** `text`, with what a writer changed who read `base` and wants `next`. */
-  merged(text: string, base: string, next: string, isTouch = false): Draft {
+  merge(text: string, base: string, next: string, isTouch = false): SerializedRecord {
     // Nobody else wrote: what the writer has is what is stored.
     if (text === base && this.absoluteTimeout === undefined && !isMarked(text) && !isMarked(next)) {
       if (!isTouch) checkSize(next, this.maxSize);
@@ -51,36 +51,36 @@ export class RecordWriter {
     }
     const current = parse(text);
     mergeInto(current, parse(base), parse(next));
-    return isTouch ? this.ofAnySize(current) : this.of(current);
+    return isTouch ? this.serializeAnySize(current) : this.serialize(current);
   }
 
   /**
    * `next` in place of `text`, whose marks stay. Where the writer's cookie was read from `cookieBase`, an expiry that
    * the writer did not move is that of `text`.
    */
-  replaced(text: string, next: string, cookieBase?: string): Draft {
-    const current = readable(text);
+  replace(text: string, next: string, cookieBase?: string): SerializedRecord {
+    const current = tryParse(text);
     const record = strip(parse(next));
-    if (!current) return this.of(record);
+    if (!current) return this.serialize(record);
     if (cookieBase !== undefined) {
       record.cookie = mergeCookie(current.cookie, parse(cookieBase).cookie, record.cookie);
     }
-    return this.of(Object.assign(record, marksOf(current)));
+    return this.serialize(Object.assign(record, marksOf(current)));
   }
 
   /** `text`, with the cookie of `next`: as what changed since `base`, or as it is. */
-  touched(text: string, next: string, base: string | undefined): Draft {
-    if (base !== undefined) return this.merged(text, base, next, true);
+  touch(text: string, next: string, base: string | undefined): SerializedRecord {
+    if (base !== undefined) return this.merge(text, base, next, true);
     const record = parse(text);
     record.cookie = parse(next).cookie;
-    return this.ofAnySize(record);
+    return this.serializeAnySize(record);
   }
 
   /** `text`, with its expiry a full maxAge after `at`. */
-  prolonged(text: string, at: number): Draft {
+  prolong(text: string, at: number): SerializedRecord {
     const record = parse(text);
     prolong(record, at);
-    return this.ofAnySize(record);
+    return this.serializeAnySize(record);
   }
 
   /** True where a session has reached its absolute lifetime. */

@@ -1,7 +1,7 @@
 // A session as it is stored: one JSON text with the fields, the cookie and our own marks: the moment of its creation,
 // for absolute lifetimes, and its open tickets. The only place that knows this form.
 import session, { type SessionData } from "express-session";
-import { mendAttributes } from "./cookie-rules.js";
+import { clearInvalidAttributes } from "./cookie-rules.js";
 import { isTooDeep, unstorable } from "./size-limits.js";
 import { apply, diff, isPlainObject, type Json, type JsonObject } from "./merge.js";
 
@@ -32,7 +32,7 @@ export function parse(text: string): SessionRecord {
   const { cookie } = record;
   if (isPlainObject(cookie)) {
     limitTimes(cookie);
-    mendAttributes(cookie);
+    clearInvalidAttributes(cookie);
   } else record["cookie"] = { originalMaxAge: null, expires: null };
   return record as SessionRecord;
 }
@@ -51,7 +51,7 @@ function limitTimes(cookie: JsonObject): void {
 }
 
 /** Parses a text that somebody else may have written; undefined where it is no session, or nobody could work with it. */
-export function readable(text: string): SessionRecord | undefined {
+export function tryParse(text: string): SessionRecord | undefined {
   try {
     return isTooDeep(text) ? undefined : parse(text);
   } catch {
@@ -87,7 +87,7 @@ const head = /^\{"cookie":\{"originalMaxAge":(null|\d{1,15}),"expires":(?:null|"
 /** Reads a session's times from its text: mostly from its first few characters, as this is done for each connection. */
 export function timesOf(text: string): Times {
   const match = isMarked(text) ? undefined : head.exec(text);
-  if (!match) return timesOfRecord(readable(text));
+  if (!match) return timesOfRecord(tryParse(text));
   const maxAge = match[1] === "null" ? undefined : Number(match[1]);
   return { maxAge, expires: moment(match[2]), createdAt: undefined };
 }

@@ -15,17 +15,17 @@ const answer = /^connections=(\d{1,9})$/;
 interface Asking {
   readonly counts: Map<string, number>;
   /** An answer came. */
-  heard(): void;
+  onAnswer(): void;
 }
 
 export class ConnectionCount {
-  readonly #tell: Driver["tell"];
+  readonly #publish: Driver["publish"];
   readonly #bus: ChangeBus;
   readonly #asking = new Map<string, Set<Asking>>();
 
-  /** `tell` is the driver's, where its storage has one. */
-  constructor(tell: Driver["tell"], bus: ChangeBus) {
-    this.#tell = tell;
+  /** `publish` is the driver's, where its storage has one. */
+  constructor(publish: Driver["publish"], bus: ChangeBus) {
+    this.#publish = publish;
     this.#bus = bus;
   }
 
@@ -39,34 +39,34 @@ export class ConnectionCount {
   }
 
   /** Another node asks, or answers. */
-  heard(id: string, node: string, word: string): void {
+  onMessage(id: string, node: string, word: string): void {
     // Nobody waits for an answer that could not be sent.
-    if (word === question) this.#tell?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(noop);
+    if (word === question) this.#publish?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(noop);
     const count = answer.exec(word)?.[1];
     if (count === undefined) return;
     for (const asking of this.#asking.get(id) ?? []) {
       asking.counts.set(node, Number(count));
-      asking.heard();
+      asking.onAnswer();
     }
   }
 
   async #othersOf(id: string): Promise<number[]> {
-    const tell = this.#tell;
-    if (!tell) return [];
+    const publish = this.#publish;
+    if (!publish) return [];
     return this.#bus.whileWatching(id, async () => {
       // Who hears nothing need not ask.
       if (!this.#bus.isHearing) return [];
       const counts = new Map<string, number>();
       let expected = Number.POSITIVE_INFINITY;
       const complete = new Promise<void>((resolve) => {
-        const asking = { counts, heard: () => void (counts.size >= expected && resolve()) };
+        const asking = { counts, onAnswer: () => void (counts.size >= expected && resolve()) };
         const all = this.#asking.get(id) ?? new Set();
         this.#asking.set(id, all.add(asking));
-        tell(id, question).then(
+        publish(id, question).then(
           (listening) => {
             // This node heard it as well.
             if (listening !== undefined) expected = listening - 1;
-            asking.heard();
+            asking.onAnswer();
           },
           () => resolve(),
         );

@@ -2,9 +2,9 @@
 import type { SessionData } from "express-session";
 import { SessionError } from "../../errors.js";
 import { kindOf } from "../../internal/check-options.js";
-import type { Draft } from "../record/record-writer.js";
+import type { SerializedRecord } from "../record/record-writer.js";
 import { endMemory, type Notes } from "../drivers/driver.js";
-import { inflate, readable, strip, timesOf } from "../record/session-record.js";
+import { inflate, tryParse, strip, timesOf } from "../record/session-record.js";
 import { type UserEntry, UserIndex } from "./user-index.js";
 import { noop } from "../../internal/noop.js";
 
@@ -30,7 +30,7 @@ export class UserSessions {
   }
 
   /** Notes whose session it is, before it is written as such in place of `before`, if there was something. */
-  async note(id: string, { text, expires }: Draft, before?: string): Promise<void> {
+  async note(id: string, { text, expires }: SerializedRecord, before?: string): Promise<void> {
     const user = this.#userIn(text);
     if (user === undefined) return;
     // One that was not theirs is noted anew: it may have been theirs once, and whoever saw that it was not any more is
@@ -84,7 +84,7 @@ export class UserSessions {
    * has that list's text as a name.
    */
   #userIn(text: string): string | undefined {
-    const record = readable(text);
+    const record = tryParse(text);
     if (!record) return undefined;
     let user: unknown;
     try {

@@ -249,7 +249,7 @@ describe("a cluster", () => {
   test("a slot that moved without a word is noticed by the next question, once the client knows of it", async () => {
     const client = await redisClusterClient(cluster.ports);
     const name = clusterChannelName(ownPrefix());
-    const connection = await openRedisNotices(client, { message: () => undefined, lost: () => undefined });
+    const connection = await openRedisNotices(client, { onMessage: () => undefined, onLost: () => undefined });
     onTestFinished(() => connection.close());
     await connection.subscribe([name]);
     await connection.ping();

@@ -7,7 +7,7 @@ import {
   stamp,
   stringify,
   strip,
-  readable,
+  tryParse,
   timesOf,
 } from "../../../src/store/record/session-record.js";
 
@@ -52,7 +52,7 @@ test("odd cookies are read, too: none, of another form, with a date that is none
   }
   for (const text of ["[]", "", `{"cookie":`]) {
     expect(timesOf(text)).toEqual(none);
-    expect(readable(text)).toBeUndefined();
+    expect(tryParse(text)).toBeUndefined();
   }
 });
 

@@ -1,6 +1,6 @@
-// How notices are heard in PostgreSQL: one connection of the pool listens for the whole table. Opens it; when to open
-// it again is the notice line's to decide.
-import type { NoticeConnection, NoticeEvents } from "../../cluster/notice-line.js";
+// How notices are heard in PostgreSQL: one connection of the pool listens for the whole table. Opens it; `ReconnectingNotices` decides
+// when to open it again.
+import type { NoticeConnection, NoticeEvents } from "../../cluster/reconnecting-notices.js";
 import type { PostgresTable } from "./table.js";
 
 /** What is used of a `Pool` of the package `pg`. */
@@ -46,11 +46,11 @@ export async function openPostgresNotices(
     // Not to be used again: it listens.
     client.release(true);
   };
-  client.on("error", events.lost);
-  client.on("end", () => events.lost("the connection ended"));
+  client.on("error", events.onLost);
+  client.on("end", () => events.onLost("the connection ended"));
   client.on("notification", ({ payload = "" }) => {
     const at = payload.indexOf(" ");
-    events.message(payload.slice(0, at), payload.slice(at + 1));
+    events.onMessage(payload.slice(0, at), payload.slice(at + 1));
   });
   try {
     await client.query(`LISTEN "${channel}"`);
@@ -59,7 +59,7 @@ export async function openPostgresNotices(
     throw table.explained(error);
   }
   return {
-    // All sessions of the table are heard of; the line knows which are watched.
+    // All sessions of the table are heard of; `ReconnectingNotices` knows which are watched.
     subscribe: () => Promise.resolve(),
     unsubscribe: () => Promise.resolve(),
     ping: async () => {

@@ -13,7 +13,8 @@ import {
 } from "../../../internal/check-options.js";
 import { type Driver, type End, endMemory, markMemory, type Notes, writeMemory } from "../driver.js";
 import { LiveStore } from "../../live-store.js";
-import { createdAgain, endText, NoticeLine, noticeName, NoticeWriter, parseEnd } from "../../cluster/notice-line.js";
+import { createdAgain, endText, NoticeCodec, noticeName, parseEnd } from "../../cluster/notice-codec.js";
+import { ReconnectingNotices } from "../../cluster/reconnecting-notices.js";
 import { openPostgresNotices, type PostgresPool } from "./notices.js";
 import { PostgresTable } from "./table.js";
 import { mayEndSooner } from "../../record/session-record.js";
@@ -104,7 +105,7 @@ const createdRow = ownRow({ [createdAgain]: true });
 class PostgresDriver implements Driver {
   readonly isShared = true;
   readonly isAtomic = true;
-  readonly notices: NoticeLine;
+  readonly notices: ReconnectingNotices;
   readonly notes: Notes = {
     read: (name) => this.read(notePrefix + name),
     create: (name, text, expires) => this.create(notePrefix + name, text, expires),
@@ -112,7 +113,7 @@ class PostgresDriver implements Driver {
   };
   readonly #table: PostgresTable;
   readonly ttl: number;
-  readonly #writer = new NoticeWriter();
+  readonly #codec = new NoticeCodec();
   readonly #sweepInterval: number | false;
   #sweeper: NodeJS.Timeout | undefined;
 
@@ -120,7 +121,7 @@ class PostgresDriver implements Driver {
     this.#table = table;
     this.ttl = ttl;
     this.#sweepInterval = sweepInterval;
-    this.notices = new NoticeLine((events) => openPostgresNotices(pool, table, events), this.#writer);
+    this.notices = new ReconnectingNotices((events) => openPostgresNotices(pool, table, events), this.#codec);
   }
 
   async read(id: string): Promise<string | undefined> {
@@ -181,7 +182,7 @@ class PostgresDriver implements Driver {
         expires === undefined ? null : this.#expiry(expires),
         expected,
         seconds(Date.now()),
-        `${noticeName(id)} ${this.#writer.message("changed", write)}`,
+        `${noticeName(id)} ${this.#codec.encode("changed", write)}`,
         write === undefined ? null : this.#writeRowOf(id),
         write === undefined ? null : ownRow({ write }),
         seconds(Date.now() + writeMemory),
@@ -227,7 +228,7 @@ class PostgresDriver implements Driver {
         endRow(code, now),
         seconds(markMemory),
         seconds(oldMark),
-        `${noticeName(id)} ${this.#writer.message(code)}`,
+        `${noticeName(id)} ${this.#codec.encode(code)}`,
       ],
     );
   }
@@ -249,8 +250,8 @@ class PostgresDriver implements Driver {
     return rows[0] && markMemory - rows[0].left * 1000;
   }
 
-  async tell(id: string, word: string): Promise<undefined> {
-    await this.#query(`SELECT pg_notify($channel, $1)`, [`${noticeName(id)} ${this.#writer.say(word)}`]);
+  async publish(id: string, word: string): Promise<undefined> {
+    await this.#query(`SELECT pg_notify($channel, $1)`, [`${noticeName(id)} ${this.#codec.encodeMessage(word)}`]);
   }
 
   async all(): Promise<ReadonlyMap<string, string>> {
@@ -287,7 +288,7 @@ class PostgresDriver implements Driver {
         INSERT INTO $table AS here (sid, sess, expire) SELECT $1 || ${name}, $2, now() + make_interval(secs => $3) FROM gone
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$6")}
       ) SELECT pg_notify($channel, ${name} || ' ' || $4) FROM gone`,
-      [endPrefix, endRow(code, now), seconds(markMemory), this.#writer.message(code), ownPrefix, seconds(oldMark)],
+      [endPrefix, endRow(code, now), seconds(markMemory), this.#codec.encode(code), ownPrefix, seconds(oldMark)],
     );
   }
 
@@ -298,7 +299,7 @@ class PostgresDriver implements Driver {
   }
 
   /** The row with the number of a node's last write to a session. */
-  #writeRowOf(id: string, node = this.#writer.tag): string {
+  #writeRowOf(id: string, node = this.#codec.node): string {
     return `${writePrefix}${noticeName(id)}:${node}`;
   }
 

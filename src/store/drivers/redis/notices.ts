@@ -1,6 +1,6 @@
 // How notices are heard in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and
-// subscribes; when to open again is the notice line's to decide.
-import type { NoticeConnection, NoticeEvents } from "../../cluster/notice-line.js";
+// subscribes; `ReconnectingNotices` decides when to open again.
+import type { NoticeConnection, NoticeEvents } from "../../cluster/reconnecting-notices.js";
 import { slotOf } from "./channels.js";
 import { redisRefusal } from "./refusals.js";
 import { noop } from "../../../internal/noop.js";
@@ -15,7 +15,7 @@ export async function openRedisNotices(
 
 async function openSingle(client: RedisClient, events: NoticeEvents): Promise<NoticeConnection> {
   const subscriber = await connect(client, events);
-  const listener: Listener = (message, channel) => events.message(channel, message);
+  const listener: Listener = (message, channel) => events.onMessage(channel, message);
   return {
     subscribe: (names) => subscriber.subscribe([...names], listener).catch(refuse),
     unsubscribe: (name) => subscriber.unsubscribe([name], listener),
@@ -37,7 +37,7 @@ class ClusterNotices implements NoticeConnection {
   constructor(cluster: RedisClusterClient, events: NoticeEvents) {
     this.#cluster = cluster;
     this.#events = events;
-    this.#listener = (message, channel) => events.message(channel, message);
+    this.#listener = (message, channel) => events.onMessage(channel, message);
   }
 
   async subscribe(names: readonly string[]): Promise<void> {
@@ -93,7 +93,7 @@ async function connect(client: RedisClient, events: NoticeEvents): Promise<Subsc
   const overrides = { socket: { ...client.options?.socket, reconnectStrategy: false }, clientSideCache: undefined };
   const subscriber = client.duplicate(overrides as never) as Subscriber;
   for (const event of ["error", "end", "sharded-channel-moved"]) {
-    subscriber.on(event, (reason) => events.lost(reason ?? event));
+    subscriber.on(event, (reason) => events.onLost(reason ?? event));
   }
   await subscriber.connect().catch(refuse);
   return subscriber;

@@ -12,7 +12,7 @@ const connections = new WeakMap<object, RedisConnection>();
 
 export class RedisConnection {
   /** The client's last error, while it has no connection. */
-  trouble: unknown;
+  lastError: unknown;
   readonly #client: RedisClient | RedisClusterClient;
   #renewing: Promise<boolean> | undefined;
 
@@ -24,8 +24,8 @@ export class RedisConnection {
 
   private constructor(client: RedisClient | RedisClusterClient) {
     this.#client = client;
-    client.on("error", (error) => (this.trouble = error));
-    client.on("ready", () => (this.trouble = undefined));
+    client.on("error", (error) => (this.lastError = error));
+    client.on("ready", () => (this.lastError = undefined));
   }
 
   /** Lets the client connect anew, once for all who ask; false where it does not come back. */

@@ -13,14 +13,8 @@ import {
 } from "../../../internal/check-options.js";
 import { type Driver, type End, endMemory, markMemory, type NoticeKind, type Notes, writeMemory } from "../driver.js";
 import { LiveStore } from "../../live-store.js";
-import {
-  createdAgain,
-  endText,
-  type NoticeEvents,
-  NoticeLine,
-  NoticeWriter,
-  parseEnd,
-} from "../../cluster/notice-line.js";
+import { createdAgain, endText, NoticeCodec, parseEnd } from "../../cluster/notice-codec.js";
+import { type NoticeEvents, ReconnectingNotices } from "../../cluster/reconnecting-notices.js";
 import { mayEndSooner } from "../../record/session-record.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./channels.js";
 import { RedisConnection } from "./redis-connection.js";
@@ -146,7 +140,7 @@ const scripts = {
     redis.call(ARGV[3], KEYS[2], ARGV[4])
     return 1`),
   /** ARGV: the command that publishes, the message. Answers how many hear it. */
-  tell: new Script(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
+  publish: new Script(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
 };
 
 const scanCount = 500;
@@ -156,17 +150,17 @@ const oldMark = markMemory - endMemory;
 class RedisDriver implements Driver {
   readonly isShared = true;
   readonly isAtomic = true;
-  readonly notices: NoticeLine;
+  readonly notices: ReconnectingNotices;
   readonly notes: Notes;
   readonly #client: RedisClient | RedisClusterClient;
   readonly #isCluster: boolean;
   readonly #database: number;
   readonly #prefix: string;
   readonly ttl: number;
-  readonly #writer = new NoticeWriter();
+  readonly #codec = new NoticeCodec();
   readonly #connection: RedisConnection;
-  /** The notice line's connection, told where it is to be opened anew. */
-  #line: NoticeEvents | undefined;
+  /** Of the connection on which notices are heard: it is opened anew when this calls `onLost`. */
+  #noticeEvents: NoticeEvents | undefined;
 
   constructor(
     client: RedisClient | RedisClusterClient,
@@ -184,9 +178,9 @@ class RedisDriver implements Driver {
     this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;
     this.ttl = ttl;
-    this.notices = new NoticeLine(
-      (events) => openRedisNotices(client, (this.#line = events)),
-      this.#writer,
+    this.notices = new ReconnectingNotices(
+      (events) => openRedisNotices(client, (this.#noticeEvents = events)),
+      this.#codec,
       (id) => this.#channelOf(id),
     );
   }
@@ -227,8 +221,8 @@ class RedisDriver implements Driver {
     return error instanceof Refusal || (error instanceof Error && /^[A-Z]{2,} /.test(error.message));
   }
 
-  get trouble(): unknown {
-    return redisRefusal(this.#connection.trouble, this.#isCluster);
+  get connectionError(): unknown {
+    return redisRefusal(this.#connection.lastError, this.#isCluster);
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
@@ -237,7 +231,7 @@ class RedisDriver implements Driver {
 
   async remove(id: string, code: EndCode): Promise<void> {
     const end = endText(code, Date.now());
-    const notice = [this.#publish, this.#writer.message(code)];
+    const notice = [this.#publishCommand, this.#codec.encode(code)];
     await this.#run(scripts.remove, id, [end, `${markMemory}`, ...notice, `${oldMark}`, createdAgain]);
   }
 
@@ -252,8 +246,8 @@ class RedisDriver implements Driver {
     return typeof left === "number" ? markMemory - left : undefined;
   }
 
-  async tell(id: string, word: string): Promise<number> {
-    return (await this.#run(scripts.tell, id, [this.#publish, this.#writer.say(word)])) as number;
+  async publish(id: string, word: string): Promise<number> {
+    return (await this.#run(scripts.publish, id, [this.#publishCommand, this.#codec.encodeMessage(word)])) as number;
   }
 
   async all(): Promise<ReadonlyMap<string, string>> {
@@ -293,13 +287,13 @@ class RedisDriver implements Driver {
     write?: number,
   ): Promise<boolean> {
     const life = expires === undefined ? "" : this.#lifetime(expires);
-    const notice = kind ? [this.#publish, this.#writer.message(kind, write)] : ["", ""];
+    const notice = kind ? [this.#publishCommand, this.#codec.encode(kind, write)] : ["", ""];
     const isExact = mayEndSooner(text, expected) ? "1" : "";
     const [keys, numbers] = write === undefined ? [[], []] : [[this.#writeKeyOf(id)], [`${write}`, `${writeMemory}`]];
     return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, isExact, ...numbers], keys)) === 1;
   }
 
-  get #publish(): string {
+  get #publishCommand(): string {
     return this.#isCluster ? "SPUBLISH" : "PUBLISH";
   }
 
@@ -309,7 +303,7 @@ class RedisDriver implements Driver {
   }
 
   /** The key with the number of a node's last write to a session. */
-  #writeKeyOf(id: string, node = this.#writer.tag): string {
+  #writeKeyOf(id: string, node = this.#codec.node): string {
     return `${this.#channelOf(id)}:${node}`;
   }
 
@@ -342,12 +336,12 @@ class RedisDriver implements Driver {
     const client = this.#connected();
     try {
       const answer = await command(client);
-      this.#connection.trouble = undefined;
+      this.#connection.lastError = undefined;
       return answer;
     } catch (error) {
       if (!isReadOnly(error) || !(await this.#connection.renew())) return this.#refuse(error);
       // It may listen to the same server, and what that has is not what the new one has.
-      this.#line?.lost("the server has become a replica");
+      this.#noticeEvents?.onLost("the server has become a replica");
     }
     return command(client).catch((error: unknown) => this.#refuse(error));
   }

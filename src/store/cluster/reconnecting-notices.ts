@@ -1,17 +1,16 @@
 // The connection on which a node hears the notices of the others: opened on first use, opened again with jitter when
 // it is lost, asked now and then whether it is alive. Knows neither Redis nor PostgreSQL, and no data of sessions.
-import { hash, randomBytes } from "node:crypto";
 import createDebug from "debug";
-import type { EndCode } from "../../errors.js";
 import { warnOnce } from "../../warnings.js";
-import type { NoticeKind, NoticeListener, Notices, Written } from "../drivers/driver.js";
+import type { NoticeListener, Notices } from "../drivers/driver.js";
 import { Refusal } from "../drivers/refusal.js";
 import { backoff } from "../../internal/backoff.js";
 import { withTimeout } from "../../internal/timeout.js";
+import { type NoticeCodec, noticeName } from "./notice-codec.js";
 
 const debug = createDebug("socket-session:notices");
 
-/** An open connection of a {@link NoticeLine}. */
+/** An open connection of a {@link ReconnectingNotices}. */
 export interface NoticeConnection {
   /** Resolves when the other side has confirmed it: notices with these names are heard. */
   subscribe(names: readonly string[]): Promise<void>;
@@ -24,10 +23,10 @@ export interface NoticeConnection {
 
 /** What a connection calls. */
 export interface NoticeEvents {
-  /** A notice came, with its session's name and the message that was sent. */
-  message(name: string, message: string): void;
+  /** A message came about the session of this name. */
+  onMessage(name: string, message: string): void;
   /** The connection is gone. May be called more than once. */
-  lost(reason: unknown): void;
+  onLost(reason: unknown): void;
 }
 
 /** Times in ms; a test takes shorter ones. */
@@ -42,61 +41,10 @@ export interface NoticeTimes {
 
 const usualTimes: NoticeTimes = { heartbeat: 5000, opening: 5000, shortestPause: 100, longestPause: 5000 };
 
-/** How a session is named in notices: a hash, which tells nothing about the id. */
-export function noticeName(id: string): string {
-  return hash("sha256", id, "hex").slice(0, 32);
-}
-
-const kinds: { readonly [kind in NoticeKind]: string } = {
-  changed: "changed",
-  SESSION_DESTROYED: "destroyed",
-  SESSION_EXPIRED: "expired",
-  SESSION_ROTATED: "rotated",
-};
-const kindOf = new Map(Object.entries(kinds).map(([kind, word]) => [word, kind as NoticeKind]));
-
-/** Messages of one node: the kind, and who wrote, so that the node knows its own. */
-export class NoticeWriter {
-  /** What the node calls itself. */
-  readonly tag = randomBytes(6).toString("base64url");
-
-  /** `write` is the number of the write, where it has one. */
-  message(kind: NoticeKind, write?: number): string {
-    return this.say(write === undefined ? kinds[kind] : `${kinds[kind]} ${write}`);
-  }
-
-  /** A message that tells of no write. */
-  say(word: string): string {
-    return `${this.tag} ${word}`;
-  }
-
-  /** What another node wrote; undefined for a message of this one, and for what is none. */
-  read(message: string): { readonly node: string; readonly word: string } | undefined {
-    const at = message.indexOf(" ");
-    const node = message.slice(0, at);
-    return at < 1 || node === this.tag ? undefined : { node, word: message.slice(at + 1) };
-  }
-}
-
-/** How an end is kept in storage, for nodes that did not hear of it. */
-export function endText(code: EndCode, at: number): string {
-  return `${kinds[code]} ${at}`;
-}
-
-/** What a storage keeps in place of an end when the id has a session again. */
-export const createdAgain = "created";
-
-/** Reads what {@link endText} wrote. */
-export function parseEnd(text: string): { code: EndCode; at: number } | undefined {
-  const [word = "", at] = text.split(" ");
-  const kind = kindOf.get(word);
-  return kind === undefined || kind === "changed" ? undefined : { code: kind, at: Number(at) };
-}
-
-export class NoticeLine implements Notices {
+export class ReconnectingNotices implements Notices {
   readonly #open: (events: NoticeEvents) => Promise<NoticeConnection>;
   readonly #nameOf: (id: string) => string;
-  readonly #writer: NoticeWriter;
+  readonly #codec: NoticeCodec;
   readonly #times: NoticeTimes;
   #listener: NoticeListener | undefined;
   /** The sessions that are watched, by the names that their notices have. */
@@ -116,12 +64,12 @@ export class NoticeLine implements Notices {
   /** `open` resolves with a connection on which nothing is subscribed. */
   constructor(
     open: (events: NoticeEvents) => Promise<NoticeConnection>,
-    writer: NoticeWriter,
+    codec: NoticeCodec,
     nameOf: (id: string) => string = noticeName,
     times: NoticeTimes = usualTimes,
   ) {
     this.#open = open;
-    this.#writer = writer;
+    this.#codec = codec;
     this.#nameOf = nameOf;
     this.#times = times;
   }
@@ -178,7 +126,7 @@ export class NoticeLine implements Notices {
     const connection = this.#connection;
     this.#connection = undefined;
     connection?.close();
-    if (connection) this.#listener?.hearing(false);
+    if (connection) this.#listener?.onHearing(false);
   }
 
   #connect(): Promise<void> {
@@ -194,8 +142,8 @@ export class NoticeLine implements Notices {
     let opened: NoticeConnection | undefined;
     let isLost = false;
     const events: NoticeEvents = {
-      message: (name, message) => this.#heard(name, message),
-      lost: (reason) => {
+      onMessage: (name, message) => this.#onMessage(name, message),
+      onLost: (reason) => {
         isLost = true;
         if (opened) this.#lost(opened, reason);
       },
@@ -227,7 +175,7 @@ export class NoticeLine implements Notices {
     }
     this.#failures = 0;
     this.#beat(opened);
-    this.#listener?.hearing(true);
+    this.#listener?.onHearing(true);
   }
 
   #lost(connection: NoticeConnection, reason: unknown): void {
@@ -236,7 +184,7 @@ export class NoticeLine implements Notices {
     this.#connection = undefined;
     clearTimeout(this.#timer);
     connection.close();
-    this.#listener?.hearing(false);
+    this.#listener?.onHearing(false);
     this.#connectLater();
   }
 
@@ -261,16 +209,13 @@ export class NoticeLine implements Notices {
     }, heartbeat).unref();
   }
 
-  #heard(name: string, message: string): void {
+  #onMessage(name: string, message: string): void {
     const id = this.#watched.get(name);
-    const read = this.#writer.read(message);
-    if (id === undefined || !read) return;
-    const { node, word } = read;
-    const [first = "", number] = word.split(" ");
-    const kind = kindOf.get(first);
-    const write: Written | undefined = number === undefined ? undefined : { node, number: Number(number) };
-    if (kind === undefined) this.#listener?.told(id, node, word);
-    else this.#listener?.heard(id, kind, write);
+    const decoded = id === undefined ? undefined : this.#codec.decode(message);
+    if (id === undefined || !decoded) return;
+    const { node, text, kind, write } = decoded;
+    if (kind === undefined) this.#listener?.onMessage(id, node, text);
+    else this.#listener?.onNotice(id, kind, write);
   }
 }
 

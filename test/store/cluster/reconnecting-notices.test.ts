@@ -1,15 +1,14 @@
 import { expect, onTestFinished, test } from "vitest";
+import { NoticeCodec, noticeName } from "../../../src/store/cluster/notice-codec.js";
 import {
   type NoticeConnection,
   type NoticeEvents,
-  NoticeLine,
-  noticeName,
-  NoticeWriter,
-} from "../../../src/store/cluster/notice-line.js";
+  ReconnectingNotices,
+} from "../../../src/store/cluster/reconnecting-notices.js";
 
 const times = { heartbeat: 30, opening: 60, shortestPause: 5, longestPause: 10 };
 
-/** The other side of a line: a server in this process, which can be away or silent. */
+/** A server in this process, which can be away or silent. */
 class Server {
   state: "answers" | "refuses" | "is silent" = "answers";
   opened = 0;
@@ -39,11 +38,11 @@ class Server {
   }
 
   send(id: string, message: string): void {
-    for (const { events, names } of this.open) if (names.has(noticeName(id))) events.message(noticeName(id), message);
+    for (const { events, names } of this.open) if (names.has(noticeName(id))) events.onMessage(noticeName(id), message);
   }
 
   drop(): void {
-    for (const { events } of this.open.splice(0)) events.lost("dropped");
+    for (const { events } of this.open.splice(0)) events.onLost("dropped");
   }
 
   async #answer(): Promise<void> {
@@ -54,57 +53,57 @@ class Server {
 
 function start(opening = times.opening) {
   const server = new Server();
-  const writer = new NoticeWriter();
-  const line = new NoticeLine(server.connect, writer, noticeName, { ...times, opening });
+  const codec = new NoticeCodec();
+  const notices = new ReconnectingNotices(server.connect, codec, noticeName, { ...times, opening });
   const heard: string[] = [];
   const hearing: boolean[] = [];
-  line.listen({
-    heard: (id, kind) => heard.push(`${id} ${kind}`),
-    told: (id, node, word) => heard.push(`${id} ${node} ${word}`),
-    hearing: (is) => hearing.push(is),
+  notices.listen({
+    onNotice: (id, kind) => heard.push(`${id} ${kind}`),
+    onMessage: (id, node, word) => heard.push(`${id} ${node} ${word}`),
+    onHearing: (is) => hearing.push(is),
   });
-  onTestFinished(() => line.close());
-  return { server, writer, line, heard, hearing };
+  onTestFinished(() => notices.close());
+  return { server, codec, notices, heard, hearing };
 }
 
 test("a watch resolves when the other side has it, for all who asked; its own messages and nonsense are left out", async () => {
-  const { server, writer, line, heard, hearing } = start(5000);
-  await line.watch("first");
+  const { server, codec, notices, heard, hearing } = start(5000);
+  await notices.watch("first");
   expect(hearing).toEqual([true]);
   let answer: () => void = () => {};
   server.beforeAnswer = () => new Promise((resolve) => (answer = resolve));
   const order: string[] = [];
   const watches = [
-    line.watch("id").then(() => order.push("watched")),
-    line.watch("id").then(() => order.push("watched")),
+    notices.watch("id").then(() => order.push("watched")),
+    notices.watch("id").then(() => order.push("watched")),
   ];
   await new Promise((resolve) => setImmediate(resolve));
   expect(order).toEqual([]);
   answer();
   await Promise.all(watches);
   server.send("id", "other changed");
-  server.send("id", writer.message("changed"));
+  server.send("id", codec.encode("changed"));
   server.send("id", "other says something");
   server.send("id", "nonsense");
-  server.send("id", writer.say("something"));
+  server.send("id", codec.encodeMessage("something"));
   server.send("id", "");
-  server.send("id", new NoticeWriter().message("SESSION_ROTATED"));
+  server.send("id", new NoticeCodec().encode("SESSION_ROTATED"));
   expect(heard).toEqual(["id changed", "id other says something", "id SESSION_ROTATED"]);
-  line.unwatch("id");
+  notices.unwatch("id");
   expect(server.names).toEqual([noticeName("first")]);
   expect(server.opened).toBe(1);
 });
 
 test("what is watched while the connection opens, or is away, is heard when it is open", async () => {
-  const { server, line, heard, hearing } = start();
-  await Promise.all(["a", "b", "c"].map((id) => line.watch(id)));
+  const { server, notices, heard, hearing } = start();
+  await Promise.all(["a", "b", "c"].map((id) => notices.watch(id)));
   expect(server.names.toSorted()).toEqual(["a", "b", "c"].map(noticeName).toSorted());
   server.state = "refuses";
   server.drop();
   expect(hearing).toEqual([true, false]);
   // Nobody waits for a server that is away.
-  await line.watch("d");
-  line.unwatch("a");
+  await notices.watch("d");
+  notices.unwatch("a");
   server.state = "answers";
   await expect.poll(() => hearing).toEqual([true, false, true]);
   expect(server.names.toSorted()).toEqual(["b", "c", "d"].map(noticeName).toSorted());
@@ -113,21 +112,21 @@ test("what is watched while the connection opens, or is away, is heard when it i
 });
 
 test("a server that is silent is noticed by the heartbeat, without anybody asking for something", async () => {
-  const { server, line, hearing } = start();
-  await line.watch("a");
+  const { server, notices, hearing } = start();
+  await notices.watch("a");
   server.state = "is silent";
   await expect.poll(() => hearing).toEqual([true, false]);
-  await line.watch("b");
+  await notices.watch("b");
   server.state = "answers";
   await expect.poll(() => hearing).toEqual([true, false, true]);
   expect(server.names.toSorted()).toEqual(["a", "b"].map(noticeName).toSorted());
 });
 
 test("a server that is silent holds nobody up who watches", async () => {
-  const { server, line, hearing } = start();
-  await line.watch("a");
+  const { server, notices, hearing } = start();
+  await notices.watch("a");
   server.beforeAnswer = () => new Promise(() => {});
-  await line.watch("b");
+  await notices.watch("b");
   expect(hearing).toEqual([true, false]);
   server.beforeAnswer = async () => {};
   await expect.poll(() => hearing).toEqual([true, false, true]);
@@ -135,15 +134,15 @@ test("a server that is silent holds nobody up who watches", async () => {
 });
 
 test("closed is closed, also while it opens; a later watch opens it again", async () => {
-  const { server, line, hearing } = start();
-  const watching = line.watch("a");
-  line.close();
+  const { server, notices, hearing } = start();
+  const watching = notices.watch("a");
+  notices.close();
   await watching;
   expect(server.open).toEqual([]);
   expect(hearing).toEqual([]);
-  await line.watch("b");
+  await notices.watch("b");
   expect(hearing).toEqual([true]);
-  line.close();
+  notices.close();
   expect(hearing).toEqual([true, false]);
   expect(server.open).toEqual([]);
   await new Promise((resolve) => setTimeout(resolve, 3 * times.longestPause));
