@@ -5,7 +5,7 @@ import createDebug from "debug";
 import type { Session as ExpressSession, SessionData, Store } from "express-session";
 import { SessionError, closeReason } from "../errors.js";
 import { setHidden } from "../internal/hidden.js";
-import { redact } from "../store/command-runner.js";
+import { redact } from "../store/commands/command-runner.js";
 import { backendOf, LiveStore } from "../store/live-store.js";
 import { saveChanges, type WatchedSocket } from "./shared/auto-save.js";
 import { type CookieParser, type Handshake as CookieHandshake, parseCookies } from "./shared/cookies.js";

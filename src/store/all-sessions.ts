@@ -1,7 +1,7 @@
 // What concerns all sessions of a store at once: they are listed, counted and cleared.
 import type { SessionData } from "express-session";
 import type { ChangeBus } from "./cluster/change-bus.js";
-import type { CommandRunner } from "./command-runner.js";
+import type { CommandRunner } from "./commands/command-runner.js";
 import type { Driver } from "./drivers/driver.js";
 import type { ReadSnapshots } from "./read-snapshots.js";
 import type { StoredSessions } from "./stored-sessions.js";

@@ -7,7 +7,7 @@ import type { Listed, Listing } from "./drivers/driver.js";
 import { reconcile } from "./record/merge.js";
 import { mergeInto, parse, stringify, strip, timesOf } from "./record/session-record.js";
 import type { StoredSessions } from "./stored-sessions.js";
-import type { Writer } from "./lost-answers.js";
+import type { Writer } from "./commands/lost-answers.js";
 
 const debug = createDebug("socket-session:session-objects");
 

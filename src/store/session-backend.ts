@@ -7,9 +7,9 @@ import { monotonicNow } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
 import { AllSessions } from "./all-sessions.js";
 import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
-import { CommandRunner } from "./command-runner.js";
+import { CommandRunner } from "./commands/command-runner.js";
 import type { Driver, End, WriteId } from "./drivers/driver.js";
-import type { SavingWriter } from "./lost-answers.js";
+import type { SavingWriter } from "./commands/lost-answers.js";
 import { checkAgreement, type Policies } from "./policies.js";
 import { ReadSnapshots } from "./read-snapshots.js";
 import {

@@ -3,117 +3,92 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EndCode, SessionError } from "../errors.js";
-import { monotonicNow } from "../internal/monotonic.js";
 import { inBatches } from "../internal/batches.js";
-import type { CommandRunner } from "./command-runner.js";
-import { type SerializedRecord, RecordWriter } from "./record/record-writer.js";
-import type { Driver, WriteId } from "./drivers/driver.js";
-import { EndReasons } from "./cluster/end-reasons.js";
-import { LateWrites } from "./late-writes.js";
-import type { ChangeBus } from "./cluster/change-bus.js";
 import { KeyedQueue } from "../internal/keyed-queue.js";
-import { parse, type SessionRecord, strip, timesOf, tryParse } from "./record/session-record.js";
-import { type LostAnswer, LostAnswers, type SavingWriter, type Writer } from "./lost-answers.js";
-import type { UserSessions } from "./users/user-sessions.js";
-import type { UserEntry } from "./users/user-index.js";
 import { warnOnce } from "../warnings.js";
+import type { ChangeBus } from "./cluster/change-bus.js";
+import { EndReasons } from "./cluster/end-reasons.js";
+import type { CommandRunner } from "./commands/command-runner.js";
+import { type RewriteOptions, StorageCommands } from "./commands/storage-commands.js";
+import type { Driver, WriteId } from "./drivers/driver.js";
+import { RecordWriter, type SerializedRecord } from "./record/record-writer.js";
+import { parse, type SessionRecord, strip, timesOf, tryParse } from "./record/session-record.js";
+import type { UserEntry } from "./users/user-index.js";
+import type { UserSessions } from "./users/user-sessions.js";
 
+/** How often a rewrite is tried. */
 const attempts = 100;
 /** From which attempt on (and for at most how many ms) a writer waits before it tries again. */
-const patience = 3;
+const firstWait = 3;
 const longestWait = 20;
-/** Between two questions for a write whose answer was lost (ms). */
-const pause = 100;
 /** How many sessions are read together, or ended side by side. */
 const batchSize = 200;
-/** Of how many unreadable records this process tells. */
+/** How many unreadable records this process reports. */
 const mostUnreadable = 200;
 
-type ReadMany = NonNullable<Driver["readMany"]>;
-
-/** Who rewrites, and how. */
-export interface Rewriting {
-  /** Who committed it, where that is a writer that tries again by itself. */
-  readonly source?: SavingWriter | undefined;
-  /** What is written, where that is an object whose next write goes on from this one. */
-  readonly origin?: Writer | undefined;
-  /** True where nothing but the expiry moves. */
-  readonly isTouch?: boolean;
-}
-
+/** The sessions of one storage, each changed by one task of this process at a time. */
 export class StoredSessions {
   readonly queue = new KeyedQueue();
   readonly ends = new EndReasons();
   readonly recordWriter = new RecordWriter();
-  /** Where it is kept whose the sessions are. */
+  /** Knows which user has which sessions; undefined where nobody asks for that. */
   users: UserSessions | undefined;
   /** How often a write was tried again because another node was quicker. */
   retries = 0;
 
   readonly #driver: Driver;
-  readonly #runner: CommandRunner;
   readonly #bus: ChangeBus;
-  readonly #late = new LateWrites();
-  readonly #lostAnswers = new LostAnswers();
-  /** The number of the last write. */
-  #writes = 0;
-  /** Whose record is known to be no session. */
+  readonly #storage: StorageCommands;
+  /** Sessions whose record was reported as unreadable. */
   readonly #unreadable = new Set<string>();
 
   constructor(driver: Driver, runner: CommandRunner, bus: ChangeBus) {
     this.#driver = driver;
-    this.#runner = runner;
     this.#bus = bus;
+    this.#storage = new StorageCommands(driver, runner, bus, this.ends, this.queue);
   }
 
   /** What is stored; nothing of a session that has ended, though an older snapshot of the storage may have it back. */
   async read(id: string): Promise<string | undefined> {
-    const text = await this.#readText(id);
+    const text = await this.#storage.read(id);
     if (text === undefined || !this.ends.get(id)) return text;
     return (await this.#isCreatedAgain(id)) ? this.read(id) : undefined;
   }
 
   /** Whether a session that is stored, and has ended as far as this node knows, was created again since. */
   async #isCreatedAgain(id: string): Promise<boolean> {
-    const { createdAgo } = this.#driver;
-    const ago = createdAgo && (await this.#runner.run(id, () => createdAgo.call(this.#driver, id)));
-    // A snapshot may hold an earlier life's word, with the session of then.
+    const ago = await this.#storage.createdAgo(id);
+    // A snapshot may hold the note of an earlier creation, with the session of then.
     if (ago === undefined || !this.ends.mayPrecede(id, ago)) return false;
     this.ends.forget(id);
     return true;
   }
 
-  /** What is stored; while a late write may still arrive, what was written after it. */
-  #readText(id: string): Promise<string | undefined> {
-    const known = this.#late.known(id);
-    return known ? Promise.resolve(known.text) : this.#runner.run(id, () => this.#driver.read(id));
-  }
-
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
   async readCurrent(id: string): Promise<string | undefined> {
-    const unanswered = this.#lostAnswers.of(id);
-    if (unanswered) await this.#resolveLostAnswer(id, unanswered);
-    const text = await this.#readText(id);
+    const resolving = this.#storage.resolveLostAnswer(id);
+    if (resolving) await resolving;
+    const text = await this.#storage.read(id);
     if (text === undefined) {
-      await this.#lookUpEnd(id);
+      await this.#storage.lookUpEnd(id);
       return undefined;
     }
     const end = this.ends.get(id);
     if (end) {
       // What was read may be older than that.
       if (await this.#isCreatedAgain(id)) return this.readCurrent(id);
-      // Only this node may know: it ends for all.
-      await this.#write(id, undefined, () => this.#driver.remove(id, end.code));
+      // Perhaps only this node knows: the session ends for all.
+      await this.#storage.remove(id, end.code);
       this.recordEnd(id, end.code);
       return undefined;
     }
     if (!this.recordWriter.isTooOld(text)) return text;
-    await this.#write(id, undefined, () => this.#driver.remove(id, "SESSION_EXPIRED"));
+    await this.#storage.remove(id, "SESSION_EXPIRED");
     this.recordEnd(id, "SESSION_EXPIRED");
     return undefined;
   }
 
-  /** A stored text, parsed. Undefined for one that is no session: it lets nobody in, and is told once. */
+  /** A stored text, parsed. Undefined for one that is no session: it lets nobody in, and is reported once. */
   parseOrReport(id: string, text: string): SessionRecord | undefined {
     const record = tryParse(text);
     if (!record && !this.#unreadable.has(id) && this.#unreadable.size < mostUnreadable) {
@@ -127,39 +102,12 @@ export class StoredSessions {
   /** Creates; false where the id is taken. Runs within the queue. */
   async create(id: string, text: string): Promise<boolean> {
     const record = this.recordWriter.serialize(strip(parse(text)));
-    // What an older snapshot has brought back makes room.
+    // A session that an older snapshot has brought back makes room.
     if (this.ends.get(id)) await this.readCurrent(id);
     if (this.users) await this.users.note(id, record);
-    if (!(await this.#create(id, record))) return false;
+    if (!(await this.#storage.create(id, record))) return false;
     this.ends.forget(id);
     return true;
-  }
-
-  async #create(id: string, { text, expires }: SerializedRecord): Promise<boolean> {
-    const before = this.ends.get(id);
-    let mayBeDone = false;
-    const create = (): Promise<boolean> =>
-      this.#write(id, text, () => {
-        const running = this.#driver.create(id, text, expires);
-        mayBeDone = this.#driver.isAtomic;
-        running.catch((error: unknown) => {
-          if (this.#driver.isRefusal?.(error)) mayBeDone = false;
-        });
-        return running;
-      });
-    try {
-      return await create();
-    } catch (error) {
-      if (!mayBeDone) throw error;
-      const isCreated = await this.#askUntilAnswered(async () => {
-        // It was not there: so it is this one, whoever may have changed it since, or ended it.
-        if ((await this.#readText(id)) !== undefined) return true;
-        await this.#lookUpEnd(id);
-        return !before && this.ends.get(id) ? false : create();
-      });
-      if (isCreated === undefined) throw error;
-      return isCreated;
-    }
   }
 
   /**
@@ -169,35 +117,30 @@ export class StoredSessions {
   async rewrite(
     id: string,
     change: (text: string) => SerializedRecord,
-    { source, origin, isTouch = false }: Rewriting = {},
+    options: RewriteOptions = {},
     sent?: string,
   ): Promise<void> {
+    const { source, isTouch = false } = options;
     for (let attempt = 0; attempt < attempts; attempt++) {
       const text = await this.readCurrent(id);
       if (text === undefined) throw new SessionError(this.ends.get(id)?.code ?? "SESSION_UNKNOWN");
-      const next = this.#changed(id, text, change);
+      const next = this.#apply(id, text, change);
       const isChanged = next.text !== text;
       let write: WriteId | undefined;
       // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
       if (isChanged || (isTouch && this.#driver.isShared)) {
         if (this.users) await this.users.note(id, next, text);
-        // Nobody is told of more time; of less, who has the session must know.
-        const written =
-          isTouch && next.expires >= timesOf(text).expires
-            ? await this.#touch(id, text, next)
-            : await this.#replace(
-                id,
-                text,
-                next,
-                sent ?? next.text,
-                source,
-                origin,
-                (write = this.#nextWrite()).number,
-              );
+        let written: boolean;
+        // No notice tells of more time. Of less, the nodes that have the session must know.
+        if (isTouch && next.expires >= timesOf(text).expires) written = await this.#storage.touch(id, text, next);
+        else {
+          write = this.#storage.nextWrite();
+          written = await this.#storage.replace(id, text, next, sent ?? next.text, options, write.number);
+        }
         if (!written) {
           this.retries++;
           // Among many writers, those who keep losing make room.
-          if (attempt >= patience) await delay(Math.random() * Math.min(attempt, longestWait));
+          if (attempt >= firstWait) await delay(Math.random() * Math.min(attempt, longestWait));
           continue;
         }
       }
@@ -212,8 +155,8 @@ export class StoredSessions {
    * Applies what changed from `base` to `next`; as {@link StoredSessions.rewrite}. The base is asked for when its turn
    * has come: an earlier write of the same writer may have turned out to be stored.
    */
-  merge(id: string, base: () => string, next: string, rewriting?: Rewriting): Promise<void> {
-    return this.rewrite(id, (text) => this.recordWriter.merge(text, base(), next, rewriting?.isTouch), rewriting, next);
+  merge(id: string, base: () => string, next: string, options?: RewriteOptions): Promise<void> {
+    return this.rewrite(id, (text) => this.recordWriter.merge(text, base(), next, options?.isTouch), options, next);
   }
 
   /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
@@ -233,12 +176,12 @@ export class StoredSessions {
     const alone: string[] = [];
     const together: string[] = [];
     for (const id of ids) {
-      const isBusy = this.queue.isBusy(id) || this.#lostAnswers.of(id) !== undefined || this.ends.get(id) !== undefined;
-      (this.#driver.readMany && !isBusy ? together : alone).push(id);
+      const isBusy = this.queue.isBusy(id) || this.#storage.hasLostAnswer(id) || this.ends.get(id) !== undefined;
+      (this.#storage.canReadMany && !isBusy ? together : alone).push(id);
     }
     for (let index = 0; index < together.length; index += batchSize) {
       const batch = together.slice(index, index + batchSize);
-      const read = await this.#runner.run("", () => (this.#driver.readMany as ReadMany)(batch));
+      const read = await this.#storage.readMany(batch);
       for (const [at, id] of batch.entries()) {
         const text = read[at];
         // It is to be ended, in its turn.
@@ -287,12 +230,7 @@ export class StoredSessions {
   }
 
   async #remove(id: string, code: EndCode, text: string | undefined): Promise<void> {
-    try {
-      await this.#write(id, undefined, () => this.#driver.remove(id, code));
-    } catch (error) {
-      this.#invalidate(id);
-      throw error;
-    }
+    await this.#storage.removeAny(id, code);
     // Not before: a session that could not be removed must still be found by its user.
     if (text !== undefined) this.users?.forget(id, text);
     this.recordEnd(id, code);
@@ -300,13 +238,13 @@ export class StoredSessions {
 
   /** A session has ended, here or on another node. */
   recordEnd(id: string, code: EndCode): void {
-    this.#lostAnswers.forget(id);
+    this.#storage.forgetLostAnswer(id);
     this.ends.record(id, code);
     this.#bus.notify({ kind: "ended", id, code });
   }
 
   /** `text` as `change` makes it. Rejects with `RECORD_INVALID` for one that is no session. */
-  #changed(id: string, text: string, change: (text: string) => SerializedRecord): SerializedRecord {
+  #apply(id: string, text: string, change: (text: string) => SerializedRecord): SerializedRecord {
     try {
       return change(text);
     } catch (error) {
@@ -315,151 +253,8 @@ export class StoredSessions {
     }
   }
 
-  #nextWrite(): WriteId {
-    return { node: undefined, number: ++this.#writes };
-  }
-
-  #touch(id: string, text: string, next: SerializedRecord): Promise<boolean> {
-    return this.#write(id, next.text, () => this.#driver.touch(id, next.text, next.expires, text));
-  }
-
-  async #replace(
-    id: string,
-    expected: string,
-    next: SerializedRecord,
-    sent: string,
-    source: Writer | undefined,
-    origin: Writer | undefined,
-    write: number,
-  ): Promise<boolean> {
-    // Who did not move the expiry leaves it: another service may have moved it beside the text.
-    const isKept = Number.isFinite(next.expires) && next.expires === timesOf(expected).expires;
-    const expires = isKept ? undefined : next.expires;
-    let mayBeDone = false;
-    try {
-      return await this.#write(id, next.text, () => {
-        const running = this.#driver.replace(id, next.text, expires, expected, write);
-        mayBeDone = this.#driver.lastWrite !== undefined;
-        running.catch((error: unknown) => {
-          if (this.#driver.isRefusal?.(error)) mayBeDone = false;
-        });
-        return running;
-      });
-    } catch (error) {
-      if (!mayBeDone) throw error;
-      const writer = source ?? origin ?? nobody;
-      const lost = { write, expected, next, expires, writer, sent, isWanted: true };
-      if (source) {
-        this.#lostAnswers.keep(id, lost, monotonicNow());
-        throw error;
-      }
-      // Who waits for the answer would be told that it failed, and make it once more in another way.
-      const isStored = await this.#askUntilAnswered(() => this.#writeAgain(id, lost));
-      if (isStored !== undefined) return isStored;
-      if (origin) this.#lostAnswers.keep(id, { ...lost, isWanted: false }, monotonicNow());
-      this.#invalidate(id);
-      throw error;
-    }
-  }
-
-  /** Nobody tells this node of its own writes: where it does not know of one, it has to look. */
-  #invalidate(id: string): void {
-    this.#bus.notify({ kind: "changed", id });
-  }
-
-  /** Asks again until there is an answer, for as long as a command may take; undefined where there never was one. */
-  async #askUntilAnswered(ask: () => Promise<boolean>): Promise<boolean | undefined> {
-    const until = monotonicNow() + this.#runner.timeout;
-    for (;;) {
-      try {
-        return await ask();
-      } catch {
-        if (monotonicNow() >= until) return undefined;
-        await delay(pause);
-      }
-    }
-  }
-
-  /** Finds out what became of a write that was not answered, before anything else is done with the session. */
-  async #resolveLostAnswer(id: string, lost: LostAnswer): Promise<void> {
-    const isStored = await (lost.isWanted ? this.#writeAgain(id, lost) : this.#hasWritten(id, lost.write));
-    this.#lostAnswers.forget(id);
-    if (!isStored) return;
-    const { writer, sent, next } = lost;
-    writer.applyConfirmed(next.text, sent);
-    // The writer's next save may be under way, which this does not confirm: it is told of its own alone.
-    this.#bus.notify({ kind: "stored", id, text: next.text, writer });
-  }
-
-  /**
-   * Asks for a write again. True where it is stored, by now or since its answer was lost; it is not made a second time,
-   * whatever others have written over it.
-   */
-  async #writeAgain(id: string, { write, expected, next, expires }: LostAnswer): Promise<boolean> {
-    if (await this.#hasWritten(id, write)) return true;
-    // With its own number: should the first one still be under way, one of the two is carried out.
-    const replace = (): Promise<boolean> => this.#driver.replace(id, next.text, expires, expected, write);
-    return (await this.#write(id, next.text, replace)) || this.#hasWritten(id, write);
-  }
-
-  async #hasWritten(id: string, write: number): Promise<boolean> {
-    return (await this.#lastWrite(id)) === write;
-  }
-
-  #lastWrite(id: string, node?: string): Promise<number | undefined> {
-    return this.#runner.run(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
-  }
-
-  /**
-   * Whether the storage has lost one of these writes, all of them confirmed within {@link writeMemory}. True where it
-   * cannot tell, false where it does not answer.
-   */
-  async hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
-    if (!this.#driver.lastWrite) return true;
-    for (const { node, number } of writes) {
-      const isThere = await this.#askUntilAnswered(async () => ((await this.#lastWrite(id, node)) ?? 0) >= number);
-      if (isThere === false) return true;
-    }
-    return false;
-  }
-
-  /** Asks the storage why a session is not there, where this node has not heard. */
-  async #lookUpEnd(id: string): Promise<void> {
-    const { endOf } = this.#driver;
-    if (!endOf || this.ends.get(id)) return;
-    const end = await this.#runner.run(id, () => endOf.call(this.#driver, id));
-    if (end) this.ends.recordRemembered(id, end);
-  }
-
-  /** Asks for a write; one that was given up and may still arrive is followed. */
-  async #write<T>(id: string, text: string | undefined, command: () => Promise<T>): Promise<T> {
-    let running: Promise<T> | undefined;
-    try {
-      const written = await this.#runner.run(id, () => (running = command()));
-      if (written !== false) this.#late.written(id, text);
-      return written;
-    } catch (error) {
-      if (running && !this.#driver.isAtomic) this.#follow(id, running);
-      throw error;
-    }
-  }
-
-  #follow(id: string, running: Promise<unknown>): void {
-    this.#late.follow(id, running, (newer) =>
-      this.queue.run(id, async () => {
-        const known = newer();
-        if (!known) return;
-        const { text } = known;
-        // Given up in its turn where the storage does not answer: others wait for the session.
-        await this.#write<unknown>(id, text, () =>
-          text === undefined
-            ? this.#driver.remove(id, this.ends.get(id)?.code ?? "SESSION_DESTROYED")
-            : this.#driver.replace(id, text, timesOf(text).expires, ""),
-        );
-      }),
-    );
+  /** As {@link StorageCommands.hasLost}. */
+  hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
+    return this.#storage.hasLost(id, writes);
   }
 }
-
-/** An update: it is told what became of it by its own answer. */
-const nobody: Writer = { applyConfirmed: () => undefined };

@@ -2,7 +2,7 @@
 // the session is still there.
 import session, { type SessionData, type Store } from "express-session";
 import { liveStore } from "../../store/drivers/express-store/express-store.js";
-import { redact } from "../../store/command-runner.js";
+import { redact } from "../../store/commands/command-runner.js";
 import type { LiveStore } from "../../store/live-store.js";
 import { once } from "./once.js";
 

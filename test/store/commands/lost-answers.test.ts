@@ -3,14 +3,14 @@ import { Pool } from "pg";
 import { createClient, createCluster } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { SessionData } from "express-session";
-import type { ActiveSession } from "../../src/session/live-session.js";
-import { Registry } from "../../src/session/registry.js";
-import { backendOf, type LiveStore } from "../../src/store/live-store.js";
-import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.js";
-import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
-import { LossyLine } from "../support/lossy.js";
-import { ownTable, postgresPool, usePostgres } from "../support/postgres.js";
-import { ownPrefix, redisClient, redisClusterClient, useRedis, useRedisCluster } from "../support/redis.js";
+import type { ActiveSession } from "../../../src/session/live-session.js";
+import { Registry } from "../../../src/session/registry.js";
+import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
+import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
+import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
+import { LossyLine } from "../../support/lossy.js";
+import { ownTable, postgresPool, usePostgres } from "../../support/postgres.js";
+import { ownPrefix, redisClient, redisClusterClient, useRedis, useRedisCluster } from "../../support/redis.js";
 
 type Fields = { admin?: any; rights?: any; draft?: any; own?: any; count?: any; [key: string]: any } & SessionData;
 

@@ -1,9 +1,9 @@
-// Writes that may have been carried out although no answer came: kept until the storage has said whether they were, so
-// that nothing is written a second time over what others wrote since.
-import type { SerializedRecord } from "./record/record-writer.js";
-import { writeMemory } from "./drivers/driver.js";
+// Writes that may have been carried out although no answer came. They are kept until the storage has said whether they
+// were, so that nobody writes them a second time over what others wrote since.
+import type { SerializedRecord } from "../record/record-writer.js";
+import { writeMemory } from "../drivers/driver.js";
 
-/** Who writes, and is told within the queue, before others hear of it: so it never goes back in time. */
+/** Who writes. It is told within the queue, before the subscribers are: so it never goes back in time. */
 export interface Writer {
   /** A write had no answer, and turned out to be stored as `text`: with `sent`, what this writer asked for, in it. */
   applyConfirmed(text: string, sent: string): void;
@@ -27,7 +27,7 @@ export interface LostAnswer {
   /** What the writer asked for. */
   readonly sent: string;
   /** True where the writer tries again by itself, until it is stored. */
-  readonly isWanted: boolean;
+  readonly isRetried: boolean;
 }
 
 interface Kept extends LostAnswer {
@@ -35,21 +35,23 @@ interface Kept extends LostAnswer {
 }
 
 /** Of how many sessions they are kept: their texts take memory. */
-const most = 1000;
+const mostKept = 1000;
 
+/** The last unanswered write of each session. */
 export class LostAnswers {
   readonly #writes = new Map<string, Kept>();
 
   /** The last write of this session, where it was not answered: the next one waits for its answer. */
-  of(id: string): LostAnswer | undefined {
+  get(id: string): LostAnswer | undefined {
     return this.#writes.get(id);
   }
 
-  keep(id: string, one: LostAnswer, now: number): void {
+  /** Keeps a write for as long as the storage remembers its number; `now` is a moment of `monotonicNow()`. */
+  keep(id: string, lost: LostAnswer, now: number): void {
     this.#writes.delete(id);
-    this.#writes.set(id, { ...one, until: now + writeMemory });
+    this.#writes.set(id, { ...lost, until: now + writeMemory });
     for (const [oldest, { until }] of this.#writes) {
-      if (until > now && this.#writes.size <= most) break;
+      if (until > now && this.#writes.size <= mostKept) break;
       this.#writes.delete(oldest);
     }
   }

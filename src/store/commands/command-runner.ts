@@ -2,10 +2,10 @@
 // nothing of sessions but that ids stay out of errors.
 import { inspect } from "node:util";
 import createDebug from "debug";
-import { SessionError } from "../errors.js";
-import { monotonicNow } from "../internal/monotonic.js";
-import { Refusal } from "./drivers/refusal.js";
-import { withTimeout } from "../internal/timeout.js";
+import { SessionError } from "../../errors.js";
+import { monotonicNow } from "../../internal/monotonic.js";
+import { Refusal } from "../drivers/refusal.js";
+import { withTimeout } from "../../internal/timeout.js";
 
 const debug = createDebug("socket-session:commands");
 
