@@ -60,7 +60,7 @@ export interface Driver {
   endOf?(id: string): Promise<End | undefined>;
   /**
    * How long ago (ms, by the storage's clock) the session was created again after an end: `create` notes that in the same
-   * step, in place of the end. Known for {@link markMemory}; an older snapshot of the storage knows nothing of it. Absent
+   * step, in place of the end. Known for {@link storedEndMemory}; an older snapshot of the storage knows nothing of it. Absent
    * where the storage cannot tell.
    */
   createdAgo?(id: string): Promise<number | undefined>;
@@ -106,7 +106,10 @@ export interface End {
 export const endMemory = 60_000;
 
 /** How long a storage keeps what it remembers of an end (ms): longer than any node does that has heard or read of it. */
-export const markMemory = 2 * endMemory;
+export const storedEndMemory = 2 * endMemory;
+
+/** How long an end is still stored when it counts no longer (ms). */
+export const pastEndMemory = storedEndMemory - endMemory;
 
 /** How long a storage remembers the last write of a node to a session (ms), for a node that has lost the answer. */
 export const writeMemory = 300_000;

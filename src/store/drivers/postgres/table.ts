@@ -1,5 +1,5 @@
 // The table of sessions: its name, how it is made, and what it means when a statement does not find it as it should be.
-import type { PostgresClient, PostgresPool } from "./notices.js";
+import type { PostgresClient, PostgresPool } from "./pool.js";
 import { Refusal } from "../refusal.js";
 
 /** Any number, the same on all nodes: who creates the table holds this lock. */

@@ -1,16 +1,14 @@
-// How notices are heard in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and
-// subscribes; `ReconnectingNotices` decides when to open again.
+// Hears notices in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and subscribes;
+// `ReconnectingNotices` decides when to open again.
 import type { NoticeConnection, NoticeEvents } from "../../cluster/reconnecting-notices.js";
 import { slotOf } from "./channels.js";
+import { type AnyRedisClient, isCluster, type RedisClient, type RedisClusterClient } from "./client.js";
 import { redisRefusal } from "./refusals.js";
 import { noop } from "../../../internal/noop.js";
 
-/** Opens what a node hears on. A subscriber that is lost does not come back by itself: all is opened anew. */
-export async function openRedisNotices(
-  client: RedisClient | RedisClusterClient,
-  events: NoticeEvents,
-): Promise<NoticeConnection> {
-  return "masters" in client ? new ClusterNotices(client, events) : openSingle(client, events);
+/** Opens the connection. A subscriber that is lost does not come back by itself: all are opened anew. */
+export async function openRedisNotices(client: AnyRedisClient, events: NoticeEvents): Promise<NoticeConnection> {
+  return isCluster(client) ? new ClusterNotices(client, events) : openSingle(client, events);
 }
 
 async function openSingle(client: RedisClient, events: NoticeEvents): Promise<NoticeConnection> {
@@ -31,8 +29,8 @@ class ClusterNotices implements NoticeConnection {
   readonly #listener: Listener;
   /** By the address of the master. */
   readonly #subscribers = new Map<string, Promise<Subscriber>>();
-  /** Where the slots are whose notices are heard: the address of the master. */
-  readonly #places = new Map<number, string>();
+  /** For each slot that is subscribed, the address of its master. */
+  readonly #addresses = new Map<number, string>();
 
   constructor(cluster: RedisClusterClient, events: NoticeEvents) {
     this.#cluster = cluster;
@@ -51,7 +49,7 @@ class ClusterNotices implements NoticeConnection {
 
   async ping(): Promise<void> {
     // The client tells of a slot that moves, but not while it waits for an answer: then it takes that for the answer.
-    for (const [slot, address] of this.#places) {
+    for (const [slot, address] of this.#addresses) {
       if (this.#cluster.slots[slot]?.master.address !== address) throw new Error("a slot has moved");
     }
     await Promise.all([...this.#subscribers.values()].map(async (subscriber) => (await subscriber).ping()));
@@ -76,9 +74,9 @@ class ClusterNotices implements NoticeConnection {
     const slot = slotOf(name);
     const master = this.#cluster.slots[slot]?.master;
     if (!master) return Promise.reject(new Error("the cluster has no master for this slot"));
-    const place = this.#places.get(slot);
-    if (place !== undefined && place !== master.address) return Promise.reject(new Error("a slot has moved"));
-    this.#places.set(slot, master.address);
+    const known = this.#addresses.get(slot);
+    if (known !== undefined && known !== master.address) return Promise.reject(new Error("a slot has moved"));
+    this.#addresses.set(slot, master.address);
     let subscriber = this.#subscribers.get(master.address);
     if (!subscriber) {
       subscriber = this.#cluster.nodeClient(master as never).then((client) => connect(client, this.#events));
@@ -102,40 +100,6 @@ async function connect(client: RedisClient, events: NoticeEvents): Promise<Subsc
 /** Tells what the server refuses as such. */
 function refuse(error: unknown, isCluster = false): never {
   throw redisRefusal(error, isCluster);
-}
-
-/** What is used of a client that `createClient()` of the package `redis` gave. */
-export interface RedisClient extends RedisCommands {
-  readonly options?:
-    | { readonly database?: number | undefined; readonly socket?: { readonly reconnectStrategy?: unknown } | undefined }
-    | undefined;
-  mGet(keys: string[]): Promise<(string | null)[]>;
-  sendCommand(words: string[]): Promise<unknown>;
-  once(event: "ready", listener: () => void): unknown;
-  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
-  subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>;
-  duplicate(overrides?: never): unknown;
-}
-
-/** What is used of a client that `createCluster()` of the package `redis` gave. */
-export interface RedisClusterClient extends RedisCommands {
-  readonly masters: readonly RedisNode[];
-  readonly slots: readonly { readonly master: RedisNode }[];
-  nodeClient(node: never): Promise<RedisClient>;
-}
-
-interface RedisCommands {
-  readonly isOpen: boolean;
-  get(key: string): Promise<string | null>;
-  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  withCommandOptions(options: { timeout?: number; typeMapping: object }): unknown;
-  listenerCount(event: "error"): number;
-  on(event: "error" | "ready", listener: (error?: unknown) => void): unknown;
-}
-
-interface RedisNode {
-  readonly address: string;
 }
 
 /** A duplicate that does nothing but listen. */

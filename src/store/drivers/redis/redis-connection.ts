@@ -1,7 +1,7 @@
 // The connection of the application's client: its last error, and a new connection where the old one leads to a server
 // that has become a replica. Behind one address may be another primary by then, and the old server closes nothing.
-import type { RedisClient, RedisClusterClient } from "./notices.js";
 import { withTimeout } from "../../../internal/timeout.js";
+import { type AnyRedisClient, isCluster } from "./client.js";
 
 /** How long a new connection may take, and how soon after it there may be another, in ms. */
 const patience = 5000;
@@ -13,16 +13,16 @@ const connections = new WeakMap<object, RedisConnection>();
 export class RedisConnection {
   /** The client's last error, while it has no connection. */
   lastError: unknown;
-  readonly #client: RedisClient | RedisClusterClient;
+  readonly #client: AnyRedisClient;
   #renewing: Promise<boolean> | undefined;
 
-  static of(client: RedisClient | RedisClusterClient): RedisConnection {
+  static of(client: AnyRedisClient): RedisConnection {
     let connection = connections.get(client);
     if (!connection) connections.set(client, (connection = new RedisConnection(client)));
     return connection;
   }
 
-  private constructor(client: RedisClient | RedisClusterClient) {
+  private constructor(client: AnyRedisClient) {
     this.#client = client;
     client.on("error", (error) => (this.lastError = error));
     client.on("ready", () => (this.lastError = undefined));
@@ -40,7 +40,7 @@ export class RedisConnection {
   async #renew(): Promise<boolean> {
     const client = this.#client;
     // The client of a cluster follows its masters; one that does not come back by itself is not to be closed.
-    if ("masters" in client) return false;
+    if (isCluster(client)) return false;
     if (client.options?.socket?.reconnectStrategy === false) return false;
     const ready = new Promise<boolean>((resolve) => client.once("ready", () => resolve(true)));
     const isBack = withTimeout(ready, patience, () => false);

@@ -39,6 +39,11 @@ export function redisRefusal(error: unknown, isCluster: boolean): unknown {
   return new Refusal(`${fix} Redis says: ${message.replace(/,? with args.*/s, "")}.`);
 }
 
+/** True where a key holds something of another program, which is no reason to think that Redis does not answer. */
+export function isWrongType(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("WRONGTYPE");
+}
+
 /** True where a server takes no changes: the primary is another one by now. Nothing was changed. */
 export function isReadOnly(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("READONLY ");

@@ -1,0 +1,85 @@
+// The Lua scripts: each compares, sets and publishes in one step. A server that has forgotten one is sent it again.
+import { createHash } from "node:crypto";
+import type { AnyRedisClient } from "./client.js";
+
+/** A script, and the hash by which a server knows it. */
+export class Script {
+  readonly text: string;
+  readonly sha: string;
+
+  constructor(text: string) {
+    this.text = text;
+    this.sha = createHash("sha1").update(text).digest("hex");
+  }
+}
+
+/**
+ * KEYS[1] is the session. KEYS[2] is its channel and, for a while after its end, the key of its end: that says why it
+ * ended, or that it was created again since.
+ */
+export const scripts = {
+  read: new Script(`return redis.call("GET", KEYS[1])`),
+  /** ARGV: text, ms to live, ms to remember that it was created again, the word for that. */
+  create: new Script(`
+    if not redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return 0 end
+    redis.call("SET", KEYS[2], ARGV[4], "XX", "PX", ARGV[3])
+    return 1`),
+  /** KEYS[1] is the key of the end. ARGV: the word for "created again". */
+  createdAgain: new Script(`
+    if redis.call("GET", KEYS[1]) ~= ARGV[1] then return false end
+    return redis.call("PTTL", KEYS[1])`),
+  /** KEYS[1] is the key of the end. ARGV: for how many ms it is still stored when it counts no longer. */
+  endOf: new Script(`
+    if redis.call("PTTL", KEYS[1]) <= tonumber(ARGV[1]) then return false end
+    return redis.call("GET", KEYS[1])`),
+  /**
+   * ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message, "1" where it may
+   * live shorter than it does (old services prolong it without changing its text). KEYS[3] is this node's last write to
+   * the session, with its number and ms to remember it in ARGV. Sent again, the script answers as before. A write that
+   * comes after a newer one of its node is too late.
+   */
+  replace: new Script(`
+    if redis.call("GET", KEYS[1]) ~= ARGV[1] then
+      return KEYS[3] and redis.call("GET", KEYS[3]) == ARGV[7] and 1 or 0
+    end
+    local last = KEYS[3] and redis.call("SET", KEYS[3], ARGV[7], "PX", ARGV[8], "GET")
+    if last and tonumber(last) >= tonumber(ARGV[7]) then
+      redis.call("SET", KEYS[3], last, "PX", ARGV[8])
+      return last == ARGV[7] and 1 or 0
+    end
+    local left = redis.call("PTTL", KEYS[1])
+    if ARGV[3] == "" or (ARGV[6] ~= "1" and left > tonumber(ARGV[3])) then
+      redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
+    else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
+    if ARGV[4] ~= "" then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
+    return 1`),
+  /**
+   * ARGV: the end, ms to remember it, the command that publishes, the message, for how many ms an end is still stored
+   * when it counts no longer, the word for "created again". The first end stands.
+   */
+  remove: new Script(`
+    redis.call("DEL", KEYS[1])
+    if redis.call("PTTL", KEYS[2]) <= tonumber(ARGV[5]) or redis.call("GET", KEYS[2]) == ARGV[6] then
+      redis.call("SET", KEYS[2], ARGV[1], "PX", ARGV[2])
+    end
+    redis.call(ARGV[3], KEYS[2], ARGV[4])
+    return 1`),
+  /** ARGV: the command that publishes, the message. Answers how many hear it. */
+  publish: new Script(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
+};
+
+/** Runs a script by its hash, or by its text where the server does not know it. */
+export async function evaluate(
+  client: AnyRedisClient,
+  script: Script,
+  keys: string[],
+  values: string[],
+): Promise<unknown> {
+  const options = { keys, arguments: values };
+  try {
+    return await client.evalSha(script.sha, options);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+    return client.eval(script.text, options);
+  }
+}
