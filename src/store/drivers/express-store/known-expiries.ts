@@ -1,36 +1,38 @@
-// Until when this process told a storage to keep its sessions: many stores move an expiry beside the data, which nobody
-// can read. Bounded: of the sessions told longest ago nothing is known any more.
+// Until when this process told a store to keep its sessions: many stores move an expiry beside the data, where nobody
+// can read it. Bounded: the sessions sent longest ago are forgotten.
 import { isSameMaxAge } from "../../record/session-record.js";
 
-export interface Life {
-  /** When it ends, if nobody else prolongs it (ms since 1970). */
-  readonly until: number;
-  /** What the storage was told, so as not to cut short what others prolonged; not before `until` (ms since 1970). */
-  readonly given: number;
+/** How long a session lives, as this process has sent it to the store. */
+export interface KnownExpiry {
+  /** When it ends, unless somebody else prolongs it (ms since 1970). */
+  readonly expires: number;
+  /** What the store was sent: not before `expires`, so as not to cut short what others prolonged (ms since 1970). */
+  readonly sent: number;
   readonly maxAge: number;
 }
 
 /** Of how many sessions it is known. */
-const mostLives = 50_000;
+const mostKnown = 50_000;
 
+/** The expiries of the sessions that were sent last. */
 export class KnownExpiries {
-  readonly #lives = new Map<string, Life>();
+  readonly #expiries = new Map<string, KnownExpiry>();
 
-  /** What the storage was told of this session, unless it lives for another time since. */
-  of(id: string, maxAge: number): Life | undefined {
-    const life = this.#lives.get(id);
-    return life && isSameMaxAge(life.maxAge, maxAge) ? life : undefined;
+  /** What the store was sent for this session, unless it has another maxAge since. */
+  get(id: string, maxAge: number): KnownExpiry | undefined {
+    const known = this.#expiries.get(id);
+    return known && isSameMaxAge(known.maxAge, maxAge) ? known : undefined;
   }
 
-  keep(id: string, life: Life): void {
-    this.#lives.delete(id);
-    this.#lives.set(id, life);
-    if (this.#lives.size <= mostLives) return;
-    const oldest = this.#lives.keys().next().value;
-    if (oldest !== undefined) this.#lives.delete(oldest);
+  set(id: string, expiry: KnownExpiry): void {
+    this.#expiries.delete(id);
+    this.#expiries.set(id, expiry);
+    if (this.#expiries.size <= mostKnown) return;
+    const oldest = this.#expiries.keys().next().value;
+    if (oldest !== undefined) this.#expiries.delete(oldest);
   }
 
   forget(id: string): void {
-    this.#lives.delete(id);
+    this.#expiries.delete(id);
   }
 }

@@ -1,22 +1,27 @@
-// What a store says of its connection, which express-session wants to know: it passes requests by without a session while
-// a store is disconnected. Some stores say "disconnect" at any failed query and never "connect": they are asked.
+// The connection of a wrapped store, as far as the store reports it. express-session wants to know: it passes requests on
+// without a session while a store is disconnected. Some stores emit "disconnect" at any failed query and never "connect".
 import { randomBytes } from "node:crypto";
 import type { Store } from "express-session";
-import { backendOf, type LiveStore } from "../../live-store.js";
 import { backoff } from "../../../internal/backoff.js";
+import type { LiveStore } from "../../live-store.js";
 
 const shortestPause = 100;
 const longestPause = 1000;
 
+/** Has a live store emit "disconnect" and "connect" for the store that it wraps. */
 export class StoreConnection {
-  readonly #live: LiveStore;
+  readonly #store: Store;
   #isLost = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(store: Store, live: LiveStore) {
-    this.#live = live;
-    store.on?.("disconnect", () => this.#lost());
-    store.on?.("connect", () => this.#isBack());
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Called once, when the live store exists. */
+  reportTo(live: LiveStore): void {
+    this.#store.on?.("disconnect", () => this.#onLost(live));
+    this.#store.on?.("connect", () => this.#onBack(live));
   }
 
   /** Stops asking. */
@@ -25,29 +30,26 @@ export class StoreConnection {
     this.#timer = undefined;
   }
 
-  #lost(): void {
+  #onLost(live: LiveStore): void {
     if (this.#isLost) return;
     this.#isLost = true;
-    this.#live.emit("disconnect");
-    this.#ask(0, 0);
+    live.emit("disconnect");
+    this.#ask(live, 0, 0);
   }
 
-  #isBack(): void {
+  #onBack(live: LiveStore): void {
     this.close();
     this.#isLost = false;
-    this.#live.emit("connect");
+    live.emit("connect");
   }
 
   /** Reads until there is an answer. Nobody has this id. */
-  #ask(failures: number, pause: number): void {
+  #ask(live: LiveStore, failures: number, pause: number): void {
     const timer = setTimeout(() => {
-      const id = randomBytes(18).toString("base64url");
-      backendOf(this.#live)
-        .read(id, () => undefined)
-        .then(
-          () => this.#timer === timer && this.#isBack(),
-          () => this.#timer === timer && this.#ask(failures + 1, backoff(failures, shortestPause, longestPause)),
-        );
+      live.get(randomBytes(18).toString("base64url")).then(
+        () => this.#timer === timer && this.#onBack(live),
+        () => this.#timer === timer && this.#ask(live, failures + 1, backoff(failures, shortestPause, longestPause)),
+      );
     }, pause).unref();
     this.#timer = timer;
   }

@@ -1,12 +1,13 @@
-// What an express-session store does that its interface does not say. Found out once, with a session of our own that
-// nobody else writes, and only where it matters.
+// What an express-session store does that its interface does not say. Probed once, with a session of our own that nobody
+// else writes, and only where it matters.
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import type { SessionData } from "express-session";
+import { noop } from "../../../internal/noop.js";
+import { withTimeout } from "../../../internal/timeout.js";
 import { inflate, parse } from "../../record/session-record.js";
 
-/** What is asked of a store; each promise is of one call. */
-export interface AskedStore {
+/** The methods of a store that are probed; each promise is of one call. */
+export interface ProbedStore {
   get(id: string): Promise<SessionData | null | undefined>;
   set(id: string, data: SessionData): Promise<void>;
   /** Absent where the store has none. */
@@ -14,13 +15,14 @@ export interface AskedStore {
   destroy(id: string): Promise<void>;
 }
 
-/** How long what needs an answer waits for it (ms): a store that hangs is asked again another time. */
+/** How long detection may take (ms): a store that hangs is probed again another time. */
 const patience = 2000;
 
+/** How one store behaves; until it has been probed, as most stores do. */
 export class StoreTraits {
   /**
    * True where a session may be over though the store gives it: the store gives all, or goes by when it was last
-   * written, and its data tells. False also while that is not known.
+   * written, and only the data shows it. False also while that is not known.
    */
   returnsExpired = false;
   /** True where `touch` moves the expiry in what `get` returns; false also while that is not known. */
@@ -28,29 +30,24 @@ export class StoreTraits {
   /** Fields of its own that the store adds to what it returns. */
   ownFields: ReadonlySet<string> = new Set();
 
-  readonly #store: AskedStore;
+  readonly #store: ProbedStore;
   #isKnown = false;
-  #asking: Promise<void> | undefined;
+  #probing: Promise<void> | undefined;
 
-  constructor(store: AskedStore) {
+  constructor(store: ProbedStore) {
     this.#store = store;
   }
 
-  /** Resolves when the store has answered, or has not for a moment: then nothing is known, and it is asked again later. */
-  async known(): Promise<void> {
+  /** Probes the store. Resolves when it has answered, or has not for a moment: then it is probed again later. */
+  async detect(): Promise<void> {
     if (this.#isKnown) return;
-    const waiting = new AbortController();
-    this.#asking ??= Promise.race([
-      this.#ask().catch(() => undefined),
-      delay(patience, undefined, { signal: waiting.signal, ref: false }).catch(() => undefined),
-    ]).finally(() => {
-      waiting.abort();
-      this.#asking = undefined;
+    this.#probing ??= withTimeout(this.#probe().catch(noop), patience, noop).finally(() => {
+      this.#probing = undefined;
     });
-    await this.#asking;
+    await this.#probing;
   }
 
-  async #ask(): Promise<void> {
+  async #probe(): Promise<void> {
     const store = this.#store;
     // As express-session's own, which every store takes.
     const id = randomBytes(18).toString("base64url");
@@ -67,7 +64,7 @@ export class StoreTraits {
       this.returnsExpired = Boolean(expired) || this.touchMovesData;
       this.#isKnown = true;
     } finally {
-      await store.destroy(id).catch(() => undefined);
+      await store.destroy(id).catch(noop);
     }
   }
 }
