@@ -1,27 +1,30 @@
-// How many connections sessions have on other nodes: they are asked, and answer by notices. Nothing is stored, so that
-// it costs nothing until somebody asks, and a node that died is not counted.
+// How many connections a session has on other nodes: they are asked, and answer by messages. Nothing is stored. So it costs
+// nothing until somebody asks, and a node that died is not counted.
 import type { Driver } from "../drivers/driver.js";
 import type { ChangeBus } from "../cluster/change-bus.js";
 import { noop } from "../../internal/noop.js";
 import { withTimeout } from "../../internal/timeout.js";
 
-/** How long answers are waited for (ms), where the storage does not say how many will come. */
+/** How long to wait for answers (ms), where the storage does not say how many will come. */
 const patience = 250;
 
 const question = "connections?";
 const answer = /^connections=(\d{1,9})$/;
 
-/** Answers of other nodes, by what they call themselves. */
-interface Asking {
-  readonly counts: Map<string, number>;
-  /** An answer came. */
-  onAnswer(): void;
+/** A count under way. */
+interface PendingCount {
+  /** Numbers of connections, by what the nodes call themselves. */
+  readonly answers: Map<string, number>;
+  /** Called when an answer came. */
+  onAnswer: () => void;
 }
 
+/** Counts the connections of a session on all nodes, and answers when others count. */
 export class ConnectionCount {
   readonly #publish: Driver["publish"];
   readonly #bus: ChangeBus;
-  readonly #asking = new Map<string, Set<Asking>>();
+  /** The counts under way, by session. */
+  readonly #pending = new Map<string, Set<PendingCount>>();
 
   /** `publish` is the driver's, where its storage has one. */
   constructor(publish: Driver["publish"], bus: ChangeBus) {
@@ -34,7 +37,7 @@ export class ConnectionCount {
    * answer within a moment.
    */
   async connectionsOf(id: string): Promise<number[]> {
-    const counts = await this.#othersOf(id).catch(() => []);
+    const counts = await this.#countOthers(id).catch(() => []);
     return [this.#bus.connectionsOf(id), ...counts].filter((count) => count > 0);
   }
 
@@ -44,38 +47,34 @@ export class ConnectionCount {
     if (word === question) this.#publish?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(noop);
     const count = answer.exec(word)?.[1];
     if (count === undefined) return;
-    for (const asking of this.#asking.get(id) ?? []) {
-      asking.counts.set(node, Number(count));
-      asking.onAnswer();
+    for (const pending of this.#pending.get(id) ?? []) {
+      pending.answers.set(node, Number(count));
+      pending.onAnswer();
     }
   }
 
-  async #othersOf(id: string): Promise<number[]> {
+  async #countOthers(id: string): Promise<number[]> {
     const publish = this.#publish;
     if (!publish) return [];
     return this.#bus.whileWatching(id, async () => {
-      // Who hears nothing need not ask.
+      // Nobody hears the answers where notices are not heard.
       if (!this.#bus.isHearing) return [];
-      const counts = new Map<string, number>();
-      let expected = Number.POSITIVE_INFINITY;
+      const count: PendingCount = { answers: new Map(), onAnswer: noop };
+      const pending = this.#pending.get(id) ?? new Set();
+      this.#pending.set(id, pending.add(count));
       const complete = new Promise<void>((resolve) => {
-        const asking = { counts, onAnswer: () => void (counts.size >= expected && resolve()) };
-        const all = this.#asking.get(id) ?? new Set();
-        this.#asking.set(id, all.add(asking));
-        publish(id, question).then(
-          (listening) => {
-            // This node heard it as well.
-            if (listening !== undefined) expected = listening - 1;
-            asking.onAnswer();
-          },
-          () => resolve(),
-        );
+        let expected = Number.POSITIVE_INFINITY;
+        count.onAnswer = () => void (count.answers.size >= expected && resolve());
+        publish(id, question).then((listening) => {
+          // This node has heard it as well.
+          if (listening !== undefined) expected = listening - 1;
+          count.onAnswer();
+        }, resolve);
       });
       await withTimeout(complete, patience, noop);
-      const all = this.#asking.get(id);
-      for (const asking of all ?? []) if (asking.counts === counts) all?.delete(asking);
-      if (all?.size === 0) this.#asking.delete(id);
-      return [...counts.values()];
+      pending.delete(count);
+      if (pending.size === 0) this.#pending.delete(id);
+      return [...count.answers.values()];
     });
   }
 }

@@ -1,8 +1,9 @@
 // Which sessions a user has: a note for each user, with the ids of sessions that are or were theirs. It may name too
-// many, never too few: it is written before the session, and who reads it looks into the sessions.
+// many, never too few. It is written before the session, and its readers look into the sessions.
 import { hash } from "node:crypto";
 import { SessionError } from "../../errors.js";
 import type { Notes } from "../drivers/driver.js";
+import { BoundedMap } from "../../internal/bounded-map.js";
 import { KeyedQueue } from "../../internal/keyed-queue.js";
 
 /** A session that is or was a user's. */
@@ -12,19 +13,21 @@ export interface UserEntry {
   readonly created: number;
 }
 
-/** id → when it became theirs, and until when it is remembered (ms since 1970). */
+/** A user's sessions by id: when each became theirs, and until when the note has it (ms since 1970). */
 interface Note {
   [id: string]: [created: number, until: number];
 }
 
-interface Known {
+/** That a session is in a user's note, until when. */
+interface Noted {
   readonly user: string;
   readonly until: number;
 }
 
+/** How often a change of a note is tried. */
 const attempts = 100;
 /** Of how many sessions this process remembers that they are noted. */
-const mostKnown = 50_000;
+const mostNoted = 50_000;
 
 /** Changes a note; answers whether there is something to write. May run again, on a newer note. */
 type Change = (note: Note) => boolean;
@@ -35,16 +38,17 @@ interface Batch {
   readonly done: Promise<void>;
 }
 
+/** Keeps the notes of all users, beside the sessions. */
 export class UserIndex {
   readonly #notes: Notes;
-  /** How long a session without an end is kept, in ms. */
   readonly #ttl: number;
   readonly #queue = new KeyedQueue();
   /** What waits for the write under way, by the name of the note: many logins of one user are few writes. */
   readonly #batches = new Map<string, Batch>();
   /** What was noted from here, so that not every write of a session asks. */
-  readonly #known = new Map<string, Known>();
+  readonly #noted = new BoundedMap<string, Noted>(mostNoted);
 
+  /** `ttl`: how long a session without an expiry is kept, in ms. */
   constructor(notes: Notes, ttl: number) {
     this.#notes = notes;
     this.#ttl = ttl;
@@ -57,23 +61,24 @@ export class UserIndex {
   async add(user: string, id: string, expires: number, isNew: boolean): Promise<void> {
     const now = Date.now();
     const needed = Number.isFinite(expires) ? expires : now + this.#ttl;
-    const known = this.#known.get(id);
-    if (!isNew && known?.user === user && known.until >= needed) return;
-    // Twice its life: so that a session that is kept alive is noted again now and then, not with each touch.
+    const noted = this.#noted.get(id);
+    if (!isNew && noted?.user === user && noted.until >= needed) return;
+    // For twice its life: a session that is kept alive is noted again now and then, not with each touch.
     let until = now + 2 * Math.max(needed - now, 0);
     await this.#change(user, (note) => {
-      const [created = now, noted = 0] = (isNew ? undefined : note[id]) ?? [];
-      if (noted >= needed) {
+      const [created = now, end = 0] = (isNew ? undefined : note[id]) ?? [];
+      if (end >= needed) {
         // Another node has done so.
-        until = noted;
+        until = end;
         return false;
       }
       note[id] = [created, until];
       return true;
     });
-    this.#remember(id, { user, until });
+    this.#noted.set(id, { user, until });
   }
 
+  /** All that a user's note has. */
   async entries(user: string): Promise<UserEntry[]> {
     const note = parseNote(await this.#notes.read(nameOf(user)));
     return Object.entries(note).map(([id, [created]]) => ({ id, created }));
@@ -82,7 +87,7 @@ export class UserIndex {
   /** Drops entries of a user, but none that has become newer meanwhile. */
   async remove(user: string, entries: readonly UserEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    for (const { id } of entries) if (this.#known.get(id)?.user === user) this.#known.delete(id);
+    for (const { id } of entries) if (this.#noted.get(id)?.user === user) this.#noted.delete(id);
     await this.#change(user, (note) => {
       const old = entries.filter(({ id, created }) => (note[id]?.[0] ?? Number.POSITIVE_INFINITY) <= created);
       for (const { id } of old) delete note[id];
@@ -99,7 +104,7 @@ export class UserIndex {
     }
     const changes = [change];
     const done = this.#queue.run(name, async () => {
-      // All of this turn go together.
+      // All changes of this turn go together.
       await undefined;
       this.#batches.delete(name);
       await this.#write(name, changes);
@@ -130,14 +135,6 @@ export class UserIndex {
       if (written) return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many sessions of one user change at once." });
-  }
-
-  #remember(id: string, known: Known): void {
-    this.#known.delete(id);
-    this.#known.set(id, known);
-    if (this.#known.size <= mostKnown) return;
-    const oldest = this.#known.keys().next().value;
-    if (oldest !== undefined) this.#known.delete(oldest);
   }
 }
 

@@ -1,4 +1,4 @@
-// The sessions of users: whose a session is by its data, noted before it is written, looked up on whichever node.
+// The sessions of users: the data says whose a session is; that is noted before the session is written.
 import type { SessionData } from "express-session";
 import { SessionError } from "../../errors.js";
 import { kindOf } from "../../internal/check-options.js";
@@ -19,6 +19,7 @@ export interface StoredSession {
   readonly created: number;
 }
 
+/** Knows the sessions of each user, on whichever node they were made. */
 export class UserSessions {
   readonly #userOf: UserOf;
   readonly #index: UserIndex;
@@ -33,8 +34,8 @@ export class UserSessions {
   async note(id: string, { text, expires }: SerializedRecord, before?: string): Promise<void> {
     const user = this.#userIn(text);
     if (user === undefined) return;
-    // One that was not theirs is noted anew: it may have been theirs once, and whoever saw that it was not any more is
-    // about to drop the old entry.
+    // A session that was not theirs is noted anew. It may have been theirs once, and a reader may be about to drop that
+    // old entry.
     const isNew = before === undefined || this.#knownUserIn(before) !== user;
     // Old services may have prolonged it beside its text, but for no longer.
     const until = Math.max(expires, Date.now() + (timesOf(text).maxAge ?? 0));
@@ -47,7 +48,7 @@ export class UserSessions {
       const user = this.#userIn(text);
       if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(noop);
     } catch {
-      // The application cannot tell whose it was: that is no reason not to tell of its end.
+      // The application cannot say whose it was: the session ends all the same.
     }
   }
 
@@ -72,7 +73,7 @@ export class UserSessions {
       const { id, created } = entry;
       const text = texts[index];
       if (text !== undefined && this.#knownUserIn(text) === user) found.push({ id, created, text });
-      // One that was noted a moment ago may be about to be stored.
+      // A session that was noted a moment ago may be about to be stored.
       else if (created < Date.now() - endMemory) gone.push(entry);
     }
     this.#index.remove(user, gone).catch(noop);
@@ -80,8 +81,8 @@ export class UserSessions {
   }
 
   /**
-   * Whose session this text is. A client may have shaped what the application looks at: who says it is a list is not who
-   * has that list's text as a name.
+   * Whose session this text is. A client may have shaped what the application looks at: a list is not the user whose name
+   * is that list's text.
    */
   #userIn(text: string): string | undefined {
     const record = tryParse(text);
@@ -100,7 +101,7 @@ export class UserSessions {
     throw new SessionError("DATA_INVALID", { detail });
   }
 
-  /** As {@link UserSessions.#userIn}; nobody's where the application cannot tell. */
+  /** As {@link UserSessions.#userIn}; undefined where the application cannot say. */
   #knownUserIn(text: string): string | undefined {
     try {
       return this.#userIn(text);

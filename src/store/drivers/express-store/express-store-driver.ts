@@ -1,6 +1,7 @@
 // The driver for any other express-session store. Has no compare-and-set, so that it is safe within one process only.
 import type { SessionData, Store } from "express-session";
 import { SessionError } from "../../../errors.js";
+import { BoundedMap } from "../../../internal/bounded-map.js";
 import { isPlainObject } from "../../record/merge.js";
 import { inflate, mayEndSooner, parse, timesOf } from "../../record/session-record.js";
 import { isTooDeep } from "../../record/size-limits.js";
@@ -28,7 +29,7 @@ export class ExpressStoreDriver implements Driver {
   #hasOtherWriters = false;
   readonly #since = Date.now();
   /** Values as the store gave them that JSON cannot hold, and its own fields: they go back with the next write. */
-  readonly #originals = new Map<string, Record<string, unknown>>();
+  readonly #originals = new BoundedMap<string, Record<string, unknown>>(mostOriginals);
 
   constructor(store: Store, connection: StoreConnection) {
     this.#store = store;
@@ -83,7 +84,7 @@ export class ExpressStoreDriver implements Driver {
     } catch (error) {
       if ((error as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") throw error;
     }
-    this.#expiries.forget(id);
+    this.#expiries.delete(id);
     this.#originals.delete(id);
   }
 
@@ -194,7 +195,7 @@ export class ExpressStoreDriver implements Driver {
     const { expires, maxAge } = timesOf(text);
     const record = parse(text);
     const sent = Math.max(expires, least);
-    if (maxAge === undefined || expires === Infinity) this.#expiries.forget(id);
+    if (maxAge === undefined || expires === Infinity) this.#expiries.delete(id);
     else {
       // Where nobody knows how long it lives, it lives as long as the store is asked to keep it.
       const isKnown = expires > Date.now() && this.#expiries.get(id, maxAge) && !this.#hasOtherWriters;
@@ -242,9 +243,7 @@ export class ExpressStoreDriver implements Driver {
     const { ownFields } = this.#traits;
     const originals = entries.filter(([key, value]) => ownFields.has(key) || isObjectOfClass(value));
     if (originals.length === 0) return data;
-    this.#originals.delete(id);
     this.#originals.set(id, Object.fromEntries(originals));
-    if (this.#originals.size > mostOriginals) this.#originals.delete(this.#originals.keys().next().value as string);
     return this.#withoutOwnFields(data);
   }
 

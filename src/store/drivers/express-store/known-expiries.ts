@@ -1,5 +1,6 @@
 // Until when this process told a store to keep its sessions: many stores move an expiry beside the data, where nobody
 // can read it. Bounded: the sessions sent longest ago are forgotten.
+import { BoundedMap } from "../../../internal/bounded-map.js";
 import { isSameMaxAge } from "../../record/session-record.js";
 
 /** How long a session lives, as this process has sent it to the store. */
@@ -16,7 +17,7 @@ const mostKnown = 50_000;
 
 /** The expiries of the sessions that were sent last. */
 export class KnownExpiries {
-  readonly #expiries = new Map<string, KnownExpiry>();
+  readonly #expiries = new BoundedMap<string, KnownExpiry>(mostKnown);
 
   /** What the store was sent for this session, unless it has another maxAge since. */
   get(id: string, maxAge: number): KnownExpiry | undefined {
@@ -25,14 +26,10 @@ export class KnownExpiries {
   }
 
   set(id: string, expiry: KnownExpiry): void {
-    this.#expiries.delete(id);
     this.#expiries.set(id, expiry);
-    if (this.#expiries.size <= mostKnown) return;
-    const oldest = this.#expiries.keys().next().value;
-    if (oldest !== undefined) this.#expiries.delete(oldest);
   }
 
-  forget(id: string): void {
+  delete(id: string): void {
     this.#expiries.delete(id);
   }
 }
