@@ -1,20 +1,21 @@
-// Who hears of changes on this node, and what is heard of other nodes for them. Knows sessions by their ids alone.
+// Brings changes to the subscribers on this node, and watches the sessions whose notices they need. Knows sessions by
+// their ids alone.
 import type { EndCode } from "../../errors.js";
 import { monotonicNow } from "../../internal/monotonic.js";
 import type { Notices, WriteId } from "../drivers/driver.js";
 
-/** What a live store tells: a session was stored here, was changed elsewhere, has ended, or all have. */
+/** What happened: a session was stored here, was changed elsewhere, or has ended, or all have. */
 export type Notice =
   | {
       readonly kind: "stored";
       readonly id: string;
       readonly text: string;
-      /** Who wrote it, where that was a subscriber's: it has been told. */
+      /** Who wrote it, where that was a subscriber's session: it knows already. */
       readonly writer: object | undefined;
       /** The write that did it, where one was needed. */
       readonly write?: WriteId | undefined;
     }
-  /** Another node changed it, or may have: what is known of it no longer counts. Without an id: of all sessions. */
+  /** Another node changed it, or may have: it has to be read again. Without an id, all sessions have to. */
   | { readonly kind: "changed"; readonly id: string | undefined; readonly write?: WriteId | undefined }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   /** All sessions have ended. */
@@ -22,26 +23,27 @@ export type Notice =
   /** A record in the storage is no session. */
   | { readonly kind: "unreadable"; readonly id: string };
 
-/** Who wants to hear of changes, and may hold changes that the store has not seen yet. */
+/** Gets all changes, and may hold changes that the store has not got yet. */
 export interface Subscriber {
   /** Called within the session's queue, right after the commit, or when another node's notice comes. Must not throw. */
   onNotice(notice: Notice): void;
   /** Saves what is held back for this session; `undefined` when nothing is. */
+  /** Has the subscribers save what they hold back for this session; undefined when they hold nothing. */
   flush(id: string): Promise<void> | undefined;
-  /** Whether it still wants to hear of this session. */
+  /** Whether it still needs the notices of this session. */
   watches(id: string): boolean;
   /** Number of connections that this session has here. */
   connectionsOf(id: string): number;
 }
 
-/** Brings changes to the subscribers on this node, and watches the sessions that they want to hear of. */
+/** What connects the subscribers on this node with each other and with the other nodes. */
 export class ChangeBus {
   readonly #subscribers = new Set<Subscriber>();
-  /** Who watches sessions without being subscribed, and how often. */
-  readonly #held = new Map<string, number>();
+  /** How many tasks watch a session for as long as they take. */
+  readonly #watchingTasks = new Map<string, number>();
   readonly #notices: Notices | undefined;
   #isHearing: boolean;
-  /** True from when notices are not heard any more until they are again. */
+  /** True while notices that were heard before are missed. */
   #isMissing = false;
   #outageUntil = 0;
 
@@ -70,7 +72,7 @@ export class ChangeBus {
     return this.#isMissing ? monotonicNow() : this.#outageUntil;
   }
 
-  /** Until the returned function is called. */
+  /** Brings all changes to `subscriber`, until the returned function is called. */
   subscribe(subscriber: Subscriber): () => void {
     this.#subscribers.add(subscriber);
     return () => {
@@ -79,10 +81,12 @@ export class ChangeBus {
     };
   }
 
+  /** Tells all subscribers. */
   notify(notice: Notice): void {
     for (const subscriber of this.#subscribers) subscriber.onNotice(notice);
   }
 
+  /** Has the subscribers save what they hold back for this session; undefined when they hold nothing. */
   flush(id: string): Promise<void> | undefined {
     let pending: Promise<void>[] | undefined;
     for (const subscriber of this.#subscribers) {
@@ -99,26 +103,28 @@ export class ChangeBus {
     return count;
   }
 
+  /** Asks for the notices of a session; undefined where the storage has none. */
   watch(id: string): Promise<void> | undefined {
     return this.#notices?.watch(id);
   }
 
+  /** Lets go of the notices of a session, unless somebody else needs them. */
   unwatch(id: string): void {
-    if (this.#held.has(id)) return;
+    if (this.#watchingTasks.has(id)) return;
     for (const subscriber of this.#subscribers) if (subscriber.watches(id)) return;
     this.#notices?.unwatch(id);
   }
 
-  /** Watches a session for as long as `work` takes, whoever else does. */
+  /** Watches a session for as long as `work` takes. */
   async whileWatching<T>(id: string, work: () => Promise<T>): Promise<T> {
-    this.#held.set(id, (this.#held.get(id) ?? 0) + 1);
+    this.#watchingTasks.set(id, (this.#watchingTasks.get(id) ?? 0) + 1);
     try {
       await this.watch(id);
       return await work();
     } finally {
-      const left = (this.#held.get(id) ?? 1) - 1;
-      if (left > 0) this.#held.set(id, left);
-      else this.#held.delete(id);
+      const left = (this.#watchingTasks.get(id) ?? 1) - 1;
+      if (left > 0) this.#watchingTasks.set(id, left);
+      else this.#watchingTasks.delete(id);
       this.unwatch(id);
     }
   }

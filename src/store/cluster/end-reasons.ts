@@ -6,28 +6,30 @@ import { type End, endMemory } from "../drivers/driver.js";
 /** How much later than an end a node may hear of it (ms). */
 const longestDelay = 5_000;
 
-interface Known extends End {
-  /** When this node was told last. */
-  toldAt: number;
+interface KnownEnd extends End {
+  /** When this node heard of it last. */
+  heardAt: number;
 }
 
+/** The ends of the last minute. */
 export class EndReasons {
   /** Their times are moments of `monotonicNow()`. */
-  readonly #ended = new Map<string, Known>();
+  readonly #ended = new Map<string, KnownEnd>();
 
   /** Why this session ended, and when (a moment of `monotonicNow()`), if that was within {@link endMemory}. */
-  get(id: string): Known | undefined {
+  get(id: string): KnownEnd | undefined {
     const end = this.#ended.get(id);
     return end && end.at > monotonicNow() - endMemory ? end : undefined;
   }
 
+  /** Records an end that happened just now. */
   record(id: string, code: EndCode): void {
     this.#record(id, code, 0);
   }
 
-  /** Keeps what the storage remembers, of this node or another. */
+  /** Records an end that the storage remembers, of this node or another. */
   recordRemembered(id: string, { code, at }: End): void {
-    // Clocks of nodes differ, and are set; what is remembered is younger than that.
+    // Clocks of nodes differ, and are set; an end that is remembered is younger than that.
     this.#record(id, code, Math.min(Math.max(Date.now() - at, 0), endMemory / 2));
   }
 
@@ -39,14 +41,14 @@ export class EndReasons {
     }
     const known = this.get(id);
     // The first reason stands: an id that was rotated and is destroyed again was rotated.
-    if (known) known.toldAt = now;
-    else this.#ended.set(id, { code, at: now - age, toldAt: now });
+    if (known) known.heardAt = now;
+    else this.#ended.set(id, { code, at: now - age, heardAt: now });
   }
 
-  /** Whether a session's last end may have been before what happened `ago` (ms). */
+  /** Whether a session's last end may have been before something that happened so many ms ago. */
   mayPrecede(id: string, ago: number): boolean {
     const known = this.#ended.get(id);
-    return known === undefined || monotonicNow() - known.toldAt + longestDelay > ago;
+    return known === undefined || monotonicNow() - known.heardAt + longestDelay > ago;
   }
 
   /** The id is that of a new session. */

@@ -1,5 +1,5 @@
 // The connection on which a node hears the notices of the others: opened on first use, opened again with jitter when
-// it is lost, asked now and then whether it is alive. Knows neither Redis nor PostgreSQL, and no data of sessions.
+// it is lost, pinged now and then. Knows neither Redis nor PostgreSQL, and no data of sessions.
 import createDebug from "debug";
 import { warnOnce } from "../../warnings.js";
 import type { NoticeListener, Notices } from "../drivers/driver.js";
@@ -21,7 +21,7 @@ export interface NoticeConnection {
   close(): void;
 }
 
-/** What a connection calls. */
+/** The hooks that a connection calls. */
 export interface NoticeEvents {
   /** A message came about the session of this name. */
   onMessage(name: string, message: string): void;
@@ -31,7 +31,7 @@ export interface NoticeEvents {
 
 /** Times in ms; a test takes shorter ones. */
 export interface NoticeTimes {
-  /** How often the connection is asked whether it is alive, and how long it may take to answer. */
+  /** How often the connection is pinged, and how long it may take to answer. */
   readonly heartbeat: number;
   /** How long opening may take. */
   readonly opening: number;
@@ -41,6 +41,7 @@ export interface NoticeTimes {
 
 const usualTimes: NoticeTimes = { heartbeat: 5000, opening: 5000, shortestPause: 100, longestPause: 5000 };
 
+/** The notices of a driver, over connections that `open` makes. */
 export class ReconnectingNotices implements Notices {
   readonly #open: (events: NoticeEvents) => Promise<NoticeConnection>;
   readonly #nameOf: (id: string) => string;
@@ -51,10 +52,10 @@ export class ReconnectingNotices implements Notices {
   readonly #watched = new Map<string, string>();
   #connection: NoticeConnection | undefined;
   /**
-   * Names for which a command is under way on this connection, one at a time: a client or a server that is asked for
-   * both at once may keep either. Any other name is heard where it is watched, and nowhere else.
+   * Names whose subscription is being updated on this connection, by one command at a time. A client or a server that gets
+   * both at once may keep either. Any other name is subscribed exactly where it is watched.
    */
-  #changing = new Map<string, Promise<void>>();
+  #updating = new Map<string, Promise<void>>();
   /** Settles with the attempt to open the connection that is under way. */
   #opening: Promise<void> | undefined;
   #failures = 0;
@@ -86,36 +87,36 @@ export class ReconnectingNotices implements Notices {
       this.#isOpen = true;
       void this.#connect();
     }
-    // What is watched when the connection opens is subscribed then. Between two attempts nobody waits.
+    // Whatever is watched when the connection opens is subscribed then. Between two attempts nobody waits.
     if (!this.#connection) return this.#opening;
-    if (isNew) this.#change(this.#connection, name);
-    return this.#changing.get(name);
+    if (isNew) this.#update(this.#connection, name);
+    return this.#updating.get(name);
   }
 
   unwatch(id: string): void {
     const name = this.#nameOf(id);
-    if (this.#watched.delete(name) && this.#connection) this.#change(this.#connection, name);
+    if (this.#watched.delete(name) && this.#connection) this.#update(this.#connection, name);
   }
 
-  /** The name is watched from now on, or is not any more. */
-  #change(connection: NoticeConnection, name: string): void {
-    // What is under way goes on until the other side has confirmed what is wanted then.
-    if (!this.#changing.has(name)) this.#changing.set(name, this.#bring(connection, name, this.#changing));
+  /** Brings the subscription of a name in line with whether it is watched. */
+  #update(connection: NoticeConnection, name: string): void {
+    // An update under way goes on until the server has confirmed what is wanted by then.
+    if (!this.#updating.has(name)) this.#updating.set(name, this.#synchronize(connection, name, this.#updating));
   }
 
-  async #bring(connection: NoticeConnection, name: string, changing: Map<string, Promise<void>>): Promise<void> {
-    let isHeard = !this.#watched.has(name);
+  async #synchronize(connection: NoticeConnection, name: string, updating: Map<string, Promise<void>>): Promise<void> {
+    let isSubscribed = !this.#watched.has(name);
     try {
-      while (this.#connection === connection && this.#watched.has(name) !== isHeard) {
-        const command = isHeard ? connection.unsubscribe(name) : connection.subscribe([name]);
+      while (this.#connection === connection && this.#watched.has(name) !== isSubscribed) {
+        const command = isSubscribed ? connection.unsubscribe(name) : connection.subscribe([name]);
         await within(this.#times.opening, command);
-        isHeard = !isHeard;
+        isSubscribed = !isSubscribed;
       }
     } catch (error) {
-      // Whether it is heard is not known.
-      this.#lost(connection, error);
+      // Nobody knows whether the name is subscribed.
+      this.#onLost(connection, error);
     } finally {
-      changing.delete(name);
+      updating.delete(name);
     }
   }
 
@@ -145,7 +146,7 @@ export class ReconnectingNotices implements Notices {
       onMessage: (name, message) => this.#onMessage(name, message),
       onLost: (reason) => {
         isLost = true;
-        if (opened) this.#lost(opened, reason);
+        if (opened) this.#onLost(opened, reason);
       },
     };
     const opening = this.#open(events);
@@ -163,8 +164,8 @@ export class ReconnectingNotices implements Notices {
       // Closed meanwhile, and perhaps opened again.
       if (!this.#isOpen || this.#connection) return opened.close();
       this.#connection = opened;
-      this.#changing = new Map();
-      for (const name of subscribed) if (!this.#watched.has(name)) this.#change(opened, name);
+      this.#updating = new Map();
+      for (const name of subscribed) if (!this.#watched.has(name)) this.#update(opened, name);
     } catch (error) {
       debug("cannot hear notices: %s", error);
       if (error instanceof Refusal) warnOnce("NOTICES_REFUSED", "", error.message);
@@ -174,11 +175,11 @@ export class ReconnectingNotices implements Notices {
       return;
     }
     this.#failures = 0;
-    this.#beat(opened);
+    this.#pingLater(opened);
     this.#listener?.onHearing(true);
   }
 
-  #lost(connection: NoticeConnection, reason: unknown): void {
+  #onLost(connection: NoticeConnection, reason: unknown): void {
     if (this.#connection !== connection) return;
     debug("notices are not heard any more: %s", reason);
     this.#connection = undefined;
@@ -196,15 +197,15 @@ export class ReconnectingNotices implements Notices {
     this.#timer = setTimeout(() => void this.#connect(), pause).unref();
   }
 
-  /** A connection whose other side is gone without a word is noticed. */
-  #beat(connection: NoticeConnection): void {
+  /** Notices when the server is gone without a word. */
+  #pingLater(connection: NoticeConnection): void {
     const { heartbeat } = this.#times;
     this.#timer = setTimeout(() => {
       within(heartbeat, connection.ping()).then(
         () => {
-          if (this.#connection === connection) this.#beat(connection);
+          if (this.#connection === connection) this.#pingLater(connection);
         },
-        (error: unknown) => this.#lost(connection, error),
+        (error: unknown) => this.#onLost(connection, error),
       );
     }, heartbeat).unref();
   }

@@ -1,5 +1,5 @@
-// The interface that one kind of storage fills, and its contract in words. Knows nothing of sessions but that they
-// are texts with an id and an expiry; merging and the express-session API are the live store's.
+// The interface of a driver for one kind of storage, and its contract in words. To a driver sessions are texts with an id
+// and an expiry; merging and the express-session API are the live store's.
 import type { EndCode } from "../../errors.js";
 
 /**
@@ -8,16 +8,16 @@ import type { EndCode } from "../../errors.js";
  * The contract, which `test/contract/store.ts` holds every driver to:
  * - `read` answers with exactly the text that was last written, or nothing once its `expires` has passed. A record that
  *   is there, but no text, is "".
- * - `create` writes only where nothing is, `replace` only where exactly `expected` is (compare-and-set). Both answer
- *   whether they wrote. A driver without compare-and-set always writes; its promise is then that of one process.
- * - A call that fails rejects with the storage's own error and has, as far as is known, changed nothing.
- * - With `notices`, `replace` and `remove` tell the other nodes in the same atomic step in which they write.
+ * - `create` writes only where nothing is stored, `replace` only where exactly `expected` is (compare-and-set). Both
+ *   answer whether they wrote. A driver without compare-and-set always writes; it is then safe in one process only.
+ * - A call that fails rejects with the storage's own error and has, as far as the driver knows, changed nothing.
+ * - With `notices`, `replace` and `remove` notify the other nodes in the same atomic step in which they write.
  */
 export interface Driver {
   /** True where another process can write the same sessions: a live session is then re-read after its lease. */
   readonly isShared: boolean;
 
-  /** True where `create` and `replace` are compare-and-set: a command that comes late changes nothing then. */
+  /** True where `create` and `replace` are compare-and-set: then a command that arrives late changes nothing. */
   readonly isAtomic: boolean;
 
   /** How long a session without an expiry is kept untouched, in ms; absent where it is kept for good. */
@@ -26,10 +26,10 @@ export interface Driver {
   /** Where notes are kept; absent where the storage holds nothing but sessions. */
   readonly notes?: Notes;
 
-  /** What other nodes tell; absent where the storage tells nobody. */
+  /** The notices of other nodes; absent where the storage has none. */
   readonly notices?: Notices;
 
-  /** Names the part of the storage that has this session, where each part may be away alone; absent where it is one. */
+  /** Names the part of the storage that has this session, where one part alone may be down; absent where it is one. */
   partOf?(id: string): string;
 
   read(id: string): Promise<string | undefined>;
@@ -37,43 +37,43 @@ export interface Driver {
   readMany?(ids: readonly string[]): Promise<(string | undefined)[]>;
   create(id: string, text: string, expires: number): Promise<boolean>;
   /**
-   * With `expires` undefined the expiry stays as it is stored: others may have moved it beside the data. A given one never
-   * moves it back, unless `text` has another maxAge than `expected`, or an earlier expiry. `write` numbers the writes of this node, upwards: see
-   * {@link Driver.lastWrite}.
+   * With `expires` undefined the stored expiry stays: others may have moved it beside the data. A given one never moves
+   * it back, unless `text` has another maxAge than `expected`, or an earlier expiry. `write` numbers the writes of this
+   * node, upwards: see {@link Driver.lastWrite}.
    */
   replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean>;
   /**
    * The number of the latest numbered `replace` of this session by this node, or by the one that calls itself `node`; known
-   * for {@link writeMemory}. It is asked when an answer was lost, or when the storage may have lost what it had. Absent
-   * where the storage cannot tell.
+   * for {@link writeMemory}. Called when an answer was lost, or when the storage may have lost data. Absent where the
+   * storage cannot tell.
    */
   lastWrite?(id: string, node?: string): Promise<number | undefined>;
-  /** True where an error is the storage's own answer: the command was not carried out. */
+  /** True where an error is the storage's own answer: it did not carry the command out. */
   isRefusal?(error: unknown): boolean;
-  /** Why the storage's client has no connection, where it says so and lets commands wait: their cause when they fail. */
+  /** Why the client has no connection, where it says so and lets commands wait. It becomes the cause when they fail. */
   readonly connectionError?: unknown;
-  /** As `replace`, where `text` differs from `expected` in the expiry alone: storage may keep that beside the data. */
+  /** As `replace`, where `text` differs from `expected` in the expiry alone: a storage may keep that beside the data. */
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
   /** Removes a session; the storage remembers `code` for {@link endMemory}, where it can. */
   remove(id: string, code: EndCode): Promise<void>;
   /** Why a session ended within {@link endMemory}, on whichever node; absent where the storage does not remember. */
   endOf?(id: string): Promise<End | undefined>;
   /**
-   * How long ago (ms, by the storage's clock) the session was created again after an end: `create` notes that in the same
-   * step, in place of the end. Known for {@link storedEndMemory}; an older snapshot of the storage knows nothing of it. Absent
-   * where the storage cannot tell.
+   * How long ago (ms, by the storage's clock) the session was created again after an end. `create` notes that in the same
+   * step, in place of the end. Known for {@link storedEndMemory}, but not in an older snapshot of the storage. Absent where
+   * the storage cannot tell.
    */
   createdAgo?(id: string): Promise<number | undefined>;
 
   /**
-   * Says a word to the nodes that watch this session, outside of a write; resolves with how many hear it, this one
+   * Sends a message that belongs to no write to the nodes that watch this session. Resolves with how many get it, this one
    * included, or undefined where the storage cannot tell. Absent without `notices`.
    */
-  publish?(id: string, word: string): Promise<number | undefined>;
+  publish?(id: string, message: string): Promise<number | undefined>;
 
   /**
-   * The texts of all sessions by id, or as a list where express-session's `Store#all` of this storage gives a list. One
-   * that cannot be read is left out.
+   * The texts of all sessions by id, or as a list where express-session's `Store#all` of this storage gives a list. Records
+   * that cannot be read are left out.
    */
   all(): Promise<Listing>;
   /** The ids of all sessions. */
@@ -93,7 +93,7 @@ export interface Listed {
 /** All sessions: their texts by id, or in a list. */
 export type Listing = ReadonlyMap<string, string> | readonly Listed[];
 
-/** Small texts beside the sessions, for the index of users: no sessions, and nobody is told of them. */
+/** Small texts beside the sessions, for the index of users. They are no sessions and cause no notices. */
 export type Notes = Pick<Driver, "read" | "create" | "touch">;
 
 /** Why a session ended, and when: ms since 1970 in a storage. */
@@ -102,45 +102,45 @@ export interface End {
   readonly at: number;
 }
 
-/** How long an id stays known as ended (ms), so that late writers and clients get the true reason. */
+/** How long a node remembers an end (ms), so that late writers and clients get the true reason. */
 export const endMemory = 60_000;
 
-/** How long a storage keeps what it remembers of an end (ms): longer than any node does that has heard or read of it. */
+/** How long a storage keeps an end (ms): longer than any node that has heard or read of it. */
 export const storedEndMemory = 2 * endMemory;
 
-/** How long an end is still stored when it counts no longer (ms). */
+/** How long an end is still stored after nobody goes by it any more (ms). */
 export const pastEndMemory = storedEndMemory - endMemory;
 
-/** How long a storage remembers the last write of a node to a session (ms), for a node that has lost the answer. */
+/** How long a storage remembers a node's last write to a session (ms), for a node that has lost the answer. */
 export const writeMemory = 300_000;
 
-/** What one node tells the others of a session: it has other data now, or has ended. */
+/** What happened to a session on another node: it has other data now, or has ended. */
 export type NoticeKind = "changed" | EndCode;
 
-/** A write of a session that the storage has confirmed. */
+/** Names a write to a session. */
 export interface WriteId {
-  /** What the node that wrote calls itself; undefined for this one. */
+  /** What the writing node calls itself; undefined for this one. */
   readonly node: string | undefined;
   readonly number: number;
 }
 
-/** Who hears the notices of other nodes. */
+/** Gets the notices of other nodes. */
 export interface NoticeListener {
-  /** Another node changed or ended a session that is watched. Carries no data: what is stored is to be read. `write` is what changed it. */
+  /** Another node changed or ended a session that is watched. `write` changed it; the new data has to be read. */
   onNotice(id: string, kind: NoticeKind, write?: WriteId): void;
-  /** Another node said something else of a session that is watched; `node` is what it calls itself. */
-  onMessage(id: string, node: string, word: string): void;
-  /** False: from now on notices may be missed. True: from now on all that is watched is heard (again). */
+  /** Another node sent a message about a session that is watched; `node` is what it calls itself. */
+  onMessage(id: string, node: string, message: string): void;
+  /** False: from now on notices may be missed. True: from now on those of all watched sessions are heard (again). */
   onHearing(isHearing: boolean): void;
 }
 
 /** The notices of other nodes; those of this node's own writes are left out. */
 export interface Notices {
-  /** Says who hears; called once, before all else. The connection is opened by the first `watch`. */
+  /** Sets the listener; called once, before all else. The first `watch` opens the connection. */
   listen(listener: NoticeListener): void;
   /**
-   * Resolves when notices of this session are heard from now on, so that a read that starts then misses nothing.
-   * Never rejects: without a connection it resolves, too, and `onHearing` has said or will say so.
+   * Resolves when notices of this session are heard from now on: a read that starts then misses nothing. Never rejects:
+   * without a connection it resolves, too, and `onHearing` has said so or will.
    */
   watch(id: string): Promise<void>;
   unwatch(id: string): void;
