@@ -6,6 +6,7 @@ import type { Driver } from "./drivers/driver.js";
 import type { ReadSnapshots } from "./read-snapshots.js";
 import type { StoredSessions } from "./stored-sessions.js";
 
+/** Lists, counts and ends the sessions of one storage. */
 export class AllSessions {
   readonly #driver: Driver;
   readonly #runner: CommandRunner;

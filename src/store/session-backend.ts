@@ -91,12 +91,7 @@ export class SessionBackend {
   #usersBy(userOf: NonNullable<Policies["user"]>): UserSessions {
     const { notes, ttl = forGood } = this.#driver;
     if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot keep which sessions a user has." });
-    const asked: typeof notes = {
-      read: (name) => this.#runner.run("", () => notes.read(name)),
-      create: (name, text, expires) => this.#runner.run("", () => notes.create(name, text, expires)),
-      touch: (name, text, expires, expected) => this.#runner.run("", () => notes.touch(name, text, expires, expected)),
-    };
-    return new UserSessions(userOf, asked, ttl);
+    return new UserSessions(userOf, notes, this.#runner, ttl);
   }
 
   /** Milliseconds a session may live since it was created, whatever its activity. */
@@ -255,7 +250,9 @@ export class SessionBackend {
       this.#sessions.rewrite(id, (text) => {
         const record = parse(text);
         isFirst = consumeTicket(record, nonce);
-        return isFirst ? this.#sessions.recordWriter.serializeAnySize(record) : { text, expires: timesOf(text).expires };
+        return isFirst
+          ? this.#sessions.recordWriter.serializeAnySize(record)
+          : { text, expires: timesOf(text).expires };
       }),
     );
     return isFirst;

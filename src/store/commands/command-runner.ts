@@ -15,6 +15,7 @@ const mostUnanswered = 1000;
 /** What tells of a method that is not there, or of one record, and nothing of the storage. */
 const isNoOutage: ReadonlySet<string> = new Set(["STORE_UNSUPPORTED", "RECORD_INVALID"]);
 
+/** Runs the commands of one storage. */
 export class CommandRunner {
   /** Since when the storage does not answer (a moment of `monotonicNow()`); undefined while it does. */
   downSince: number | undefined;

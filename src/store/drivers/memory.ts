@@ -27,6 +27,7 @@ interface Entry {
   write?: number | undefined;
 }
 
+/** Sessions in a map. */
 export class MemoryDriver implements Driver {
   readonly isShared = false;
   readonly isAtomic = true;

@@ -23,6 +23,7 @@ export interface SerializedRecord {
   readonly expires: number;
 }
 
+/** Makes the texts that are stored. */
 export class RecordWriter {
   /** How long a session may live since it was created, in ms. */
   absoluteTimeout: number | undefined;

@@ -2,6 +2,7 @@
 // many, never too few. It is written before the session, and its readers look into the sessions.
 import { hash } from "node:crypto";
 import { SessionError } from "../../errors.js";
+import type { CommandRunner } from "../commands/command-runner.js";
 import type { Notes } from "../drivers/driver.js";
 import { BoundedMap } from "../../internal/bounded-map.js";
 import { KeyedQueue } from "../../internal/keyed-queue.js";
@@ -41,6 +42,7 @@ interface Batch {
 /** Keeps the notes of all users, beside the sessions. */
 export class UserIndex {
   readonly #notes: Notes;
+  readonly #runner: CommandRunner;
   readonly #ttl: number;
   readonly #queue = new KeyedQueue();
   /** What waits for the write under way, by the name of the note: many logins of one user are few writes. */
@@ -49,8 +51,9 @@ export class UserIndex {
   readonly #noted = new BoundedMap<string, Noted>(mostNoted);
 
   /** `ttl`: how long a session without an expiry is kept, in ms. */
-  constructor(notes: Notes, ttl: number) {
+  constructor(notes: Notes, runner: CommandRunner, ttl: number) {
     this.#notes = notes;
+    this.#runner = runner;
     this.#ttl = ttl;
   }
 
@@ -80,7 +83,7 @@ export class UserIndex {
 
   /** All that a user's note has. */
   async entries(user: string): Promise<UserEntry[]> {
-    const note = parseNote(await this.#notes.read(nameOf(user)));
+    const note = parseNote(await this.#read(nameOf(user)));
     return Object.entries(note).map(([id, [created]]) => ({ id, created }));
   }
 
@@ -113,10 +116,14 @@ export class UserIndex {
     return done;
   }
 
+  #read(name: string): Promise<string | undefined> {
+    return this.#runner.run("", () => this.#notes.read(name));
+  }
+
   /** Compare-and-set until it holds. */
   async #write(name: string, changes: readonly Change[]): Promise<void> {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const text = await this.#notes.read(name);
+      const text = await this.#read(name);
       const note = parseNote(text);
       // Each of them, whatever the others answer.
       const isChanged = changes.map((change) => change(note)).includes(true);
@@ -128,11 +135,10 @@ export class UserIndex {
         else latest = Math.max(latest, until);
       }
       const next = JSON.stringify(note);
-      const written =
-        text === undefined
-          ? await this.#notes.create(name, next, latest)
-          : await this.#notes.touch(name, next, latest, text);
-      if (written) return;
+      const isWritten = await this.#runner.run("", () =>
+        text === undefined ? this.#notes.create(name, next, latest) : this.#notes.touch(name, next, latest, text),
+      );
+      if (isWritten) return;
     }
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many sessions of one user change at once." });
   }

@@ -3,6 +3,7 @@ import type { SessionData } from "express-session";
 import { SessionError } from "../../errors.js";
 import { kindOf } from "../../internal/check-options.js";
 import type { SerializedRecord } from "../record/record-writer.js";
+import type { CommandRunner } from "../commands/command-runner.js";
 import { endMemory, type Notes } from "../drivers/driver.js";
 import { inflate, tryParse, strip, timesOf } from "../record/session-record.js";
 import { type UserEntry, UserIndex } from "./user-index.js";
@@ -25,9 +26,9 @@ export class UserSessions {
   readonly #index: UserIndex;
 
   /** `ttl`: how long a session without an expiry is kept, in ms. */
-  constructor(userOf: UserOf, notes: Notes, ttl: number) {
+  constructor(userOf: UserOf, notes: Notes, runner: CommandRunner, ttl: number) {
     this.#userOf = userOf;
-    this.#index = new UserIndex(notes, ttl);
+    this.#index = new UserIndex(notes, runner, ttl);
   }
 
   /** Notes whose session it is, before it is written as such in place of `before`, if there was something. */

@@ -1,12 +1,14 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { MemoryDriver } from "../../../src/store/drivers/memory.js";
 import { backendOf, LiveStore } from "../../../src/store/live-store.js";
+import { CommandRunner } from "../../../src/store/commands/command-runner.js";
 import { UserIndex } from "../../../src/store/users/user-index.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 const aDay = 86_400_000;
+const runner = new CommandRunner(false, 5000);
 const cookie = { originalMaxAge: null, expires: null };
 
 function count(driver: MemoryDriver) {
@@ -21,11 +23,11 @@ function count(driver: MemoryDriver) {
 
 test("a session that is kept alive is noted now and then, and never forgotten while it lives", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  const index = new UserIndex(notes, aDay);
+  const index = new UserIndex(notes, runner, aDay);
   const maxAge = 60_000;
   for (let touch = 0; touch < 1000; touch++) {
     await index.add("ada", "id", Date.now() + maxAge, false);
-    expect(await new UserIndex(notes, aDay).entries("ada")).toHaveLength(1);
+    expect(await new UserIndex(notes, runner, aDay).entries("ada")).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(maxAge / 10);
   }
   expect(asked.write).toBeLessThan(120);
@@ -36,7 +38,7 @@ test("a session that is kept alive is noted now and then, and never forgotten wh
 
 test("a session without an end is noted once a day", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  const index = new UserIndex(notes, aDay);
+  const index = new UserIndex(notes, runner, aDay);
   const hour = 3_600_000;
   for (let touch = 0; touch < 24 * 10; touch++) {
     await index.add("ada", "id", Number.POSITIVE_INFINITY, false);
@@ -58,7 +60,7 @@ test("a session without an end, in a store that keeps it for good, is its user's
 
 test("many sessions of one user that come and go at once are few writes of their note", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  const index = new UserIndex(notes, aDay);
+  const index = new UserIndex(notes, runner, aDay);
   const ids = Array.from({ length: 1000 }, (_, number) => `id ${number}`);
   await Promise.all(ids.map((id) => index.add("ada", id, Date.now() + 60_000, true)));
   const entries = await index.entries("ada");
@@ -87,14 +89,16 @@ test("a user() that throws does not keep an end from being told", async () => {
 test("nodes that note sessions of one user at once lose none, whatever the ids are called", async () => {
   const { notes } = count(new MemoryDriver());
   const ids = ["__proto__", "constructor", ...Array.from({ length: 48 }, (_, index) => `id ${index}`)];
-  await Promise.all(ids.map((id) => new UserIndex(notes, aDay).add("ada", id, Date.now() + 60_000, false)));
-  expect((await new UserIndex(notes, aDay).entries("ada")).map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+  await Promise.all(ids.map((id) => new UserIndex(notes, runner, aDay).add("ada", id, Date.now() + 60_000, false)));
+  expect((await new UserIndex(notes, runner, aDay).entries("ada")).map(({ id }) => id).toSorted()).toEqual(
+    ids.toSorted(),
+  );
 });
 
 test("what one node noted, others need not write again", async () => {
   const { asked, notes } = count(new MemoryDriver());
-  await new UserIndex(notes, aDay).add("ada", "id", Date.now() + 60_000, false);
-  await new UserIndex(notes, aDay).add("ada", "id", Date.now() + 60_000, false);
+  await new UserIndex(notes, runner, aDay).add("ada", "id", Date.now() + 60_000, false);
+  await new UserIndex(notes, runner, aDay).add("ada", "id", Date.now() + 60_000, false);
   expect(asked).toEqual({ read: 2, write: 1 });
 });
 

@@ -39,6 +39,7 @@ export interface TableIdentity {
 
 const identity = "SELECT $channel AS channel, $oid AS oid";
 
+/** Runs statements on one table, creates it where it shall, and explains what is wrong with it. */
 export class PostgresTable {
   /** The name, quoted, with its schema where that is known. */
   readonly name: string;

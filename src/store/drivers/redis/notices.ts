@@ -97,9 +97,9 @@ async function connect(client: RedisClient, events: NoticeEvents): Promise<Subsc
   return subscriber;
 }
 
-/** Tells what the server refuses as such. */
-function refuse(error: unknown, isCluster = false): never {
-  throw redisRefusal(error, isCluster);
+/** Throws an error, as a refusal where it is one. */
+function refuse(error: unknown, isOfCluster = false): never {
+  throw redisRefusal(error, isOfCluster);
 }
 
 /** A duplicate that does nothing but listen. */

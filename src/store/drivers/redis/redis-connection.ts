@@ -10,6 +10,7 @@ const pause = 1000;
 /** One for each client, whoever uses it. */
 const connections = new WeakMap<object, RedisConnection>();
 
+/** Watches and renews the connection of one client. */
 export class RedisConnection {
   /** The client's last error, while it has no connection. */
   lastError: unknown;
