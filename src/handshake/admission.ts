@@ -9,7 +9,8 @@ import type { Cors } from "./cors.js";
 import { originOfPage, type OriginRules, refusedOrigin } from "./origin.js";
 import type { ProxyTrust } from "./proxy-trust.js";
 import type { OneTimeTickets } from "./one-time-tickets.js";
-import type { ActiveSession, Connection } from "../session/live-session.js";
+import type { Connection } from "../session/connections.js";
+import type { ActiveSession } from "../session/live-session.js";
 import type { Registry } from "../session/registry.js";
 import { warnOnce } from "../warnings.js";
 

@@ -9,10 +9,11 @@ import type { FindId } from "../handshake/session-id.js";
 import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
 import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
+import { deadlineOf } from "../session/lifetime.js";
 import { type Shown, timeUntil, type Views } from "../session/view.js";
 import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
-import { deadlineOf, timesOf } from "../store/record/session-record.js";
+import { timesOf } from "../store/record/session-record.js";
 import type { SessionBackend } from "../store/session-backend.js";
 import { type Middleware, replaceSession, sendCookie } from "./express-session-internals.js";
 

@@ -10,3 +10,6 @@ const origin = Math.round(Date.now() - performance.now());
 export function monotonicNow(): number {
   return origin + performance.now();
 }
+
+/** No moment at all. */
+export const never = Number.POSITIVE_INFINITY;

@@ -22,8 +22,6 @@ export class AnonymousSession extends ChangeTracker implements SessionOperations
   touch = this.save;
   destroy = this.save;
 
-  protected fill(): void {}
-
   protected allowsChange(): never {
     throw new SessionError("SESSION_MISSING");
   }
@@ -31,8 +29,4 @@ export class AnonymousSession extends ChangeTracker implements SessionOperations
   protected accepts(): boolean {
     return false;
   }
-
-  protected onChange(): void {}
-
-  protected onUntrackedReference(): void {}
 }

@@ -46,15 +46,15 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
   }
 
   /** Called before the root is looked at: fills it on first use. */
-  protected abstract fill(): void;
+  protected fill(): void {}
   /** Called before a change; false leaves the data as it is. */
   protected abstract allowsChange(): boolean;
   /** Called before a field of the root, or of its cookie, is set; false leaves it as it is, which was reported then. */
   protected abstract accepts(field: string, value: unknown, isOfCookie: boolean): boolean;
   /** Called after a change. */
-  protected abstract onChange(): void;
+  protected onChange(): void {}
   /** Called when an object was put in that the application still holds itself: `const cart = (session.cart ??= [])`. */
-  protected abstract onUntrackedReference(): void;
+  protected onUntrackedReference(): void {}
 
   /** The data as others get it. */
   protected track<T extends object>(target: T): T {

@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { WriteId } from "../store/drivers/driver.js";
+import { monotonicNow } from "../internal/monotonic.js";
 import { isPlainObject, type Json, type JsonObject } from "../store/record/merge.js";
 import { parse, strip, timesOf } from "../store/record/session-record.js";
 
@@ -18,13 +19,19 @@ const deepest = 8;
 /** A field that differs between two states. */
 type Differs = (path: string, one: Json | undefined, other: Json | undefined) => boolean;
 
+/** A confirmed write of a node, and until when it counts. */
+interface Confirmed extends WriteId {
+  readonly until: number;
+}
+
+/** Remembers what the fields of one session were. */
 export class LossDetector {
   /** Hashes of a field with a value that it had. */
-  readonly #values: number[] = [];
+  #values: number[] = [];
   /** Hashes of fields that go back and forth by themselves: an earlier value of theirs says nothing. */
-  readonly #fickle: number[] = [];
-  /** The last confirmed write of each node, and until when it counts. */
-  readonly #writes: (WriteId & { readonly until: number })[] = [];
+  #fickle: number[] = [];
+  /** The last one of each node. */
+  #writes: Confirmed[] = [];
   /** When none of it is needed any more, a moment of `monotonicNow()`. */
   until = 0;
 
@@ -46,9 +53,24 @@ export class LossDetector {
     if (this.#writes.length > mostWriters) this.#writes.shift();
   }
 
-  /** The last writes of which is known that the storage had them. */
-  writes(now: number): WriteId[] {
-    return this.#writes.filter(({ until }) => until > now);
+  /**
+   * Whether a change is lost, where fields {@link LossDetector.isBackIn | are as they were}: it is, where the storage
+   * `misses` one of the confirmed writes. What was remembered until now has served its purpose then.
+   */
+  async hasLost(
+    before: string,
+    after: string,
+    misses: (writes: readonly WriteId[]) => Promise<boolean>,
+  ): Promise<boolean> {
+    const [values, fickle, writes] = [this.#values, this.#fickle, this.#writes];
+    [this.#values, this.#fickle, this.#writes] = [[], [], []];
+    const now = monotonicNow();
+    if (await misses(writes.filter(({ until }) => until > now))) return true;
+    if (this.#values.length === 0 && this.#writes.length === 0) {
+      [this.#values, this.#fickle, this.#writes] = [values, fickle, writes];
+      this.add(before, after, monotonicNow());
+    }
+    return false;
   }
 
   #has(path: string, value: Json | undefined): boolean {

@@ -1,27 +1,15 @@
 // What a live session knows of the store, and what it has over it: takes in what others changed, saves what was
 // changed here. Knows nothing of connections, nor of time but for trying again.
 import { type EndCode, endCodeOf, SessionError } from "../errors.js";
-import { monotonicNow } from "../internal/monotonic.js";
-import type { SessionBackend } from "../store/session-backend.js";
-import { diff, type JsonObject, reconcile } from "../store/record/merge.js";
-import { inflate, mergeInto, parse, stringify, strip } from "../store/record/session-record.js";
-import { cookieRefusalOf, createRoot, refusalOf, withoutMethods } from "./socket-session.js";
-import { ChangeTracker } from "./change-tracker.js";
 import { backoff } from "../internal/backoff.js";
+import { monotonicNow, never } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
+import { stringify } from "../store/record/session-record.js";
+import { ChangeTracker } from "./change-tracker.js";
+import { fillRoot, isOther, keepCookie, rebaseRoot, rebaseText } from "./rebase.js";
+import type { SessionHost } from "./session-host.js";
+import { cookieRefusalOf, createRoot, refusalOf } from "./socket-session.js";
 
-/** What saving needs of a registry. */
-export interface SaveContext {
-  readonly store: SessionBackend;
-  /** Asks for a tick at this moment, one of `monotonicNow()` as all moments here. */
-  wakeAt(at: number): void;
-  onSaveError(error: unknown): void;
-  /** The store has taken what was changed. */
-  onSaved(): void;
-}
-
-/** No moment at all. */
-export const never = Number.POSITIVE_INFINITY;
 const shortestRetry = 100;
 const longestRetry = 5_000;
 const firstSearch = 100;
@@ -62,7 +50,7 @@ const hopeless: Failed = { times: 1, retryAt: never };
 export abstract class PersistentSession extends ChangeTracker {
   readonly id: string;
   ended: EndCode | undefined;
-  protected readonly context: SaveContext;
+  protected readonly host: SessionHost<PersistentSession>;
 
   /** What is stored, as far as known; with what the root differs, it has unsaved changes. */
   #base = "";
@@ -74,24 +62,18 @@ export abstract class PersistentSession extends ChangeTracker {
   #failed: Failed | undefined;
   #isAbandoned = false;
 
-  constructor(id: string, context: SaveContext) {
+  constructor(id: string, host: SessionHost<PersistentSession>) {
     super(createRoot());
     this.id = id;
-    this.context = context;
+    this.host = host;
   }
 
   /** The session is over: its code says why. */
   abstract end(code: EndCode): void;
-  /** Why the store does not have it any more, where nobody knows. */
-  protected abstract get goneCode(): EndCode;
   /** Called when the store was seen to have `text`: it had `before`, and `expected` is what it should have now. */
   protected abstract onStoredText(before: string, text: string, expected: string): void;
-  /** Called where the store does not have it any more, and nobody knows why. */
+  /** Called where the store does not have it any more, and nobody knows why: ends the session. */
   protected abstract onMissing(): void;
-  /** Called when there are changes to save. */
-  protected abstract onDirty(): void;
-  /** Called when a save is over. */
-  protected abstract onSaveFinished(): void;
 
   /** What is stored, as far as known; "" before it was read. */
   protected get stored(): string {
@@ -121,7 +103,7 @@ export abstract class PersistentSession extends ChangeTracker {
   }
 
   /** True where this text is what is known to be stored. */
-  protected isKnown(text: string): boolean {
+  isKnown(text: string | undefined): boolean {
     return text === this.#base;
   }
 
@@ -155,100 +137,100 @@ export abstract class PersistentSession extends ChangeTracker {
     const save = this.#save;
     if (save?.sent !== undefined && text !== expected) {
       // What the save under way asked for now stands on the newer text.
-      const sent = parse(text);
-      mergeInto(sent, parse(expected), parse(save.sent));
-      save.sent = stringify(strip(sent));
+      save.sent = rebaseText(text, expected, save.sent);
     }
     this.#base = text;
     this.onStoredText(before, text, expected);
     return true;
   }
 
-  /** Brings `text` into the root; what the root has over `localBase` stays on top. False where that cannot be told. */
-  #rebase(text: string, localBase: string): boolean {
-    if (!this.#isFilled || text === localBase) return true;
-    const wanted = parse(text);
-    if (this.#isDirty || this.#save || this.#untracked) {
-      try {
-        mergeInto(wanted, parse(localBase), parse(stringify(this.root)));
-      } catch (error) {
-        // What cannot be written cannot be merged: it waits, on what it stands on, until it is mended.
-        this.context.onSaveError(error);
-        return false;
-      }
+  /** Brings `text` into the root; what the root has over `expected` stays on top. False where that cannot be told. */
+  #rebase(text: string, expected: string): boolean {
+    if (!this.#isFilled || text === expected) return true;
+    const hasChanges = this.#isDirty || this.#save !== undefined || this.#untracked !== undefined;
+    try {
+      rebaseRoot(this.root, text, hasChanges ? expected : undefined);
+      return true;
+    } catch (error) {
+      // What cannot be written cannot be merged: it waits, on what it stands on, until it is mended.
+      this.host.onSaveError(error);
+      return false;
     }
-    const { cookie, ...fields } = withoutMethods(strip(wanted));
-    const root = this.root as { cookie?: unknown };
-    // The cookie is an object of a class: its fields are set, the rest is plain data.
-    const inflated = inflate({ cookie }).cookie;
-    const own = root.cookie;
-    delete root.cookie;
-    reconcile(root as JsonObject, fields);
-    root.cookie = typeof own === "object" && own !== null ? Object.assign(own, inflated) : inflated;
-    return true;
+  }
+
+  /** Reads the store, within the session's queue. */
+  async read(): Promise<void> {
+    if (this.ended) throw new SessionError(this.ended);
+    const { store } = this.host;
+    const isKnown = await store.read(this.id, (text) => {
+      if (text === undefined) return false;
+      this.applyStored(text);
+      return true;
+    });
+    if (isKnown || this.ended) return;
+    const code = store.endOf(this.id)?.code;
+    if (code) this.end(code);
+    else this.onMissing();
   }
 
   // --- ChangeTracker ---
 
-  protected fill(): void {
+  protected override fill(): void {
     if (this.#isFilled || this.#base === "") return;
     this.#isFilled = true;
-    Object.assign(this.root, inflate(withoutMethods(strip(parse(this.#base)))));
+    fillRoot(this.root, this.#base);
   }
 
   protected allowsChange(): boolean {
     if (!this.ended) return true;
-    this.context.onSaveError(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
+    this.host.onSaveError(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
     return false;
   }
 
   protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
     const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
-    if (refusal) this.context.onSaveError(refusal);
+    if (refusal) this.host.onSaveError(refusal);
     return refusal === undefined;
   }
 
-  protected onChange(): void {
+  protected override onChange(): void {
     this.#isDirty = true;
     this.#isAbandoned = false;
     if (!this.#isRetrying) this.#failed = undefined;
-    this.onDirty();
+    this.host.onDirty(this);
     if (this.#isScheduled || this.#save) return;
     this.#isScheduled = true;
     // After this turn of the event loop: all handlers of one batch of packets are saved together.
-    setImmediate(saveScheduled, this);
+    setImmediate(() => this.#saveScheduled());
   }
 
   /**
    * `session.cart ??= []` gives the application the very array, whose later changes no proxy sees. They are found by
    * comparing: after events, before reads, and at growing distances for a minute.
    */
-  protected onUntrackedReference(): void {
+  protected override onUntrackedReference(): void {
     const at = monotonicNow();
     this.#untracked ??= { at, lookAt: 0, isDue: false };
     this.#untracked.at = at;
     this.#untracked.lookAt = at + firstSearch;
-    this.context.wakeAt(this.#untracked.lookAt);
+    this.host.wakeAt(this.#untracked.lookAt);
   }
 
   /** Looks after this turn of the event loop, once for all its events. */
   protected findUntrackedChangesSoon(): void {
     if (!this.#untracked || this.#untracked.isDue) return;
     this.#untracked.isDue = true;
-    setImmediate(findUntrackedChangesNow, this);
-  }
-
-  findUntrackedChangesNow(): void {
-    if (this.#untracked) this.#untracked.isDue = false;
-    this.findUntrackedChanges();
+    setImmediate(() => {
+      if (this.#untracked) this.#untracked.isDue = false;
+      this.findUntrackedChanges();
+    });
   }
 
   /** Looks for changes that were made behind the proxy. */
   findUntrackedChanges(): void {
     if (!this.#untracked || this.#isDirty || this.#save || this.ended) return;
     try {
-      const stored = strip(parse(this.#base));
-      if (diff(stored, parse(stringify(this.root)))) this.onChange();
+      if (isOther(this.root, this.#base)) this.onChange();
     } catch {
       // What cannot be written is told where it is saved.
       this.onChange();
@@ -257,7 +239,7 @@ export abstract class PersistentSession extends ChangeTracker {
 
   // --- saving ---
 
-  saveScheduled(): void {
+  #saveScheduled(): void {
     this.#isScheduled = false;
     if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(noop);
   }
@@ -276,13 +258,12 @@ export abstract class PersistentSession extends ChangeTracker {
     if (!this.#isDirty) return Promise.resolve();
     let text: string;
     try {
-      // A session without a cookie would never expire.
-      (this.root as { cookie?: unknown }).cookie ??= inflate(parse(this.#base)).cookie;
+      keepCookie(this.root, this.#base);
       text = stringify(this.root);
     } catch (error) {
       // To try again is no use before something is changed; nor to keep the session for it.
       this.#failed = hopeless;
-      this.context.onSaveError(error);
+      this.host.onSaveError(error);
       return Promise.reject(error);
     }
     this.#isDirty = false;
@@ -294,11 +275,11 @@ export abstract class PersistentSession extends ChangeTracker {
 
   async #commit(save: Save, text: string): Promise<void> {
     try {
-      await this.context.store.commit(this.id, () => save.base, text, this);
+      await this.host.store.commit(this.id, () => save.base, text, this);
       // Where the stored text could not be brought in, what was sent is what is known.
       this.#base = save.sent ?? this.#base;
       this.#failed = undefined;
-      this.context.onSaved();
+      this.host.onSaved();
     } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
       if (this.endIfGone(error) || this.#isAbandoned) throw error;
@@ -307,23 +288,23 @@ export abstract class PersistentSession extends ChangeTracker {
       // What was changed meanwhile may have mended it: it is tried with that.
       else if (!this.#isDirty) this.#failed = hopeless;
       this.#isDirty = true;
-      this.context.onSaveError(error);
+      this.host.onSaveError(error);
       throw error;
     } finally {
       this.#save = undefined;
       if (!this.ended) {
         if (this.#isDirty && !this.#failed) this.onChange();
-        this.onSaveFinished();
+        this.host.releaseIfIdle(this);
       }
     }
   }
 
   /** Ends the session where an error tells of its end. */
   protected endIfGone(error: unknown): boolean {
-    const code = endCodeOf(error, this.goneCode);
+    const code = endCodeOf(error);
     if (!code) return false;
-    if (!this.ended && (error as SessionError).code === "SESSION_UNKNOWN") this.onMissing();
-    this.end(code);
+    if ((error as SessionError).code !== "SESSION_UNKNOWN") this.end(code);
+    else if (!this.ended) this.onMissing();
     return true;
   }
 
@@ -331,7 +312,7 @@ export abstract class PersistentSession extends ChangeTracker {
     const times = (this.#failed?.times ?? 0) + 1;
     const retryAt = monotonicNow() + backoff(times, shortestRetry, longestRetry);
     this.#failed = { times, retryAt };
-    this.context.wakeAt(retryAt);
+    this.host.wakeAt(retryAt);
   }
 
   /** True where the store is tried again later, by the clock. */
@@ -341,11 +322,11 @@ export abstract class PersistentSession extends ChangeTracker {
 
   /** Does what is due of saving; answers when something will be. */
   protected tickSaving(now: number): number {
-    const escaped = this.#untracked;
-    if (escaped && now >= escaped.lookAt) {
+    const untracked = this.#untracked;
+    if (untracked && now >= untracked.lookAt) {
       this.findUntrackedChanges();
-      escaped.lookAt = now + (now - escaped.at);
-      if (now - escaped.at > lastSearch) this.#untracked = undefined;
+      untracked.lookAt = now + (now - untracked.at);
+      if (now - untracked.at > lastSearch) this.#untracked = undefined;
     }
     if (this.#failed && now >= this.#failed.retryAt) this.save().catch(noop);
     return Math.min(this.#failed?.retryAt ?? never, this.#untracked?.lookAt ?? never);
@@ -357,12 +338,4 @@ export abstract class PersistentSession extends ChangeTracker {
     this.#failed = undefined;
     this.#untracked = undefined;
   }
-}
-
-function saveScheduled(live: PersistentSession): void {
-  live.saveScheduled();
-}
-
-function findUntrackedChangesNow(live: PersistentSession): void {
-  live.findUntrackedChangesNow();
 }

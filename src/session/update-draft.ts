@@ -16,8 +16,6 @@ class UpdateDraft extends ChangeTracker {
     return this.track(this.root);
   }
 
-  protected fill(): void {}
-
   protected allowsChange(): boolean {
     return true;
   }
@@ -27,10 +25,6 @@ class UpdateDraft extends ChangeTracker {
     if (refusal) this.#refused(refusal);
     return refusal === undefined;
   }
-
-  protected onChange(): void {}
-
-  protected onUntrackedReference(): void {}
 }
 
 /** Lets `change` work on the data, and answers with what it returned; `refused` hears of fields that cannot be set. */

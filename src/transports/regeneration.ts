@@ -3,7 +3,8 @@
 // nothing without the old one. Knows no server.
 import { SessionError } from "../errors.js";
 import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
-import type { ActiveSession, Connection } from "../session/live-session.js";
+import type { Connection } from "../session/connections.js";
+import type { ActiveSession } from "../session/live-session.js";
 import type { Registry } from "../session/registry.js";
 import type { SessionBackend } from "../store/session-backend.js";
 

@@ -12,11 +12,11 @@ const owner = {
 
 class Data extends ChangeTracker {
   readonly data = this.track(this.root);
-  protected fill = owner.fill;
+  protected override fill = owner.fill;
   protected allowsChange = owner.allowsChange;
   protected accepts = owner.accepts;
-  protected onChange = owner.onChange;
-  protected onUntrackedReference = owner.onUntrackedReference;
+  protected override onChange = owner.onChange;
+  protected override onUntrackedReference = owner.onUntrackedReference;
 }
 
 let data: any;

@@ -1,7 +1,8 @@
 // A node that has a session hears of it, in whatever order it is taken, let go of, written late and subscribed.
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { ActiveSession, Connection } from "../../src/session/live-session.js";
+import type { Connection } from "../../src/session/connections.js";
+import type { ActiveSession } from "../../src/session/live-session.js";
 import { Registry } from "../../src/session/registry.js";
 import type { Driver } from "../../src/store/drivers/driver.js";
 import { backendOf, LiveStore } from "../../src/store/live-store.js";

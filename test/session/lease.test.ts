@@ -108,7 +108,7 @@ test("an event does not go by a look that began a lease ago: nobody knows what w
   const live = shared.registry.get("id 0") as ActiveSession;
   let answer = (): void => undefined;
   shared.answer = new Promise((resolve) => (answer = resolve));
-  live.invalidate();
+  live.freshness.invalidate();
   const first = live.beforeEvent();
   await vi.advanceTimersByTimeAsync(50);
   const joined = live.beforeEvent();

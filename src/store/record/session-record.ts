@@ -117,13 +117,6 @@ export function createdAt(record: SessionRecord): number | undefined {
   return typeof at === "number" ? at : undefined;
 }
 
-/** When a session with these times ends (ms since 1970), if it was last used at `usedAt`; Infinity where it does not. */
-export function deadlineOf(times: Times, usedAt: number, absoluteTimeout = Infinity): number {
-  const { maxAge, expires, createdAt: since } = times;
-  const idleEnd = maxAge === undefined ? expires : Math.max(expires, usedAt + maxAge);
-  return since === undefined ? idleEnd : Math.min(idleEnd, since + absoluteTimeout);
-}
-
 /** True where a text holds marks of ours. */
 export function isMarked(text: string): boolean {
   return text.includes(`"${created}":`) || text.includes(`"${tickets}":`);

@@ -2,7 +2,8 @@
 // to the page, and the move of the connection to its new session. The order of things is regeneration.ts's.
 import type { IncomingMessage } from "node:http";
 import { type SessionCode, SessionError } from "../../errors.js";
-import type { ActiveSession, Connection } from "../../session/live-session.js";
+import type { Connection } from "../../session/connections.js";
+import type { ActiveSession } from "../../session/live-session.js";
 import { regenerable, type SocketSession } from "../../session/socket-session.js";
 import { collectTimeout, type RegeneratingConnection } from "../regeneration.js";
 import { acknowledge, helped, send } from "./client-helper.js";
