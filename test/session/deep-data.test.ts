@@ -6,6 +6,7 @@ import { liveStore } from "../../src/index.js";
 import { apply, diff, isEqual, reconcile } from "../../src/store/record/merge.js";
 import { startApp } from "../support/app.js";
 import { backendOf } from "../../src/store/live-store.js";
+import { startWithSession } from "../support/server-session.js";
 
 const arrays = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
 const objects = (levels: number): string => '{"a":'.repeat(levels - 1) + "{}" + "}".repeat(levels - 1);
@@ -14,23 +15,11 @@ const shapes: [string, (levels: number) => string][] = [
   ["objects", objects],
 ];
 
-async function withSocket(options: Parameters<typeof startApp>[0] = {}) {
-  const app = await startApp(options);
-  const ada = await app.login();
-  await ada.connect();
-  const [server] = [...app.io.of("/").sockets.values()] as any[];
-  const errors: any[] = [];
-  app.sessions.on("error", (error) => errors.push(error));
-  const { id } = server.session;
-  const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
-  return { app, ada, session: server.session, server, errors, id, stored };
-}
-
 const tooDeep = { code: "DATA_INVALID", message: expect.stringMatching(/"draft".* 1000 levels/) };
 
 describe.each(shapes)("nested %s", (_, nested) => {
   test("of 1,000 levels are kept", async () => {
-    const { app, id, ada, session: own, errors } = await withSocket();
+    const { app, id, ada, session: own, errors } = await startWithSession();
     own.draft = JSON.parse(nested(1000));
     await own.save();
     await app.sessions.update(id, (data: any) => void (data.count = 1));
@@ -43,7 +32,7 @@ describe.each(shapes)("nested %s", (_, nested) => {
   test.each([1001, 3500, 10_000, 100_000])(
     "of %i levels are DATA_INVALID with the field's name, not at the assignment, until they are taken out",
     async (levels) => {
-      const { app, ada, session: own, errors, id, stored } = await withSocket();
+      const { app, ada, session: own, errors, id, stored } = await startWithSession();
       const before = await stored();
       own.draft = JSON.parse(nested(levels));
       own.other = "x";
@@ -60,8 +49,8 @@ describe.each(shapes)("nested %s", (_, nested) => {
   );
 
   test("behind the proxy, from another session, or by defineProperty are DATA_INVALID, too", async () => {
-    const { session: own, stored } = await withSocket();
-    const { session: others } = await withSocket();
+    const { session: own, stored } = await startWithSession();
+    const { session: others } = await startWithSession();
     const deep = JSON.parse(nested(10_000));
     const before = await stored();
     const put: (() => unknown)[] = [
@@ -83,7 +72,7 @@ describe.each(shapes)("nested %s", (_, nested) => {
   });
 
   test("in update() and in store.set() fail the write, and store nothing", async () => {
-    const { app, id, stored } = await withSocket();
+    const { app, id, stored } = await startWithSession();
     const deep = JSON.parse(nested(10_000));
     const before = await stored();
     const update = app.sessions.update(id, (data: any) => void (data.draft = deep));
@@ -96,7 +85,7 @@ describe.each(shapes)("nested %s", (_, nested) => {
   });
 
   test.each([1500, 10_000])("of %i levels in req.session let the request be answered", async (levels) => {
-    const { app, ada, stored } = await withSocket({
+    const { app, ada, stored } = await startWithSession({
       setup: ({ app: routes }) => {
         routes.post("/deep", (req, res) => {
           (req.session as any).draft = JSON.parse(nested(levels));
@@ -113,7 +102,7 @@ describe.each(shapes)("nested %s", (_, nested) => {
   });
 
   test("in a view are not sent", async () => {
-    const { errors, session: own } = await withSocket({
+    const { errors, session: own } = await startWithSession({
       sessions: { view: (data) => (data.other ? JSON.parse(nested(10_000)) : null) },
     });
     own.other = "x";
@@ -225,7 +214,7 @@ test("a big array that changes its length elsewhere is brought in without blocki
 });
 
 test("a big field that is assigned many times in one turn is written once", async () => {
-  const { session: own, app } = await withSocket();
+  const { session: own, app } = await startWithSession();
   const rows = Array.from({ length: 1000 }, (_, n) => n);
   let commits = 0;
   const { store } = app.sessions;
@@ -242,7 +231,7 @@ test("a big field that is assigned many times in one turn is written once", asyn
 });
 
 test("of another value that cannot be stored the field is named, too", async () => {
-  const { session: own } = await withSocket();
+  const { session: own } = await startWithSession();
   own.price = { amount: 1n };
   await expect(own.save()).rejects.toMatchObject({
     code: "DATA_INVALID",

@@ -2,25 +2,16 @@
 import session from "express-session";
 import { describe, expect, test } from "vitest";
 import { createSessions, liveStore, memoryStore } from "../../../src/index.js";
-import { startApp } from "../../support/app.js";
-import { secret } from "../../support/app.js";
 import { backendOf } from "../../../src/store/live-store.js";
+import { secret } from "../../support/app.js";
+import { startWithSession } from "../../support/server-session.js";
 
 const limit = 2000;
 /** As many bytes, of two for each character. */
 const bytes = (count: number): string => "é".repeat(count / 2);
 
-async function withSocket(options: Parameters<typeof startApp>[0] = {}) {
-  const app = await startApp({ ...options, sessions: { maxSessionSize: limit, ...options.sessions } });
-  const ada = await app.login();
-  await ada.connect();
-  const [server] = [...app.io.of("/").sockets.values()] as any[];
-  const errors: any[] = [];
-  app.sessions.on("error", (error) => errors.push(error));
-  const { id } = server.session;
-  const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
-  return { app, ada, session: server.session, errors, id, stored };
-}
+const withLimit = (options: Parameters<typeof startWithSession>[0] = {}) =>
+  startWithSession({ ...options, sessions: { maxSessionSize: limit, ...options.sessions } });
 
 const tooLarge = {
   code: "DATA_INVALID",
@@ -29,7 +20,7 @@ const tooLarge = {
 
 describe("maxSessionSize", () => {
   test("a socket's change above it is DATA_INVALID with the size and the largest field, until that is smaller", async () => {
-    const { ada, session: own, errors, stored } = await withSocket();
+    const { ada, session: own, errors, stored } = await withLimit();
     const before = await stored();
     own.note = "text";
     own.draft = bytes(2000);
@@ -42,7 +33,7 @@ describe("maxSessionSize", () => {
   });
 
   test("a change that mends it while the save is under way is saved", async () => {
-    const { ada, session: own } = await withSocket();
+    const { ada, session: own } = await withLimit();
     own.draft = bytes(2000);
     const saving = own.save();
     delete own.draft;
@@ -52,7 +43,7 @@ describe("maxSessionSize", () => {
   });
 
   test("bytes count, not characters; exactly as many are allowed", async () => {
-    const { session: own, stored } = await withSocket();
+    const { session: own, stored } = await withLimit();
     own.draft = "";
     await own.save();
     const rest = limit - Buffer.byteLength(await stored());
@@ -64,7 +55,7 @@ describe("maxSessionSize", () => {
   });
 
   test("update() above it rejects, and changes nothing", async () => {
-    const { app, id, stored } = await withSocket();
+    const { app, id, stored } = await withLimit();
     const before = await stored();
     const update = app.sessions.update(id, (data: any) => void (data.draft = bytes(2000)));
     await expect(update).rejects.toMatchObject(tooLarge);
@@ -72,7 +63,7 @@ describe("maxSessionSize", () => {
   });
 
   test("two writers that are small enough alone are not when merged: the later one is told", async () => {
-    const { app, ada, session: own, id } = await withSocket();
+    const { app, ada, session: own, id } = await withLimit();
     own.one = bytes(1200);
     const saving = own.save();
     const update = app.sessions.update(id, (data: any) => void (data.two = bytes(1200)));
@@ -83,7 +74,7 @@ describe("maxSessionSize", () => {
 
   test("req.session above it is not stored; the request is answered, and save() is told", async () => {
     const told: any[] = [];
-    const { app, ada, stored } = await withSocket({
+    const { app, ada, stored } = await withLimit({
       setup: ({ app: routes }) => {
         routes.post("/save", (req, res) => {
           (req.session as any).draft = bytes(2000);
@@ -108,7 +99,7 @@ describe("maxSessionSize", () => {
   });
 
   test("a new session above it is not created", async () => {
-    const { app, ada } = await withSocket({
+    const { app, ada } = await withLimit({
       setup: ({ app: routes }) => {
         routes.post("/big-login", (req, res) => {
           req.session.regenerate(() => {
@@ -123,7 +114,7 @@ describe("maxSessionSize", () => {
   });
 
   test("a ticket above it is not issued, and one that was issued can be used", async () => {
-    const { app, session: own, id, stored } = await withSocket({ sessions: { maxSessionSize: undefined } });
+    const { app, session: own, id, stored } = await withLimit({ sessions: { maxSessionSize: undefined } });
     const backend = backendOf(app.sessions.store);
     const release = backend.claim({ maxSessionSize: limit });
     await backend.addTicket(id, "first", Date.now() + 10_000);
@@ -137,7 +128,7 @@ describe("maxSessionSize", () => {
 
   test("a session that was larger already lives on, by activity and touches, and can be made smaller", async () => {
     const sessions = { cookie: { maxAge: 60_000 }, maxSessionSize: undefined };
-    const { app, ada, session: own, id, stored } = await withSocket({ sessions });
+    const { app, ada, session: own, id, stored } = await withLimit({ sessions });
     own.draft = bytes(1800);
     await own.save();
     backendOf(app.sessions.store).claim({ maxSessionSize: 1000 });
@@ -158,7 +149,7 @@ describe("maxSessionSize", () => {
     const store = memoryStore();
     const sessions = createSessions({ secret, store });
     expect(backendOf(store).maxSessionSize).toBe(1 << 20);
-    const { app, id } = await withSocket({ sessions: { maxSessionSize: Infinity } });
+    const { app, id } = await withLimit({ sessions: { maxSessionSize: Infinity } });
     await app.sessions.update(id, (data: any) => void (data.draft = bytes(2 << 20)));
     await sessions.close();
   });

@@ -1,0 +1,16 @@
+// An application with one logged-in client, and its session as the server has it.
+import { backendOf } from "../../src/store/live-store.js";
+import { startApp } from "./app.js";
+
+/** `session` is `socket.session`, `errors` what `sessions` reports, `stored` reads the text of the session. */
+export async function startWithSession(options: Parameters<typeof startApp>[0] = {}) {
+  const app = await startApp(options);
+  const ada = await app.login();
+  await ada.connect();
+  const [server] = [...app.io.of("/").sockets.values()] as any[];
+  const errors: any[] = [];
+  app.sessions.on("error", (error) => errors.push(error));
+  const { id } = server.session;
+  const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
+  return { app, ada, session: server.session, server, errors, id, stored };
+}
