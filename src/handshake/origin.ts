@@ -10,6 +10,7 @@ export type AllowedOrigins =
   | readonly (string | RegExp)[]
   | ((origin: string, request: IncomingMessage) => boolean | Promise<boolean>);
 
+/** Which origins `attach()` allows beside the server's own. */
 export interface OriginRules {
   readonly origins: AllowedOrigins;
   /** True refuses requests that do not say where they come from (native clients). */

@@ -107,6 +107,7 @@ export function normalize(url: string): string | undefined {
   }
 }
 
+/** Whether the connection itself has TLS, whatever a proxy says. */
 export function isEncrypted(request: IncomingMessage): boolean {
   return (request.socket as (Socket & { encrypted?: boolean }) | undefined)?.encrypted === true;
 }

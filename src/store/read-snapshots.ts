@@ -21,6 +21,7 @@ interface Origin {
 /** For a new session whose id is taken: what it lacks is no deletion. */
 const emptyBase = `{"cookie":{}}`;
 
+/** Remembers the snapshot behind each session object, and turns a write of the object into the fields that changed. */
 export class ReadSnapshots {
   readonly #sessions: StoredSessions;
   /** Of session objects, and of their cookies: a copy of a session has the cookie of what it was copied from. */

@@ -7,6 +7,7 @@ import type { Session } from "./sessions.js";
 
 const debug = createDebug("socket-session:compat");
 
+/** The part of a socket that {@link saveChanges} uses. */
 export interface WatchedSocket extends EventEmitter {
   readonly handshake: { session?: Session | undefined };
   /** Since 1.7. */

@@ -12,7 +12,7 @@ export interface TicketOptions {
   /** `cookieParser(secret)`. Its secret is the tickets', too: so all processes that have it take each other's. */
   readonly parser?: CookieParser;
   /**
-   * What finds the session id, instead of `parser`. ScriptTickets are then valid in the process that made them. Of a
+   * What finds the session id, instead of `parser`. Tickets are then valid in the process that made them. Of a
    * socket's handshake it gets what all versions of Socket.IO tell: `headers`, `url`, `query`.
    */
   readonly cutter?: (request: IncomingMessage) => string | undefined | null;
@@ -32,6 +32,7 @@ interface Cut {
   readonly seal: Seal;
 }
 
+/** Makes tickets for the page's script, and finds the session behind one. */
 export class ScriptTickets {
   readonly trust: ProxyTrust;
   readonly #cut: (request: IncomingMessage) => Promise<Cut>;

@@ -15,6 +15,7 @@ function helperAuth(auth: Auth): HelperAuth | undefined {
   return typeof auth.session === "object" && auth.session !== null ? auth.session : undefined;
 }
 
+/** Whether this CONNECT comes from the client helper. */
 export function isHelper(auth: Auth): boolean {
   return helperAuth(auth)?.v === 1;
 }
