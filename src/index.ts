@@ -29,6 +29,6 @@ export type {
 } from "./transports/servers.js";
 export type { Driver } from "./store/drivers/driver.js";
 export { liveStore } from "./store/drivers/express-store/express-store.js";
-export { LiveStore, type LiveStoreOptions } from "./store/live-store.js";
+export type { ListedSession, LiveStore, LiveStoreOptions } from "./store/live-store.js";
 export { memoryStore } from "./store/drivers/memory.js";
 export type { WarningCode } from "./warnings.js";

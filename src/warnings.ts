@@ -26,7 +26,7 @@ export const texts = {
     'A handshake from another origin was refused. Fix: if the origin is yours, attach(io, { origins: ["https://app.example.com"] }).',
   LIMIT_REACHED:
     "A connection was closed because too many of its messages waited for its session: the client floods, or the store is slow. Fix: check the store's latency, or raise createSessions({ maxWaitingEvents, maxWaitingBytes }).",
-} as const;
+};
 
 const printed = new Map<WarningCode, Set<string>>();
 const keyLimit = 200;

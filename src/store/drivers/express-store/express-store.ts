@@ -2,26 +2,28 @@
 import session, { type Store } from "express-session";
 import { SessionError } from "../../../errors.js";
 import { warnOnce } from "../../../warnings.js";
+import type { Driver } from "../driver.js";
 import { LiveStore, type LiveStoreOptions } from "../../live-store.js";
 import { ExpressStoreDriver } from "./express-store-driver.js";
 import { StoreConnection } from "./store-connection.js";
 
 /**
- * Makes a live store of any express-session store. A live store is given back as it is.
+ * Makes a live store of any express-session store, or of a driver of your own. A live store is given back as it is.
  *
  * An express-session store has no compare-and-set and tells nobody of changes, so the promises hold **within one
  * process**: nothing written through this object is lost or brought back. Another process that writes the same
  * sessions can still overwrite a change made in the same few milliseconds, and its changes reach the sockets here
  * within the lease (default 30 s) instead of at once.
  *
- * @throws SessionError `STORE_UNSUPPORTED` for something that is not an express-session store.
+ * @throws SessionError `STORE_UNSUPPORTED` for something that is neither, `OPTION_INVALID`
  * @example
  * ```ts
  * const sessions = createSessions({ secret, store: liveStore(new FileStore({ path: "./sessions" })) });
  * ```
  */
-export function liveStore(store: Store, options?: LiveStoreOptions): LiveStore {
+export function liveStore(store: Store | Driver, options?: LiveStoreOptions): LiveStore {
   if (store instanceof LiveStore) return store;
+  if (isDriver(store)) return new LiveStore(store, options);
   const candidate = store as Partial<Store> | null | undefined;
   for (const method of ["get", "set", "destroy"] as const) {
     if (typeof candidate?.[method] !== "function") {
@@ -35,4 +37,10 @@ export function liveStore(store: Store, options?: LiveStoreOptions): LiveStore {
   const live = new LiveStore(new ExpressStoreDriver(store, connection), options);
   connection.reportTo(live);
   return live;
+}
+
+/** True for what an application implements itself: no express-session store compares and replaces. */
+function isDriver(store: Store | Driver): store is Driver {
+  const driver = store as Partial<Driver & Store> | null | undefined;
+  return typeof driver?.replace === "function" && typeof driver.get !== "function";
 }
