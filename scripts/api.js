@@ -72,7 +72,7 @@ function section(title, path, homes, read) {
 
 function declarationOf({ file, local, publicName, isType }, read) {
   const text = read(file).declarations.get(local).join("\n");
-  const isValue = !/^(interface|type) /.test(text);
+  const isValue = !/^(?:interface|type) /.test(text);
   return `${publicName === local ? "" : `export ${local} as ${publicName}\n`}${isType && isValue ? "type-only " : ""}${text}`;
 }
 
@@ -112,14 +112,14 @@ function parse(source, path) {
       for (const one of named[2].split(",").map((part) => part.trim())) {
         if (one === "") continue;
         const [name, alias = name] = one.replace(/^type /, "").split(" as ");
-        const isType = /^type /.test(one) || /^export type /.test(statement);
+        const isType = one.startsWith("type ") || statement.startsWith("export type ");
         const target = { from: from === undefined ? path : pathOf(from), name, isType };
         if (named[1] === "import") module.imports.set(alias, target);
         else module.exports.set(alias.replaceAll('"', ""), target);
       }
     } else if (statement.startsWith("export default ")) {
       module.exports.set("default", { from: path, name: /(\w+);$/.exec(statement)[1] });
-    } else if (/^declare module /.test(statement)) module.augmentations.push(statement);
+    } else if (statement.startsWith("declare module ")) module.augmentations.push(statement);
     else {
       const declared =
         /^(export )?(?:declare )?(?:abstract )?(?:interface|class|type|function|const|let) ([\w$]+)/.exec(statement);

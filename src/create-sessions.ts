@@ -148,14 +148,9 @@ export class Sessions<View = unknown> {
   attach(server: AttachableServer, options: AttachOptions = {}): this {
     const { tickets, missing, origins, requireOrigin, sessionId } = checkAttachOptions(options);
     const known = recognise(server);
-    if (tickets) {
-      if (!this.#tickets) throw withoutSecret();
-      if (missing === "create")
-        throw invalid(
-          'tickets: true does not go with missing: "create": every client has a session before it sends a ticket.',
-        );
-      if (!known.takesTickets) throw invalid("Engine.IO clients cannot send a ticket: attach it without tickets.");
-    }
+    if (tickets && !this.#tickets) throw withoutSecret();
+    if (tickets && !known.takesTickets)
+      throw invalid("Engine.IO clients cannot send a ticket: attach it without tickets.");
     checkCookiePath(this.#http.cookiePath, known.path);
     const findId = sessionId ? fromReader(sessionId, this.#http.findId) : this.#http.findId;
     const admission = new Admission(

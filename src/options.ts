@@ -220,6 +220,11 @@ export function checkAttachOptions(options: AttachOptions) {
   const origins = originsOf(options.origins, "origins");
   checkFunctions({ sessionId });
   checkBooleans({ requireOrigin, tickets });
+  if (tickets && missing === "create") {
+    throw invalid(
+      'tickets: true does not go with missing: "create": every client has a session before it sends a ticket.',
+    );
+  }
   return { missing, origins, requireOrigin, sessionId, tickets };
 }
 

@@ -268,10 +268,7 @@ export class SessionBackend {
     return this.#sessions.end(id, code);
   }
 
-  /**
-   * Why this session ended, and when (ms, a moment of `monotonicNow()`), if that was within the last minute and is known
-   * here.
-   */
+  /** Why this session ended, and when (a moment of `monotonicNow()`), if this node knows of an end within a minute. */
   endOf(id: string): End | undefined {
     return this.#sessions.ends.get(id);
   }
