@@ -8,7 +8,6 @@ import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
 import { type HttpHalf, setUpHttp } from "./http/http-half.js";
 import { createEmpty, issueSession, type Middleware } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
-import { inBatches } from "./internal/batches.js";
 import { checkNames, invalid } from "./internal/check-options.js";
 import {
   type AttachOptions,
@@ -25,7 +24,7 @@ import { type ViewFunction, Views } from "./session/view.js";
 import { backendOf, type LiveStore } from "./store/live-store.js";
 import type { SessionBackend } from "./store/session-backend.js";
 import {
-  entryOf,
+  entriesOf,
   heldSession,
   idOf,
   liveBehind,
@@ -39,9 +38,6 @@ import { type AttachableServer, checkCookiePath, recognise } from "./transports/
 import { roomOf } from "./transports/socket.io/room.js";
 import type { WaitingLimits } from "./transports/waiting-messages.js";
 import { warnOnce } from "./warnings.js";
-
-/** Of how many sessions of a user the connections are asked for side by side: each question is a subscription. */
-const askedTogether = 500;
 
 /**
  * One live session for HTTP and sockets. Make it with {@link createSessions}.
@@ -253,10 +249,7 @@ export class Sessions<View = unknown> {
    */
   async ofUser(user: string | number): Promise<UserSession[]> {
     const stored = await this.#backend.sessionsOf(userName(user));
-    const entries = await inBatches(stored, askedTogether, async (one) =>
-      entryOf(one, await this.#backend.connectionsOf(one.id)),
-    );
-    return entries.toSorted((a, b) => a.created - b.created);
+    return entriesOf(stored, (id) => this.#backend.connectionsOf(id));
   }
 
   /**

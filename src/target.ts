@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import type { SessionData } from "express-session";
 import { SessionError } from "./errors.js";
+import { inBatches } from "./internal/batches.js";
 import { ActiveSession } from "./session/live-session.js";
 import { operations } from "./session/socket-session.js";
 import { timesOf } from "./store/record/session-record.js";
@@ -34,8 +35,19 @@ export interface UserSession {
 /** Whose id an entry of ofUser() stands for: it does not hold it, as it is made to be sent to a page. */
 const idsOfEntries = new WeakMap<object, string>();
 
-/** A session of a user as an entry of ofUser(), which is a target, too. */
-export function entryOf({ id, created, text }: StoredSession, connectionsPerNode: readonly number[]): UserSession {
+/** Of how many sessions the connections are asked for side by side: each question is a subscription. */
+const askedTogether = 500;
+
+/** Sessions of a user as entries of ofUser(), the oldest first; each is a target, too. */
+export async function entriesOf(
+  stored: readonly StoredSession[],
+  connectionsOf: (id: string) => Promise<number[]>,
+): Promise<UserSession[]> {
+  const entries = await inBatches(stored, askedTogether, async (one) => entryOf(one, await connectionsOf(one.id)));
+  return entries.toSorted((a, b) => a.created - b.created);
+}
+
+function entryOf({ id, created, text }: StoredSession, connectionsPerNode: readonly number[]): UserSession {
   const { maxAge, expires } = timesOf(text);
   const entry: UserSession = {
     handle: hash("sha256", `handle ${id}`, "base64url").slice(0, 22),
