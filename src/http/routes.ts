@@ -136,7 +136,7 @@ async function answer(
     response.setHeader("Access-Control-Allow-Headers", "content-type");
     response.writeHead(204).end();
   } else if (request.method === method) {
-    await run({ context, request, response, ...(await enter(context, request, response)) });
+    await run({ context, request, response, ...(await requireSession(context, request, response)) });
   } else {
     response.setHeader("Allow", method);
     response.writeHead(405).end();
@@ -154,7 +154,7 @@ async function isRefused({ rules, trust, onError }: RoutesContext, request: Inco
 }
 
 /** The session that express-session has put on the request, or puts there now. */
-async function enter(
+async function requireSession(
   { findId, middleware, backend }: RoutesContext,
   request: SessionRequest,
   response: ServerResponse,

@@ -62,7 +62,7 @@ const ownEmits = new WeakMap<EmittingSocket, EmittingSocket["emit"]>();
 function gated(this: EmittingSocket, event: string | symbol, ...values: unknown[]): boolean {
   const connection = connections.get(this);
   if (connection?.isMessage(event)) {
-    connection.enter(this, [event, ...values]);
+    connection.receive(this, [event, ...values]);
     return true;
   }
   return connection && event === "close" ? connection.emitClose(this, values) : emitNow(this, event, ...values);

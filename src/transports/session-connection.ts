@@ -113,25 +113,25 @@ export abstract class SessionConnection<Receiver> implements Connection {
     return true;
   }
 
-  /** Lets a message through to its handlers, or holds it until the session was checked. */
-  enter(receiver: Receiver, message: unknown): void {
+  /** Delivers a message, or holds it until the session was read again. */
+  receive(receiver: Receiver, message: unknown): void {
     if (this.#waiting) return this.#wait(this.#waiting, receiver, message);
     // Some transports still hand over what came before the other side has agreed to close.
     if (this.refusalCode !== undefined) return;
     const { live } = this;
-    const mayEnter = live ? live.beforeEvent() : true;
-    if (mayEnter === true) this.deliver(receiver, message);
-    else if (mayEnter !== false) {
+    const mayRun = live ? live.beforeEvent() : true;
+    if (mayRun === true) this.deliver(receiver, message);
+    else if (mayRun !== false) {
       const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.attachment.limits));
       this.#wait(waiting, receiver, message);
       waiting.resume = this.pause();
       // With another session now, what waited is not lost to the old one's end.
-      void mayEnter.then((isChecked) => this.#flush(waiting, isChecked || this.live !== live));
+      void mayRun.then((isAllowed) => this.#flush(waiting, isAllowed || this.live !== live));
     }
   }
 
-  /** Puts what needs no check behind the messages that wait; false where none does. */
-  follow(receiver: Receiver, message: unknown): boolean {
+  /** Puts a message that needs no check behind those that wait; false where none does. */
+  receiveUnchecked(receiver: Receiver, message: unknown): boolean {
     if (!this.#waiting) return false;
     this.#wait(this.#waiting, receiver, message);
     return true;
@@ -170,11 +170,11 @@ export abstract class SessionConnection<Receiver> implements Connection {
     this.end(closeReason("LIMIT_REACHED"));
   }
 
-  #flush(waiting: WaitingMessages<Receiver>, isChecked: boolean): void {
+  #flush(waiting: WaitingMessages<Receiver>, isAllowed: boolean): void {
     // It has ended meanwhile.
     if (this.#waiting !== waiting) return;
     this.#drop();
-    if (isChecked) for (const { receiver, message } of waiting) safely(() => this.deliver(receiver, message));
+    if (isAllowed) for (const { receiver, message } of waiting) safely(() => this.deliver(receiver, message));
     this.#closeDeferred();
   }
 

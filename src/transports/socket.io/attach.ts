@@ -11,6 +11,7 @@ import { isHelper, removeTicket } from "./client-helper.js";
 import { Connections, type SocketIoAttachment, type SocketIoConnection } from "./connection.js";
 import {
   checkEngine,
+  checkNamespace,
   checkServer,
   childrenOf,
   type Client,
@@ -47,6 +48,10 @@ export function attachSocketIo(target: Server | Namespace, attachment: SocketIoA
   const isWhole = isServer(target);
   const server = isWhole ? target : target.server;
   checkServer(server);
+  // A dynamic namespace has no sockets itself, but namespaces that clients asked for.
+  const children = isWhole ? undefined : childrenOf(target);
+  const namespaces = isWhole ? [...namespacesOf(server)] : [target, ...(children ?? [])];
+  namespaces.forEach(checkNamespace);
   if (server.engine) checkEngineFor(server.engine, admission);
   claimPath(server.httpServer, server.path(), sessions);
   claim(server, sessions);
@@ -54,9 +59,7 @@ export function attachSocketIo(target: Server | Namespace, attachment: SocketIoA
   claimOnce(target);
   sendUntracked(server);
   const connections = new Connections(attachment, isWhole);
-  // A dynamic namespace has no sockets itself, but namespaces that clients asked for.
-  const children = isWhole ? undefined : childrenOf(target);
-  for (const namespace of isWhole ? namespacesOf(server) : [target, ...(children ?? [])]) {
+  for (const namespace of namespaces) {
     // What was attached by itself keeps its own rules.
     if (!isWhole || !guards.has(namespace)) guard(namespace, connections);
   }

@@ -256,7 +256,8 @@ function guard(socket: GuardedSocket, connection: SocketIoConnection): void {
 /** The gate: one function for all sockets. */
 function gated(this: GuardedSocket, packet: Packet): void {
   const connection = this[guardedBy] as SocketIoConnection;
-  if (packet.type === packetTypes.event || packet.type === packetTypes.binaryEvent) connection.enter(this, packet);
+  if (packet.type === packetTypes.event || packet.type === packetTypes.binaryEvent) connection.receive(this, packet);
   // A DISCONNECT needs no check, but does not overtake what was sent before it.
-  else if (packet.type !== packetTypes.disconnect || !connection.follow(this, packet)) readPacket(this, packet);
+  else if (packet.type !== packetTypes.disconnect || !connection.receiveUnchecked(this, packet))
+    readPacket(this, packet);
 }

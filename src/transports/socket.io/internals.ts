@@ -140,6 +140,11 @@ export function checkServer(server: Server): void {
 }
 
 /** @throws SessionError `SERVER_UNSUPPORTED` */
+export function checkNamespace(namespace: Namespace): void {
+  checkMethods(namespace, "namespace", ["_add", "_createSocket", "_doConnect"], supported);
+}
+
+/** @throws SessionError `SERVER_UNSUPPORTED` */
 export function checkEngine(engine: Engine): void {
   checkMethods(engine, "server.engine", ["on", "prependListener"], supported);
   if (typeof engine.opts !== "object") throw unsupported("server.engine.opts", supported);
@@ -186,7 +191,7 @@ export interface ConnectHooks {
  * @throws SessionError `SERVER_UNSUPPORTED`
  */
 export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): void {
-  checkMethods(namespace, "namespace", ["_add", "_createSocket", "_doConnect"], supported);
+  checkNamespace(namespace);
   const { _add: add, _createSocket: create, _doConnect: connect } = namespace as unknown as NamespaceInternals;
   const intercepted: Pick<NamespaceInternals, "_add" | "_createSocket" | "_doConnect"> = {
     async _add(client, sent, done) {

@@ -1,0 +1,3 @@
+import { expressSessionContract } from "../contract/express-session.js";
+
+expressSessionContract("newest");
