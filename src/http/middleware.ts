@@ -81,9 +81,9 @@ export async function createEmpty(
   request: IncomingMessage | null | undefined,
   trust: ProxyTrust,
 ): Promise<string> {
-  const { id, session } = makeSessionOf(store, request ?? blank(false), trust);
-  await backendOf(store).create(id, session);
-  return id;
+  const made = makeSessionOf(store, request ?? blank(false), trust);
+  await backendOf(store).create(made.id, made.session);
+  return made.id;
 }
 
 /** Of somebody who has no cookie. */
