@@ -141,7 +141,7 @@ export class SessionBackend {
 
   /** True where {@link SessionBackend.readMany} is one command. */
   get canReadMany(): boolean {
-    return this.#driver.readMany !== undefined;
+    return this.#sessions.storage.canReadMany;
   }
 
   // --- sessions ---
@@ -174,12 +174,12 @@ export class SessionBackend {
    * one that is the same as what is known says something.
    */
   readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
-    return this.#runner.run("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
+    return this.#sessions.storage.readMany(ids);
   }
 
   /** Whether the storage has lost one of these writes; true where it cannot tell, false where it does not answer. */
   hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
-    return this.#sessions.hasLost(id, writes);
+    return this.#sessions.storage.hasLost(id, writes);
   }
 
   /**

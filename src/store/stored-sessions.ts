@@ -31,6 +31,7 @@ export class StoredSessions {
   readonly queue = new KeyedQueue();
   readonly ends = new EndReasons();
   readonly recordWriter = new RecordWriter();
+  readonly storage: StorageCommands;
   /** Knows which user has which sessions; undefined where nobody asks for that. */
   users: UserSessions | undefined;
   /** How often a write was tried again because another node was quicker. */
@@ -38,26 +39,25 @@ export class StoredSessions {
 
   readonly #driver: Driver;
   readonly #bus: ChangeBus;
-  readonly #storage: StorageCommands;
   /** Sessions whose record was reported as unreadable. */
   readonly #unreadable = new Set<string>();
 
   constructor(driver: Driver, runner: CommandRunner, bus: ChangeBus) {
     this.#driver = driver;
     this.#bus = bus;
-    this.#storage = new StorageCommands(driver, runner, bus, this.ends, this.queue);
+    this.storage = new StorageCommands(driver, runner, bus, this.ends, this.queue);
   }
 
   /** What is stored; nothing of a session that has ended, though an older snapshot of the storage may have it back. */
   async read(id: string): Promise<string | undefined> {
-    const text = await this.#storage.read(id);
+    const text = await this.storage.read(id);
     if (text === undefined || !this.ends.get(id)) return text;
     return (await this.#isCreatedAgain(id)) ? this.read(id) : undefined;
   }
 
   /** Whether a session that is stored, and has ended as far as this node knows, was created again since. */
   async #isCreatedAgain(id: string): Promise<boolean> {
-    const ago = await this.#storage.createdAgo(id);
+    const ago = await this.storage.createdAgo(id);
     // A snapshot may hold the note of an earlier creation, with the session of then.
     if (ago === undefined || !this.ends.mayPrecede(id, ago)) return false;
     this.ends.forget(id);
@@ -66,11 +66,11 @@ export class StoredSessions {
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
   async readCurrent(id: string): Promise<string | undefined> {
-    const resolving = this.#storage.resolveLostAnswer(id);
+    const resolving = this.storage.resolveLostAnswer(id);
     if (resolving) await resolving;
-    const text = await this.#storage.read(id);
+    const text = await this.storage.read(id);
     if (text === undefined) {
-      await this.#storage.lookUpEnd(id);
+      await this.storage.lookUpEnd(id);
       return undefined;
     }
     const end = this.ends.get(id);
@@ -78,12 +78,12 @@ export class StoredSessions {
       // What was read may be older than that.
       if (await this.#isCreatedAgain(id)) return this.readCurrent(id);
       // Perhaps only this node knows: the session ends for all.
-      await this.#storage.remove(id, end.code);
+      await this.storage.remove(id, end.code);
       this.recordEnd(id, end.code);
       return undefined;
     }
     if (!this.recordWriter.isTooOld(text)) return text;
-    await this.#storage.remove(id, "SESSION_EXPIRED");
+    await this.storage.remove(id, "SESSION_EXPIRED");
     this.recordEnd(id, "SESSION_EXPIRED");
     return undefined;
   }
@@ -105,7 +105,7 @@ export class StoredSessions {
     // A session that an older snapshot has brought back makes room.
     if (this.ends.get(id)) await this.readCurrent(id);
     if (this.users) await this.users.note(id, record);
-    if (!(await this.#storage.create(id, record))) return false;
+    if (!(await this.storage.create(id, record))) return false;
     this.ends.forget(id);
     return true;
   }
@@ -132,10 +132,10 @@ export class StoredSessions {
         if (this.users) await this.users.note(id, next, text);
         let written: boolean;
         // No notice tells of more time. Of less, the nodes that have the session must know.
-        if (isTouch && next.expires >= timesOf(text).expires) written = await this.#storage.touch(id, text, next);
+        if (isTouch && next.expires >= timesOf(text).expires) written = await this.storage.touch(id, text, next);
         else {
-          write = this.#storage.nextWrite();
-          written = await this.#storage.replace(id, text, next, sent ?? next.text, options, write.number);
+          write = this.storage.nextWrite();
+          written = await this.storage.replace(id, text, next, sent ?? next.text, options, write.number);
         }
         if (!written) {
           this.retries++;
@@ -176,12 +176,12 @@ export class StoredSessions {
     const alone: string[] = [];
     const together: string[] = [];
     for (const id of ids) {
-      const isBusy = this.queue.isBusy(id) || this.#storage.hasLostAnswer(id) || this.ends.get(id) !== undefined;
-      (this.#storage.canReadMany && !isBusy ? together : alone).push(id);
+      const isBusy = this.queue.isBusy(id) || this.storage.hasLostAnswer(id) || this.ends.get(id) !== undefined;
+      (this.storage.canReadMany && !isBusy ? together : alone).push(id);
     }
     for (let index = 0; index < together.length; index += batchSize) {
       const batch = together.slice(index, index + batchSize);
-      const read = await this.#storage.readMany(batch);
+      const read = await this.storage.readMany(batch);
       for (const [at, id] of batch.entries()) {
         const text = read[at];
         // It is to be ended, in its turn.
@@ -230,7 +230,7 @@ export class StoredSessions {
   }
 
   async #remove(id: string, code: EndCode, text: string | undefined): Promise<void> {
-    await this.#storage.removeAny(id, code);
+    await this.storage.removeAny(id, code);
     // Not before: a session that could not be removed must still be found by its user.
     if (text !== undefined) this.users?.forget(id, text);
     this.recordEnd(id, code);
@@ -238,7 +238,7 @@ export class StoredSessions {
 
   /** A session has ended, here or on another node. */
   recordEnd(id: string, code: EndCode): void {
-    this.#storage.forgetLostAnswer(id);
+    this.storage.forgetLostAnswer(id);
     this.ends.record(id, code);
     this.#bus.notify({ kind: "ended", id, code });
   }
@@ -251,10 +251,5 @@ export class StoredSessions {
       if (this.parseOrReport(id, text)) throw error;
       throw new SessionError("RECORD_INVALID");
     }
-  }
-
-  /** As {@link StorageCommands.hasLost}. */
-  hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
-    return this.#storage.hasLost(id, writes);
   }
 }

@@ -51,7 +51,7 @@ export class Visitor {
     this.#actions = { ...actions, ...(Object.fromEntries(restless) as typeof ends) };
   }
 
-  /** KnownExpiries until the world is over. */
+  /** Lives until the world is over. */
   async live(): Promise<void> {
     while (!this.#world.isOver()) {
       if (!this.#session) await this.#login();

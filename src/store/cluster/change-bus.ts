@@ -67,7 +67,7 @@ export class ChangeBus {
     return this.#isHearing;
   }
 
-  /** Until when notices were missed, the last time that they were (a moment of `monotonicNow()`); 0 where they never were. */
+  /** When notices were last missed, or now while they are (a moment of `monotonicNow()`); 0 where they never were. */
   get outageUntil(): number {
     return this.#isMissing ? monotonicNow() : this.#outageUntil;
   }

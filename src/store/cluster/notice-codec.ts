@@ -12,17 +12,6 @@ const words: { readonly [kind in NoticeKind]: string } = {
 };
 const kindOf = new Map(Object.entries(words).map(([kind, word]) => [word, kind as NoticeKind]));
 
-/** A message of another node. */
-export interface DecodedMessage {
-  /** The sender, as it calls itself. */
-  readonly node: string;
-  readonly text: string;
-  /** What happened to the session; undefined for a message that is no notice. */
-  readonly kind: NoticeKind | undefined;
-  /** The write that changed it, where the notice names one. */
-  readonly write: WriteId | undefined;
-}
-
 /** Writes the messages of one node, which names itself in each, and reads those of the others. */
 export class NoticeCodec {
   /** What the node calls itself. */
@@ -38,8 +27,13 @@ export class NoticeCodec {
     return `${this.node} ${text}`;
   }
 
-  /** Reads what another node wrote. Undefined for a message of this node, and for nonsense. */
-  decode(message: string): DecodedMessage | undefined {
+  /**
+   * Reads what another node wrote; undefined for a message of this node, and for nonsense. `kind` is undefined for a
+   * message that is no notice.
+   */
+  decode(
+    message: string,
+  ): { node: string; text: string; kind: NoticeKind | undefined; write: WriteId | undefined } | undefined {
     const at = message.indexOf(" ");
     const node = message.slice(0, at);
     if (at < 1 || node === this.node) return undefined;

@@ -1,5 +1,5 @@
-// Commands to a storage: how long one may take, how many may be under way, and since when none is answered. Knows
-// nothing of sessions but that ids stay out of errors.
+// Commands to a storage: how long one may take, how many may be under way, and since when the storage does not answer.
+// Of sessions it knows only that ids stay out of errors.
 import { inspect } from "node:util";
 import createDebug from "debug";
 import { SessionError } from "../../errors.js";
@@ -9,10 +9,10 @@ import { withTimeout } from "../../internal/timeout.js";
 
 const debug = createDebug("socket-session:commands");
 
-/** How many commands that were given up may be under way: beyond, what needs the storage fails at once. */
+/** How many commands that were given up may be under way. Beyond, each further command fails at once. */
 const mostUnanswered = 1000;
 
-/** What tells of a method that is not there, or of one record, and nothing of the storage. */
+/** Errors about a missing method or one record: they are no sign that the storage is down. */
 const isNoOutage: ReadonlySet<string> = new Set(["STORE_UNSUPPORTED", "RECORD_INVALID"]);
 
 /** Runs the commands of one storage. */
@@ -29,26 +29,26 @@ export class CommandRunner {
   #answers = 0;
   #outageUntil = 0;
 
-  /** `timeout` in ms; `connectionError` is the driver's. Only a storage that others use, too, is a storage that may not answer. */
+  /** `timeout` in ms; `connectionError` is the driver's. Only a shared storage can fail to answer. */
   constructor(isShared: boolean, timeout: number, connectionError: () => unknown = () => undefined) {
     this.#isShared = isShared;
     this.#connectionError = connectionError;
     this.timeout = timeout;
   }
 
-  /** Until when the storage did not answer, the last time that it did not (a moment of `monotonicNow()`); 0 where it always did. */
+  /** When the last outage ended, or now during one (a moment of `monotonicNow()`); 0 where there was none. */
   get outageUntil(): number {
     return this.downSince === undefined ? this.#outageUntil : monotonicNow();
   }
 
-  /** Asks the storage; whatever goes wrong there is `STORE_UNAVAILABLE`, without the id in the cause. */
+  /** Runs a command. Whatever fails is `STORE_UNAVAILABLE`, without the id in the cause. */
   run<T>(id: string, command: () => Promise<T>): Promise<T> {
     return this.#isShared ? this.#runShared(id, command) : command();
   }
 
   async #runShared<T>(id: string, command: () => Promise<T>): Promise<T> {
     try {
-      // Clients queue what they cannot send: an outage must not fill the memory with questions.
+      // Clients queue what they cannot send: an outage must not fill the memory with commands.
       if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
       const running = command();
       const answer = await withTimeout(running, this.timeout, () => {
@@ -63,7 +63,7 @@ export class CommandRunner {
     } catch (cause) {
       if (cause instanceof SessionError && isNoOutage.has(cause.code)) throw cause;
       if (cause instanceof Refusal) {
-        // An answer, of one session perhaps: the storage is there for the others.
+        // It is an answer, about one session perhaps: the storage is there for the others.
         this.#answered();
         throw new SessionError("STORE_UNAVAILABLE", { cause });
       }
@@ -77,7 +77,7 @@ export class CommandRunner {
 
   #answered(): void {
     if (this.downSince !== undefined) this.#isBack(this.downSince);
-    // One session that is never answered for must not take the storage from the others.
+    // One session that never gets an answer must not take the storage from the others.
     if (this.#unanswered > 0) this.#answers++;
     this.#unanswered = 0;
   }

@@ -1,4 +1,4 @@
-// What a storage refuses until somebody mends the set-up: it has answered, and it is no outage. Knows no storage.
+// What a storage refuses until somebody mends the set-up. It is an answer and no outage.
 import { SessionError } from "../../errors.js";
 
 /** `STORE_NOT_READY`, by the storage's own answer: trying again does not help. */

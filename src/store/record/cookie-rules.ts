@@ -1,8 +1,8 @@
-// What the fields of a session's cookie can be. With another value express-session throws when a request ends, which then
-// is never answered: in options, in a session that a client shaped, and in a record that somebody else wrote.
+// What the fields of a session's cookie can be, in options, sessions and stored records. With another value express-session
+// throws at the end of a request, and the client never gets an answer.
 import { serialize } from "cookie";
 
-/** Whether a value will do, and in words what would. */
+/** Whether a value is good, and in words which values are. */
 export interface CookieRule {
   readonly isGood: (value: unknown) => boolean;
   readonly what: string;
@@ -10,7 +10,7 @@ export interface CookieRule {
 
 const duration: CookieRule = { isGood: isDuration, what: "a number of ms (0 or more)" };
 
-/** By the field's name. Not given, each may be. */
+/** By the field's name. Each may be left out. */
 export const cookieRules: Readonly<Record<string, CookieRule>> = {
   path: { isGood: (value) => value === "/" || fits({ path: value }), what: 'a path such as "/"' },
   domain: { isGood: (value) => fits({ domain: value }), what: "a domain" },
@@ -27,7 +27,7 @@ export const cookieRules: Readonly<Record<string, CookieRule>> = {
   priority: { isGood: (value) => isOneOf(value, ["low", "medium", "high"]), what: '"low", "medium" or "high"' },
 };
 
-/** Of a cookie object, whose session may also be made to end by a time that is over. */
+/** For a cookie object: a past time ends its session. */
 const ruleOfMoments: CookieRule = { isGood: isMoment, what: "a number of ms" };
 const objectRules: Readonly<Record<string, CookieRule>> = {
   ...cookieRules,
@@ -38,14 +38,14 @@ const objectRules: Readonly<Record<string, CookieRule>> = {
   expires: { isGood: (value) => value === false || isDate(value), what: "a Date" },
 };
 
-/** What a field of a cookie object would have to be; undefined where it may be set. `methods` are none. */
+/** What a field of a cookie object would have to be; undefined where it may be set. Nobody may set `methods`. */
 export function wrongInCookie(field: string, value: unknown, methods: object): string | undefined {
   const rule = ruleOf(objectRules, field);
   if (rule) return isUnset(value) || rule.isGood(value) ? undefined : `it must be ${rule.what}`;
   return field in methods ? "all cookies have a method or property of that name" : undefined;
 }
 
-/** Takes out of a stored cookie what express-session could not write into a header. Its times are looked at elsewhere. */
+/** Clears the fields of a stored cookie that express-session cannot write into a header, but for its times. */
 export function clearInvalidAttributes(cookie: Record<string, unknown>): void {
   for (const [field, value] of Object.entries(cookie)) {
     if (field === "originalMaxAge" || field === "expires") continue;

@@ -1,6 +1,5 @@
-// What changed between two states of a session, and how a change is applied to a third.
-// Plain objects merge by key at every depth; arrays and scalars are one value. Knows only JSON. Goes into no depth by
-// recursion, nor compares each with each: clients shape the data.
+// What changed between two states of a session, and how a change is applied to a third. Plain objects merge by key at
+// every depth; arrays and scalars are one value. No recursion, and no comparing of each with each: clients shape the data.
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | Json[] | JsonObject;
@@ -25,7 +24,7 @@ export function isPlainObject(value: unknown): value is JsonObject {
 }
 
 /**
- * What a writer did, who read `base` and wants `next` stored; `undefined` when that is nothing.
+ * The changes of a writer that read `base` and wants `next` stored; undefined where there are none.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
-// What is to be stored: a writer's changes on top of what is there, with the stamp of an absolute lifetime. Knows only
-// texts; when and where they are written is not decided here.
+// What to store: a writer's changes on top of the current text, with the stamp of an absolute lifetime. Knows only texts,
+// not when and where they are written.
 import { checkSize, defaultMaxSize } from "./size-limits.js";
 import {
   expiryOf,
@@ -17,7 +17,7 @@ import {
   timesOf,
 } from "./session-record.js";
 
-/** A session's text and when it ends by itself (ms since 1970). */
+/** A session's text, and when it expires (ms since 1970). */
 export interface SerializedRecord {
   readonly text: string;
   readonly expires: number;
@@ -27,25 +27,25 @@ export interface SerializedRecord {
 export class RecordWriter {
   /** How long a session may live since it was created, in ms. */
   absoluteTimeout: number | undefined;
-  /** How many bytes a text may have that is saved. */
+  /** How many bytes a saved text may have. */
   maxSize = defaultMaxSize;
 
-  /** What is saved; `DATA_INVALID` where it is too large. */
+  /** The text of a record; throws `DATA_INVALID` for a larger one. */
   serialize(record: SessionRecord): SerializedRecord {
     const serialized = this.serializeAnySize(record);
     checkSize(serialized.text, this.maxSize);
     return serialized;
   }
 
-  /** For what adds no data: activity, and a ticket that is taken, must count in a session that is too large, too. */
+  /** For a change that adds no data: activity and used tickets count in a session that is too large, too. */
   serializeAnySize(record: SessionRecord): SerializedRecord {
     if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
     return { text: stringify(record), expires: expiryOf(record) };
   }
 
-  /** `text`, with what a writer changed who read `base` and wants `next`. */
+  /** `text`, with the changes of a writer that read `base` and wants `next`. */
   merge(text: string, base: string, next: string, isTouch = false): SerializedRecord {
-    // Nobody else wrote: what the writer has is what is stored.
+    // Nobody else wrote: the writer's text is stored as it is.
     if (text === base && this.absoluteTimeout === undefined && !isMarked(text) && !isMarked(next)) {
       if (!isTouch) checkSize(next, this.maxSize);
       return { text: next, expires: timesOf(next).expires };
@@ -56,8 +56,8 @@ export class RecordWriter {
   }
 
   /**
-   * `next` in place of `text`, whose marks stay. Where the writer's cookie was read from `cookieBase`, an expiry that
-   * the writer did not move is that of `text`.
+   * `next` in place of `text`, whose marks stay. Where the writer's cookie was read from `cookieBase`, and its expiry not
+   * moved, the expiry of `text` stays.
    */
   replace(text: string, next: string, cookieBase?: string): SerializedRecord {
     const current = tryParse(text);

@@ -1,5 +1,5 @@
-// A session as it is stored: one JSON text with the fields, the cookie and our own marks: the moment of its creation,
-// for absolute lifetimes, and its open tickets. The only place that knows this form.
+// A session as it is stored: one JSON text with the fields, the cookie and our own marks, which are its creation time and
+// its open tickets. The only place that knows this form.
 import session, { type SessionData } from "express-session";
 import { clearInvalidAttributes } from "./cookie-rules.js";
 import { isTooDeep, unstorable } from "./size-limits.js";
@@ -19,10 +19,10 @@ export interface SessionRecord extends JsonObject {
 /** The field that holds when a session was created (ms since 1970). Never shown to the application. */
 const created = "__created";
 
-/** The field that holds the tickets that were issued and not used: when each ends (ms since 1970), by its nonce. */
+/** The field that holds the unused tickets: when each ends (ms since 1970), by its nonce. */
 const tickets = "__tickets";
 
-/** How many tickets of a session can be open at once; a further one takes the place of the oldest. */
+/** How many tickets of a session can be open at once; a further one replaces the oldest. */
 const mostTickets = 16;
 
 /** Parses a stored text. */
@@ -31,7 +31,7 @@ export function parse(text: string): SessionRecord {
   if (!isPlainObject(record)) throw new TypeError("a stored session is not a JSON object");
   const { cookie } = record;
   if (isPlainObject(cookie)) {
-    limitTimes(cookie);
+    clearInvalidTimes(cookie);
     clearInvalidAttributes(cookie);
   } else record["cookie"] = { originalMaxAge: null, expires: null };
   return record as SessionRecord;
@@ -40,8 +40,8 @@ export function parse(text: string): SessionRecord {
 /** So many ms (30,000 years) can be added to any moment. */
 const longestLife = 1e15;
 
-/** Leaves out times that are none: express-session throws at them, where nobody catches it. */
-function limitTimes(cookie: JsonObject): void {
+/** Clears times that are none: express-session throws at them, where nobody catches it. */
+function clearInvalidTimes(cookie: JsonObject): void {
   const { originalMaxAge, expires } = cookie;
   if (typeof originalMaxAge !== "number" || Math.abs(originalMaxAge) >= longestLife) cookie["originalMaxAge"] = null;
   if (expires === null) return;
@@ -50,7 +50,7 @@ function limitTimes(cookie: JsonObject): void {
   else if (moment(expires) === Number.POSITIVE_INFINITY) cookie["expires"] = null;
 }
 
-/** Parses a text that somebody else may have written; undefined where it is no session, or nobody could work with it. */
+/** Parses a text that somebody else may have written; undefined where it is no session, or too deep to work with. */
 export function tryParse(text: string): SessionRecord | undefined {
   try {
     return isTooDeep(text) ? undefined : parse(text);
@@ -59,7 +59,7 @@ export function tryParse(text: string): SessionRecord | undefined {
   }
 }
 
-/** Writes session data as the text that is stored; what JSON cannot hold, or is nested too deep, is `DATA_INVALID`. */
+/** Writes session data as text; throws `DATA_INVALID` for data that JSON cannot hold, or that is nested too deep. */
 export function stringify(data: object): string {
   let text: string;
   try {
@@ -71,7 +71,7 @@ export function stringify(data: object): string {
   return text;
 }
 
-/** What a stored session says of its time. */
+/** The times of a stored session. */
 export interface Times {
   /** How long it lives without activity, in ms; undefined where the cookie sets no limit. */
   readonly maxAge: number | undefined;
@@ -84,7 +84,7 @@ export interface Times {
 /** How express-session's sessions begin. */
 const head = /^\{"cookie":\{"originalMaxAge":(null|\d{1,15}),"expires":(?:null|"([^"]+)")[,}]/;
 
-/** Reads a session's times from its text: mostly from its first few characters, as this is done for each connection. */
+/** Reads a session's times from its text: mostly from its first characters, as each connection needs them. */
 export function timesOf(text: string): Times {
   const match = isMarked(text) ? undefined : head.exec(text);
   if (!match) return timesOfRecord(tryParse(text));
@@ -127,7 +127,7 @@ export function stamp(record: SessionRecord, now: number): void {
   record[created] ??= now;
 }
 
-/** Takes out our marks, which the application must not see. */
+/** Removes our marks, which the application must not see. */
 export function strip(record: SessionRecord): SessionRecord {
   delete record[created];
   delete record[tickets];
@@ -141,7 +141,7 @@ export function marksOf(record: SessionRecord): JsonObject {
   return marks;
 }
 
-/** Notes a ticket that was issued, and forgets those that are over. */
+/** Notes a new ticket, and forgets expired ones. */
 export function addTicket(record: SessionRecord, nonce: string, expires: number, now: number): void {
   const open = Object.entries(ticketsOf(record)).filter(([, end]) => (end as number) > now);
   // The oldest first: a store may keep fields in an order of its own.
@@ -163,7 +163,7 @@ function ticketsOf(record: SessionRecord): JsonObject {
   return isPlainObject(open) ? open : {};
 }
 
-/** Applies to `current` what a writer changed who read `base` and wants `next`. */
+/** Applies to `current` the changes of a writer that read `base` and wants `next`. */
 export function mergeInto(current: SessionRecord, base: SessionRecord, next: SessionRecord): void {
   const cookie = mergeCookie(current.cookie, base.cookie, next.cookie);
   const patch = diff(strip({ ...base, cookie }), strip({ ...next, cookie }));
@@ -188,8 +188,8 @@ export function mergeCookie(current: CookieRecord, base: CookieRecord, next: Coo
 }
 
 /**
- * Whether two sessions live as long without activity. express-session computes maxAge from two readings of the clock, so
- * that a mere touch may lose a few ms.
+ * Whether two values are the same maxAge. express-session computes it from two readings of the clock: a mere touch may
+ * lose a few ms.
  */
 export function isSameMaxAge(a: unknown, b: unknown): boolean {
   if (typeof a !== "number" || typeof b !== "number") return (a ?? null) === (b ?? null);
@@ -197,8 +197,8 @@ export function isSameMaxAge(a: unknown, b: unknown): boolean {
 }
 
 /**
- * True where the writer of `text` may mean that a session ends sooner than the storage has it: with another maxAge than
- * `before`, or an earlier expiry, which no merge makes.
+ * True where the writer of `text` may want the session to end sooner than it does in the storage: with another maxAge
+ * than `before`, or with an earlier expiry, which no merge makes.
  */
 export function mayEndSooner(text: string, before: string): boolean {
   const [next, known] = [timesOf(text), timesOf(before)];

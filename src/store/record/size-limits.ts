@@ -1,5 +1,5 @@
-// What a session may hold: how deep its values may be nested, and how many bytes its text may have. Looks at texts: to
-// go into data by recursion, a client could send what is deeper than the stack.
+// How deep a session's values may be nested, and how many bytes its text may have. Looks at texts: recursion into data
+// could overflow the stack, since clients shape the data.
 import { SessionError } from "../../errors.js";
 
 /**

@@ -47,21 +47,17 @@ export class UserSessions {
   forget(id: string, text: string): void {
     try {
       const user = this.#userIn(text);
-      if (user !== undefined) this.#index.remove(user, [{ id, created: Date.now() }]).catch(noop);
+      if (user !== undefined) this.forgetAll(user, [{ id }]);
     } catch {
       // The application cannot say whose it was: the session ends all the same.
     }
   }
 
   /** Sessions of a user were removed. Best effort, as {@link UserSessions.forget}. */
-  forgetAll(user: string, entries: readonly UserEntry[]): void {
-    const now = Date.now();
-    this.#index
-      .remove(
-        user,
-        entries.map(({ id }) => ({ id, created: now })),
-      )
-      .catch(noop);
+  forgetAll(user: string, entries: readonly Pick<UserEntry, "id">[]): void {
+    const created = Date.now();
+    const old = entries.map(({ id }) => ({ id, created }));
+    this.#index.remove(user, old).catch(noop);
   }
 
   /** The sessions of a user that are stored now; `read` gives the texts of many. */

@@ -3,19 +3,29 @@ import type { SessionData, Store } from "express-session";
 import { SessionError } from "../../../errors.js";
 import { BoundedMap } from "../../../internal/bounded-map.js";
 import { isPlainObject } from "../../record/merge.js";
-import { inflate, mayEndSooner, parse, timesOf } from "../../record/session-record.js";
+import { inflate, isSameMaxAge, mayEndSooner, parse, timesOf } from "../../record/session-record.js";
 import { isTooDeep } from "../../record/size-limits.js";
 import type { Driver, Listed, Listing } from "../driver.js";
-import { KnownExpiries } from "./known-expiries.js";
 import type { StoreConnection } from "./store-connection.js";
 import { StoreTraits } from "./store-traits.js";
 
 /** How many sessions' values are kept between a read and the write that follows it. */
 const mostOriginals = 1000;
+/** Of how many sessions it is known what expiry the store was sent. */
+const mostExpiries = 50_000;
 /** Stores keep expiries in whole seconds: a session may outlive the expiry that they were sent by as much (ms). */
 const rounding = 2000;
 /** By how much the timer that sends activity to the store may be late (ms). */
 const lateness = 200;
+
+/** How long a session lives, as this process has sent it to the store. */
+interface SentExpiry {
+  /** When it ends, unless somebody else prolongs it (ms since 1970). */
+  readonly expires: number;
+  /** What the store was sent: not before `expires`, so as not to cut short what others prolonged (ms since 1970). */
+  readonly sent: number;
+  readonly maxAge: number;
+}
 
 /** Sessions in somebody else's store, as it keeps them. */
 export class ExpressStoreDriver implements Driver {
@@ -24,7 +34,8 @@ export class ExpressStoreDriver implements Driver {
   readonly #store: Store;
   readonly #connection: StoreConnection;
   readonly #traits: StoreTraits;
-  readonly #expiries = new KnownExpiries();
+  /** Many stores move an expiry beside the data, where nobody can read it. */
+  readonly #sentExpiries = new BoundedMap<string, SentExpiry>(mostExpiries);
   /** True once another process was seen to write or prolong sessions: the store knows more than this one has sent. */
   #hasOtherWriters = false;
   readonly #since = Date.now();
@@ -54,7 +65,7 @@ export class ExpressStoreDriver implements Driver {
     // The reader reports what makes no sense.
     if (typeof data !== "object" || Array.isArray(data)) return JSON.stringify(data);
     const text = textOf(await this.#keepOriginals(id, data));
-    return text === "" ? "" : this.#withKnownExpiry(id, text);
+    return text === "" ? "" : this.#withSentExpiry(id, text);
   }
 
   async create(id: string, text: string): Promise<boolean> {
@@ -84,7 +95,7 @@ export class ExpressStoreDriver implements Driver {
     } catch (error) {
       if ((error as NodeJS.ErrnoException | undefined)?.code !== "ENOENT") throw error;
     }
-    this.#expiries.delete(id);
+    this.#sentExpiries.delete(id);
     this.#originals.delete(id);
   }
 
@@ -161,7 +172,7 @@ export class ExpressStoreDriver implements Driver {
     const alive: Listed[] = [];
     for (const { id, data } of sessions) {
       const text = textOf(isPlainObject(data) ? this.#withoutOwnFields(data) : data);
-      const current = id === undefined || text === "" ? text : await this.#withKnownExpiry(id, text);
+      const current = id === undefined || text === "" ? text : await this.#withSentExpiry(id, text);
       if (current !== undefined) alive.push({ id, text: current });
     }
     return alive;
@@ -195,12 +206,12 @@ export class ExpressStoreDriver implements Driver {
     const { expires, maxAge } = timesOf(text);
     const record = parse(text);
     const sent = Math.max(expires, least);
-    if (maxAge === undefined || expires === Infinity) this.#expiries.delete(id);
+    if (maxAge === undefined || expires === Infinity) this.#sentExpiries.delete(id);
     else {
       // Where nobody knows how long it lives, it lives as long as the store is asked to keep it.
-      const isKnown = expires > Date.now() && this.#expiries.get(id, maxAge) && !this.#hasOtherWriters;
+      const isKnown = expires > Date.now() && this.#sentExpiry(id, maxAge) && !this.#hasOtherWriters;
       // Before the store has it: a store that does not answer may have taken it.
-      this.#expiries.set(id, { expires: isKnown ? expires : sent, sent, maxAge });
+      this.#sentExpiries.set(id, { expires: isKnown ? expires : sent, sent, maxAge });
       record.cookie.expires = new Date(sent).toISOString();
     }
     // With express-session's own cookie object: stores read maxAge and expires from it.
@@ -212,11 +223,17 @@ export class ExpressStoreDriver implements Driver {
     return data;
   }
 
+  /** What the store was sent for this session, unless it has another maxAge since. */
+  #sentExpiry(id: string, maxAge: number): SentExpiry | undefined {
+    const known = this.#sentExpiries.get(id);
+    return known && isSameMaxAge(known.maxAge, maxAge) ? known : undefined;
+  }
+
   /** What the store gave, with the expiry that is known here; undefined for a session that is over. */
-  async #withKnownExpiry(id: string, text: string): Promise<string | undefined> {
+  async #withSentExpiry(id: string, text: string): Promise<string | undefined> {
     const { expires, maxAge } = timesOf(text);
     const now = Date.now();
-    const known = maxAge === undefined ? undefined : this.#expiries.get(id, maxAge);
+    const known = maxAge === undefined ? undefined : this.#sentExpiry(id, maxAge);
     const isOver = (end: number): boolean => end <= now;
     if (isOver(known?.expires ?? expires)) await this.#traits.detect();
     const { returnsExpired } = this.#traits;

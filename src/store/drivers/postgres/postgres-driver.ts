@@ -50,7 +50,7 @@ export class PostgresDriver implements Driver {
 
   async create(id: string, text: string, expires: number): Promise<boolean> {
     this.#sweepLater();
-    // A row that has expired and waits for the sweep is not there; nor does an earlier end of this id count any more.
+    // An expired row that waits for the sweep does not count, nor does an earlier end of this id.
     const rows = await this.#query(
       `WITH made AS (
         INSERT INTO $table AS here (sid, sess, expire) VALUES ($1, $2, to_timestamp($3))
@@ -101,7 +101,7 @@ export class PostgresDriver implements Driver {
     return rows[0] && Number(rows[0].last);
   }
 
-  /** What has a code of SQL was rolled back, unless the server was going down or the connection was lost. */
+  /** A command with an SQL error code was rolled back, unless the server was going down or the connection was lost. */
   isRefusal(error: unknown): boolean {
     const code = (error as { code?: unknown } | undefined)?.code;
     return error instanceof SessionError || (typeof code === "string" && /^(?!08|57)[0-9A-Z]{5}$/.test(code));
@@ -158,27 +158,16 @@ export class PostgresDriver implements Driver {
   }
 
   async all(): Promise<ReadonlyMap<string, string>> {
-    const rows = await this.#query<{ sid: string; text: string }>(
-      `SELECT sid, sess::text AS text FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
-      [seconds(Date.now()), ownPrefix],
-    );
+    const rows = await this.#select<{ sid: string; text: string }>("sid, sess::text AS text");
     return new Map(rows.map(({ sid, text }) => [sid, text]));
   }
 
   async ids(): Promise<string[]> {
-    const rows = await this.#query<{ sid: string }>(
-      `SELECT sid FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
-      [seconds(Date.now()), ownPrefix],
-    );
-    return rows.map(({ sid }) => sid);
+    return (await this.#select<{ sid: string }>("sid")).map(({ sid }) => sid);
   }
 
   async count(): Promise<number> {
-    const rows = await this.#query<{ count: string }>(
-      `SELECT count(*) AS count FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`,
-      [seconds(Date.now()), ownPrefix],
-    );
-    return Number(rows[0]?.count);
+    return Number((await this.#select<{ count: string }>("count(*) AS count"))[0]?.count);
   }
 
   async clear(): Promise<void> {
@@ -213,6 +202,14 @@ export class PostgresDriver implements Driver {
     return seconds(Number.isFinite(expires) ? expires : Date.now() + this.ttl);
   }
 
+  /** Columns of all sessions. */
+  #select<Row>(columns: string): Promise<Row[]> {
+    return this.#query(`SELECT ${columns} FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`, [
+      seconds(Date.now()),
+      ownPrefix,
+    ]);
+  }
+
   #query<Row>(text: string, values: unknown[]): Promise<Row[]> {
     return this.#table.query<Row>(text, values);
   }
@@ -239,8 +236,8 @@ function later(expires: string, isExact: string): string {
 }
 
 /**
- * Whether what is remembered of an end (`here`) is no reason any more, or that the session was created again. By the
- * server's clock: those of nodes may differ.
+ * Whether an end that is stored (`here`) counts no longer, or says that the session was created again. By the server's
+ * clock: those of nodes may differ.
  */
 function isOld(age: string): string {
   return `(here.expire <= now() + make_interval(secs => ${age}) OR here.sess->>'ended' IS NULL)`;

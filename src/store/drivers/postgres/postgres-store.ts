@@ -3,7 +3,6 @@ import {
   checkBooleans,
   checkFinite,
   checkNames,
-  checkPositive,
   checkTimes,
   invalid,
   kindOf,
@@ -63,8 +62,6 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
     if (!isName) throw invalid(`${key} is a name, not ${kindOf(name)}.`);
   }
   checkFinite({ ttl });
-  checkTimes({ timeout });
-  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
   checkBooleans({ createTable });
   if (sweepInterval !== false) checkTimes({ sweepInterval });
   const place = new PostgresTable(pool, schema, table, createTable, timeout);

@@ -1,4 +1,4 @@
-// The table of sessions: its name, how it is made, and what it means when a statement does not find it as it should be.
+// The table of sessions: its name, how to create it, and what is wrong where a statement fails.
 import type { PostgresClient, PostgresPool } from "./pool.js";
 import { Refusal } from "../refusal.js";
 
@@ -31,7 +31,7 @@ const setupErrors = new Map<string, readonly [why: string, isTable: boolean]>([
   ],
 ]);
 
-/** By what a node knows the table that it hears of. */
+/** How a node recognises the table whose notices it hears. */
 export interface TableIdentity {
   readonly channel: string;
   readonly oid: number;
@@ -58,20 +58,20 @@ export class PostgresTable {
   }
 
   /**
-   * Runs a statement in which `$table` is the table, and `$channel` the channel of its notices. One that gets no answer
-   * gives its connection up: it would be missing in the pool for as long as a lock is held, or the network is silent.
+   * Runs a statement in which `$table` is the table, and `$channel` the channel of its notices. A statement without an
+   * answer gives its connection up: the pool would miss it for as long as a lock is held, or the network is silent.
    */
   async query<Row>(text: string, values: unknown[], timeout = this.#timeout): Promise<Row[]> {
     if (this.#creates) await this.#create();
     const query = { text: this.#filled(text), values, query_timeout: timeout };
     for (;;) {
-      // Without one the pool opens a connection, or waits for one.
+      // Without an idle connection the pool opens one, or waits for one.
       const isKept = (this.#pool.idleCount ?? 0) > 0;
       try {
         return (await this.#pool.query(query)).rows as Row[];
       } catch (error) {
-        // After a failover a pool may still have connections to what has become a standby, and its error is the end of
-        // each: the next may lead to the primary. Nothing was changed.
+        // After a failover a pool may still have connections to a server that is a standby now. Such an error ends its
+        // connection, and the next may lead to the primary. Nothing was changed.
         if (!isKept || codeOf(error) !== readOnly) throw this.explained(error);
       }
     }

@@ -1,5 +1,5 @@
-// The connection of the application's client: its last error, and a new connection where the old one leads to a server
-// that has become a replica. Behind one address may be another primary by then, and the old server closes nothing.
+// The connection of the application's client: its last error, and a new connection where the server has become a replica.
+// Another primary may stand behind the address by then, but the old server does not close connections.
 import { withTimeout } from "../../../internal/timeout.js";
 import { type AnyRedisClient, isCluster } from "./client.js";
 
@@ -29,7 +29,7 @@ export class RedisConnection {
     client.on("ready", () => (this.lastError = undefined));
   }
 
-  /** Lets the client connect anew, once for all who ask; false where it does not come back. */
+  /** Has the client connect anew, once for all callers; false where it does not come back. */
   renew(): Promise<boolean> {
     this.#renewing ??= this.#renew().finally(() => {
       // Not again at once: the address may still lead to the replica.
@@ -40,13 +40,13 @@ export class RedisConnection {
 
   async #renew(): Promise<boolean> {
     const client = this.#client;
-    // The client of a cluster follows its masters; one that does not come back by itself is not to be closed.
+    // The client of a cluster follows its masters. A client that does not reconnect by itself must not be closed.
     if (isCluster(client)) return false;
     if (client.options?.socket?.reconnectStrategy === false) return false;
     const ready = new Promise<boolean>((resolve) => client.once("ready", () => resolve(true)));
     const isBack = withTimeout(ready, patience, () => false);
-    // Every user may say this. The server answers what came before it and closes; the client takes that for a lost
-    // connection and comes back in its own way.
+    // Every user may send this. The server answers all earlier commands and closes; the client takes that for a lost
+    // connection and reconnects in its own way.
     await client.sendCommand(["QUIT"]).catch(() => undefined);
     return isBack;
   }

@@ -29,7 +29,7 @@ const refusals: readonly (readonly [pattern: RegExp, fix: string])[] = [
   ],
 ];
 
-/** The refusal that an error tells of; any other error as it is: an outage, which passes. */
+/** An error of the server as a refusal; any other error as it is: an outage, which passes. */
 export function redisRefusal(error: unknown, isCluster: boolean): unknown {
   const message = error instanceof Error ? error.message : "";
   const [, fix] = refusals.find(([pattern]) => pattern.test(message)) ?? [];
