@@ -10,6 +10,7 @@ import type { Notice } from "../../src/store/cluster/change-bus.js";
 import { backendOf, type LiveStore } from "../../src/store/live-store.js";
 import { inTime } from "../support/pace.js";
 import { callsContract } from "./calls.js";
+import { subscribe } from "../support/subscriber.js";
 
 export interface StoreFixture {
   readonly store: LiveStore;
@@ -108,14 +109,7 @@ export function storeContract(
 
     function notices(): Notice[] {
       const seen: Notice[] = [];
-      onTestFinished(
-        backendOf(store).subscribe({
-          onNotice: (notice) => void seen.push(notice),
-          flush: () => undefined,
-          watches: () => true,
-          connectionsOf: () => 0,
-        }),
-      );
+      subscribe(store, (notice) => void seen.push(notice));
       return seen;
     }
 

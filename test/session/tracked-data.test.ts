@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { startApp } from "../support/app.js";
 import { backendOf } from "../../src/store/live-store.js";
+import { subscribe } from "../support/subscriber.js";
 
 async function withSocket() {
   const app = await startApp();
@@ -177,12 +178,7 @@ test("a held object that changes in a handler is saved after the event, without 
   vi.useFakeTimers({ toFake: ["Date"] });
   onTestFinished(() => void vi.useRealTimers());
   const saved = new Promise((resolve) => {
-    backendOf(app.sessions.store).subscribe({
-      onNotice: resolve,
-      flush: () => undefined,
-      watches: () => true,
-      connectionsOf: () => 0,
-    });
+    subscribe(app.sessions.store, resolve);
   });
   server.on("add", () => held.push("apple"));
   socket.emit("add");

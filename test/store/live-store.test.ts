@@ -9,6 +9,7 @@ import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { startApp } from "../support/app.js";
 import { jump } from "../support/clocks.js";
 import { LineStore } from "../support/stores.js";
+import { subscribe } from "../support/subscriber.js";
 
 type Loose = session.Session & SessionData & Record<string, any>;
 
@@ -257,15 +258,10 @@ test("a save under way takes in what others write before its turn, here and in a
   const data = await answer((done) => store.get(live.id, done));
   const request = store.createSession({ sessionID: live.id, sessionStore: store } as never, data) as Loose;
   Object.assign(request, { k1: 2 });
-  const unsubscribe = backendOf(store).subscribe({
+  const unsubscribe = subscribe(store, () => {
     // Right after the request's write, before the socket's.
-    onNotice() {
-      unsubscribe();
-      texts[live.id] = JSON.stringify({ ...JSON.parse(texts[live.id] as string), k1: 9 });
-    },
-    flush: () => undefined,
-    watches: () => true,
-    connectionsOf: () => 0,
+    unsubscribe();
+    texts[live.id] = JSON.stringify({ ...JSON.parse(texts[live.id] as string), k1: 9 });
   });
   live.other = "socket";
   const written = answer((done) => store.set(live.id, request, done));

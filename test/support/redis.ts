@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { createClient, createCluster } from "redis";
 import { onTestFinished } from "vitest";
 import { findRedis } from "../../scripts/find-redis.js";
+import { slotOf } from "../../src/store/drivers/redis/channels.js";
 import { type RedisClusterClient } from "../../src/store/drivers/redis/redis-store.js";
 import { freePort, PrivateServer, temporaryFolder } from "./private-server.js";
 import { sharedServer } from "./shared-server.js";
@@ -79,8 +80,11 @@ export async function startRedisCluster(extra: readonly string[] = []): Promise<
 }
 
 /** A connected client, closed at the end of the test. */
-export async function redisClient(url: string): Promise<ReturnType<typeof createClient>> {
-  const client = createClient({ url }).on("error", () => undefined);
+export async function redisClient(
+  url: string,
+  options: Parameters<typeof createClient>[0] = {},
+): Promise<ReturnType<typeof createClient>> {
+  const client = createClient({ ...options, url }).on("error", () => undefined);
   await client.connect();
   onTestFinished(() => client.destroy());
   return client as ReturnType<typeof createClient>;
@@ -93,6 +97,15 @@ export async function redisClusterClient(ports: readonly number[]): Promise<Redi
   await client.connect();
   onTestFinished(() => client.destroy());
   return client;
+}
+
+/** Moves the slot of a key to another master of the cluster. */
+export async function moveSlot(cluster: RedisCluster, client: RedisClusterClient, key: string): Promise<void> {
+  const slot = slotOf(key);
+  const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
+  const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
+  const name = await nodes[to]?.clusterMyId();
+  for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(name)]);
 }
 
 /** Keys of a test's own, on a server that others may use, too. */

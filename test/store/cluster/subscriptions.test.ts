@@ -1,6 +1,6 @@
 // Who watches a session again at once hears of it, on real servers; what nobody watches is not subscribed.
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Notice } from "../../../src/store/cluster/change-bus.js";
 import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
@@ -15,20 +15,14 @@ import {
   startRedisCluster,
   useRedis,
 } from "../../support/redis.js";
+import { subscribe } from "../../support/subscriber.js";
 
 const ids = Array.from({ length: 100 }, (_, index) => `id ${index}`);
 
 /** Watches each session and lets go of it, again and again, at any moment; then keeps every other one. */
 async function toggle(store: LiveStore): Promise<{ kept: string[]; heard: Set<string> }> {
   const heard = new Set<string>();
-  onTestFinished(
-    backendOf(store).subscribe({
-      onNotice: (notice: Notice) => void heard.add(notice.kind === "cleared" ? "" : (notice.id ?? "")),
-      flush: () => undefined,
-      watches: () => false,
-      connectionsOf: () => 0,
-    }),
-  );
+  subscribe(store, (notice: Notice) => void heard.add(notice.kind === "cleared" ? "" : (notice.id ?? "")), false);
   await backendOf(store).watch("opens the line");
   await Promise.all(
     ids.map(async (id, index) => {

@@ -13,6 +13,7 @@ import { postgresStore } from "../../../src/store/drivers/postgres/postgres-stor
 import { storeContract } from "../../contract/store.js";
 import { startApp } from "../../support/app.js";
 import { ownTable, postgresPool, usePostgres } from "../../support/postgres.js";
+import { subscribe } from "../../support/subscriber.js";
 
 let postgres: Awaited<ReturnType<typeof usePostgres>>;
 beforeAll(async () => {
@@ -212,14 +213,7 @@ describe("what cannot work is told, with what to do", () => {
 /** What a store hears of ends on other nodes. */
 function listenTo(store: LiveStore): () => unknown[] {
   const heard: unknown[] = [];
-  onTestFinished(
-    backendOf(store).subscribe({
-      onNotice: (notice) => void (notice.kind === "ended" && heard.push(notice)),
-      flush: () => undefined,
-      watches: () => true,
-      connectionsOf: () => 0,
-    }),
-  );
+  subscribe(store, (notice) => void (notice.kind === "ended" && heard.push(notice)));
   return () => heard;
 }
 

@@ -10,6 +10,7 @@ import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { storeContract } from "../../contract/store.js";
 import { startApp } from "../../support/app.js";
 import {
+  moveSlot,
   ownPrefix,
   redisClient,
   redisClusterClient,
@@ -19,6 +20,7 @@ import {
   useRedis,
 } from "../../support/redis.js";
 import { backendOf } from "../../../src/store/live-store.js";
+import { subscribe } from "../../support/subscriber.js";
 
 describe("one server", () => {
   let redis: Awaited<ReturnType<typeof useRedis>>;
@@ -57,14 +59,7 @@ describe("one server", () => {
     const client = await redisClient(redis.url);
     const prefix = ownPrefix();
     const store = redisStore({ client, prefix });
-    onTestFinished(
-      backendOf(store).subscribe({
-        onNotice: () => undefined,
-        flush: () => undefined,
-        watches: () => false,
-        connectionsOf: () => 0,
-      }),
-    );
+    subscribe(store, () => undefined, false);
     const sent: string[] = [];
     const monitor = await redisClient(redis.url);
     await monitor.pSubscribe("*", (message, channel) => sent.push(channel, message));
@@ -80,39 +75,24 @@ describe("one server", () => {
   });
 
   test("reads pass a clientSideCache by, which may be behind what other nodes wrote", async () => {
-    const client = createClient({ url: redis.url, RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0 } });
-    await client.on("error", () => undefined).connect();
-    onTestFinished(() => client.destroy());
+    const client = await redisClient(redis.url, { RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0 } });
     await expectFreshReads(client, await redisClient(redis.url));
     expect(client.clientSideCache?.size()).toBe(0);
   });
 
   test("a client that maps types to others serves as any", async () => {
-    const client = createClient({ url: redis.url, commandOptions: { typeMapping: { [36]: Buffer, [58]: String } } });
-    await client.on("error", () => undefined).connect();
-    onTestFinished(() => client.destroy());
+    const client = await redisClient(redis.url, { commandOptions: { typeMapping: { [36]: Buffer, [58]: String } } });
     await expectFreshReads(client, client);
   });
 
   test("databases of one server do not hear of each other, and nodes of one database do", async () => {
     const prefix = ownPrefix();
-    const storeIn = async (database: number) => {
-      const client = createClient({ url: `${redis.url}/${database}` }).on("error", () => undefined);
-      await client.connect();
-      onTestFinished(() => client.destroy());
-      return redisStore({ client, prefix });
-    };
+    const storeIn = async (database: number) =>
+      redisStore({ client: await redisClient(`${redis.url}/${database}`), prefix });
     const [first, second, alsoSecond] = [await storeIn(0), await storeIn(1), await storeIn(1)];
     const heard: unknown[][] = [[], []];
     for (const [index, store] of [first, second].entries()) {
-      onTestFinished(
-        backendOf(store).subscribe({
-          onNotice: (notice) => void (notice.kind === "ended" && heard[index]?.push(notice.code)),
-          flush: () => undefined,
-          watches: () => true,
-          connectionsOf: () => 0,
-        }),
-      );
+      subscribe(store, (notice) => void (notice.kind === "ended" && heard[index]?.push(notice.code)));
       await backendOf(store).watch("id");
     }
     await backendOf(alsoSecond).end("id", "SESSION_DESTROYED");
@@ -225,21 +205,10 @@ describe("a cluster", () => {
     const prefix = ownPrefix();
     const [store, other] = [redisStore({ client, prefix }), redisStore({ client, prefix })];
     const seen: unknown[] = [];
-    onTestFinished(
-      backendOf(store).subscribe({
-        onNotice: (notice) => void seen.push(notice),
-        flush: () => undefined,
-        watches: () => true,
-        connectionsOf: () => 0,
-      }),
-    );
+    subscribe(store, (notice) => void seen.push(notice));
     const id = "moves";
     await backendOf(store).watch(id);
-    const slot = slotOf(prefix + id);
-    const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
-    const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
-    const name = await nodes[to]?.clusterMyId();
-    for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(name)]);
+    await moveSlot(cluster, client, prefix + id);
     await expect.poll(() => store.isHearing, { interval: 1 }).toBe(false);
     await expect.poll(() => store.isHearing, { timeout: 10_000 }).toBe(true);
     await backendOf(other).end(id, "SESSION_DESTROYED");
@@ -253,11 +222,7 @@ describe("a cluster", () => {
     onTestFinished(() => connection.close());
     await connection.subscribe([name]);
     await connection.ping();
-    const slot = slotOf(name);
-    const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
-    const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
-    const master = await nodes[to]?.clusterMyId();
-    for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(master)]);
+    await moveSlot(cluster, client, name);
     await client.get(name);
     await expect(connection.ping()).rejects.toThrow("moved");
   });

@@ -18,6 +18,7 @@ import {
   startRedisCluster,
 } from "../../support/redis.js";
 import { Wire } from "../../support/wire.js";
+import { subscribe } from "../../support/subscriber.js";
 
 const data = { cookie: { originalMaxAge: null } } as never;
 
@@ -169,14 +170,7 @@ describe("Redis", () => {
     const store = await storeOf({ url: `redis://127.0.0.1:${address.port}` });
     expect(await write(store)).toBeNull();
     const ended: unknown[] = [];
-    onTestFinished(
-      backendOf(store).subscribe({
-        onNotice: (notice) => void ended.push(notice.kind),
-        flush: () => undefined,
-        watches: () => true,
-        connectionsOf: () => 0,
-      }),
-    );
+    subscribe(store, (notice) => void ended.push(notice.kind));
     await backendOf(store).watch("the-id");
     await first.wait(1, 5000);
     await second.sendCommand(["REPLICAOF", "NO", "ONE"]);

@@ -3,6 +3,7 @@ import { MemoryDriver } from "../../../src/store/drivers/memory.js";
 import { backendOf, LiveStore } from "../../../src/store/live-store.js";
 import { CommandRunner } from "../../../src/store/commands/command-runner.js";
 import { UserIndex } from "../../../src/store/users/user-index.js";
+import { subscribe } from "../../support/subscriber.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -76,12 +77,7 @@ test("a user() that throws does not keep an end from being told", async () => {
   backendOf(store).claim({ user: (session) => (session as unknown as { account: { id: string } }).account.id });
   await driver.create("id", JSON.stringify({ cookie }), Number.POSITIVE_INFINITY);
   const told: string[] = [];
-  backendOf(store).subscribe({
-    onNotice: ({ kind }) => void told.push(kind),
-    flush: () => undefined,
-    watches: () => false,
-    connectionsOf: () => 0,
-  });
+  subscribe(store, ({ kind }) => void told.push(kind), false);
   await backendOf(store).end("id", "SESSION_DESTROYED");
   expect(told).toEqual(["ended"]);
 });

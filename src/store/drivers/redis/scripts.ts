@@ -8,7 +8,7 @@ export interface Script {
   readonly sha: string;
 }
 
-function script(text: string): Script {
+function luaScript(text: string): Script {
   return { text, sha: hash("sha1", text, "hex") };
 }
 
@@ -17,18 +17,18 @@ function script(text: string): Script {
  * ended, or that it was created again since.
  */
 export const scripts = {
-  read: script(`return redis.call("GET", KEYS[1])`),
+  read: luaScript(`return redis.call("GET", KEYS[1])`),
   /** ARGV: text, ms to live, ms to remember that it was created again, the word for that. */
-  create: script(`
+  create: luaScript(`
     if not redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return 0 end
     redis.call("SET", KEYS[2], ARGV[4], "XX", "PX", ARGV[3])
     return 1`),
   /** KEYS[1] is the key of the end. ARGV: the word for "created again". */
-  createdAgain: script(`
+  createdAgain: luaScript(`
     if redis.call("GET", KEYS[1]) ~= ARGV[1] then return false end
     return redis.call("PTTL", KEYS[1])`),
   /** KEYS[1] is the key of the end. ARGV: for how many ms it is still stored when it counts no longer. */
-  endOf: script(`
+  endOf: luaScript(`
     if redis.call("PTTL", KEYS[1]) <= tonumber(ARGV[1]) then return false end
     return redis.call("GET", KEYS[1])`),
   /**
@@ -37,7 +37,7 @@ export const scripts = {
    * the session, with its number and ms to remember it in ARGV. Sent again, the script answers as before. A write that
    * comes after a newer one of its node is too late.
    */
-  replace: script(`
+  replace: luaScript(`
     if redis.call("GET", KEYS[1]) ~= ARGV[1] then
       return KEYS[3] and redis.call("GET", KEYS[3]) == ARGV[7] and 1 or 0
     end
@@ -56,7 +56,7 @@ export const scripts = {
    * ARGV: the end, ms to remember it, the command that publishes, the message, for how many ms an end is still stored
    * when it counts no longer, the word for "created again". The first end stands.
    */
-  remove: script(`
+  remove: luaScript(`
     redis.call("DEL", KEYS[1])
     if redis.call("PTTL", KEYS[2]) <= tonumber(ARGV[5]) or redis.call("GET", KEYS[2]) == ARGV[6] then
       redis.call("SET", KEYS[2], ARGV[1], "PX", ARGV[2])
@@ -64,7 +64,7 @@ export const scripts = {
     redis.call(ARGV[3], KEYS[2], ARGV[4])
     return 1`),
   /** ARGV: the command that publishes, the message. Answers how many hear it. */
-  publish: script(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
+  publish: luaScript(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
 };
 
 /** Runs a script by its hash, or by its text where the server does not know it. */
