@@ -6,9 +6,14 @@ const suites = {
   shipped: ["test/{package,types,docs}/**/*.test.ts"],
   // The client and the examples in a real Chromium.
   browser: ["test/e2e/**/*.test.ts"],
-  // Processes that share a storage, which comes and goes.
-  nodes: ["test/nodes/**/*.test.ts"],
-  chaos: ["test/chaos/chaos.test.ts"],
+  // Nodes that share a storage, and storages that fail, refuse and come back.
+  nodes: [
+    "test/nodes/**/*.test.ts",
+    "test/store/{drivers/refusals,lost-answers}.test.ts",
+    "test/transports/{adapters,contract/stores}.test.ts",
+  ],
+  // Minutes of failing nodes, and thousands of connections.
+  endurance: ["test/chaos/chaos.test.ts", "test/promises/leaks.test.ts"],
 };
 
 export default defineConfig({
@@ -52,7 +57,7 @@ export default defineConfig({
       },
       { extends: true, test: { name: "browser", include: suites.browser } },
       { extends: true, test: { name: "nodes", include: suites.nodes, globalSetup: "test/support/shared-servers.ts" } },
-      { extends: true, test: { name: "chaos", include: suites.chaos } },
+      { extends: true, test: { name: "endurance", include: suites.endurance } },
     ],
   },
 });

@@ -26,7 +26,8 @@ if (values.help || !Number.isInteger(seed) || !(minutes > 0) || !isKnown) {
 
 process.stdout.write(`seed ${seed}\n`);
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const { status } = spawnSync(process.execPath, ["node_modules/vitest/vitest.mjs", "run", "--project", "chaos"], {
+const vitest = ["node_modules/vitest/vitest.mjs", "run", "--project", "endurance", "test/chaos"];
+const { status } = spawnSync(process.execPath, vitest, {
   cwd: root,
   stdio: "inherit",
   env: {

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 /** The suites: "checks" are those below, the others are projects in vitest.config.ts. */
 const always = ["checks", "library", "shipped"];
-const all = [...always, "stacks", "browser", "nodes", "chaos"];
+const all = [...always, "stacks", "browser", "nodes", "endurance"];
 
 const given = process.argv.slice(2);
 const suites = given.length === 0 ? always : given.includes("all") ? all : given;

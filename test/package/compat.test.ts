@@ -83,77 +83,97 @@ describe("the entry points", () => {
   });
 });
 
-describe.each(entries)("$name", ({ name, shape, prints, use }) => {
+const peers = `import session, { MemoryStore } from "express-session"; void session; void MemoryStore;`;
+const wrong = `// @ts-expect-error: it is typed\nexport const wrong: number = x;`;
+
+/** Each way to import an entry in TypeScript, by file. */
+function sourcesOf({ name }: Entry, kind: string, rest: readonly string[]): Record<string, string> {
   const path = `socket-session/compat/${name}`;
+  return {
+    [`${name}/${kind}.mts`]: [`import x from "${path}";`, ...rest].join("\n"),
+    [`${name}/${kind}.cts`]: [`import x from "${path}";`, ...rest].join("\n"),
+    [`${name}/${kind}-required.cts`]: [`import x = require("${path}");`, ...rest].join("\n"),
+  };
+}
+
+describe("each entry point", () => {
   // No user of an entry point needs more than the peers it is about: here nobody has Socket.IO.
   let project: Project;
-  beforeAll(() => {
+  /** What the compiler and the linter say of the files of all entry points. */
+  let compiled: string;
+  let linted: string;
+  beforeAll(async () => {
     project = new Project({ packages: ["@types/express-session"], without: ["socket.io"] });
-  });
-  afterAll(() => project.remove());
-
-  it("require() gives what that of the older module gave", async () => {
-    project.write({ "app.cjs": `const x = require("${path}"); console.log(${shape})` });
-    expect(await project.node("app.cjs")).toEqual({ status: 0, text: `${prints}\n` });
-  });
-
-  it("import gives the same", async () => {
+    const right = Object.assign({}, ...entries.map((entry) => sourcesOf(entry, "compiled", [peers, entry.use, wrong])));
+    project.write(right);
+    compiled = (await project.tsc(Object.keys(right))).text;
+    const used = Object.assign({}, ...entries.map((entry) => sourcesOf(entry, "linted", [peers, entry.use])));
     project.write({
-      "app.js": `
-        import { createRequire } from "node:module";
-        import x from "${path}";
-        console.log(${shape}, createRequire(import.meta.url)("${path}") === x);`,
-    });
-    expect(await project.node("app.js")).toEqual({ status: 0, text: `${prints} true\n` });
-  });
-
-  it("require() gives the same to tools that know only CommonJS, such as Jest", async () => {
-    project.write({
-      "jest.cjs": `
-        const { readFileSync } = require("node:fs");
-        const { dirname, join } = require("node:path");
-        const manifest = require("socket-session/package.json");
-        const script = join(
-          dirname(require.resolve("socket-session/package.json")),
-          manifest.exports["./compat/${name}"].require.default,
-        );
-        if (/^import |^export /m.test(readFileSync(script, "utf8"))) throw new Error("not CommonJS");
-        const x = require(script);
-        console.log(${shape});`,
-    });
-    expect(await project.node("jest.cjs")).toEqual({ status: 0, text: `${prints}\n` });
-  });
-
-  const peers = `import session, { MemoryStore } from "express-session"; void session; void MemoryStore;`;
-  const wrong = `// @ts-expect-error: it is typed\nexport const wrong: number = x;`;
-  const sources = (rest: readonly string[]): Record<string, string> => ({
-    "app.mts": [`import x from "${path}";`, ...rest].join("\n"),
-    "app.cts": [`import x from "${path}";`, ...rest].join("\n"),
-    "required.cts": [`import x = require("${path}");`, ...rest].join("\n"),
-  });
-
-  it("compiles in an ES module, and in CommonJS with import as with import = require()", async () => {
-    const files = sources([peers, use, wrong]);
-    project.write(files);
-    expect(await project.tsc(Object.keys(files))).toEqual({ status: 0, text: "" });
-  });
-
-  it("is marked as deprecated where it is used, and says what to use instead", async () => {
-    const files = sources([peers, use]);
-    project.write({
-      ...files,
-      "tsconfig.json": { compilerOptions: strict, files: Object.keys(files) },
+      ...used,
+      "tsconfig.json": { compilerOptions: strict, files: Object.keys(used) },
       ".oxlintrc.json": {
         plugins: ["typescript"],
         categories: { correctness: "off" },
         rules: { "typescript/no-deprecated": "error" },
       },
     });
-    const text = await lint(project, Object.keys(files));
-    for (const file of Object.keys(files)) expect(text).toContain(`[${file}:`);
-    const told = text.split("\n").filter((line) => line.includes("no-deprecated"));
-    expect(told.length).toBeGreaterThanOrEqual(3);
-    for (const line of told) expect(line).toContain("createSessions()");
+    linted = await lint(project, Object.keys(used));
+  }, 90_000);
+  afterAll(() => project.remove());
+
+  describe.each(entries)("$name", (entry) => {
+    const { name, shape, prints } = entry;
+    const path = `socket-session/compat/${name}`;
+
+    it("require() gives what that of the older module gave", async () => {
+      project.write({ "app.cjs": `const x = require("${path}"); console.log(${shape})` });
+      expect(await project.node("app.cjs")).toEqual({ status: 0, text: `${prints}\n` });
+    });
+
+    it("import gives the same", async () => {
+      project.write({
+        "app.js": `
+          import { createRequire } from "node:module";
+          import x from "${path}";
+          console.log(${shape}, createRequire(import.meta.url)("${path}") === x);`,
+      });
+      expect(await project.node("app.js")).toEqual({ status: 0, text: `${prints} true\n` });
+    });
+
+    it("require() gives the same to tools that know only CommonJS, such as Jest", async () => {
+      project.write({
+        "jest.cjs": `
+          const { readFileSync } = require("node:fs");
+          const { dirname, join } = require("node:path");
+          const manifest = require("socket-session/package.json");
+          const script = join(
+            dirname(require.resolve("socket-session/package.json")),
+            manifest.exports["./compat/${name}"].require.default,
+          );
+          if (/^import |^export /m.test(readFileSync(script, "utf8"))) throw new Error("not CommonJS");
+          const x = require(script);
+          console.log(${shape});`,
+      });
+      expect(await project.node("jest.cjs")).toEqual({ status: 0, text: `${prints}\n` });
+    });
+
+    it("compiles in an ES module, and in CommonJS with import as with import = require()", () => {
+      // An error that is not in a file of another one counts.
+      const ofOthers = entries.filter((other) => other !== entry).map((other) => `${other.name}/`);
+      const errors = compiled.split("\n").filter((line) => !ofOthers.some((folder) => line.startsWith(folder)));
+      expect(errors.join("\n").trim()).toBe("");
+    });
+
+    it("is marked as deprecated where it is used, and says what to use instead", () => {
+      const files = Object.keys(sourcesOf(entry, "linted", []));
+      for (const file of files) expect(linted).toContain(`[${file}:`);
+      // Each message stands above the lines that it is about.
+      const told = linted
+        .split(/\n(?=.*no-deprecated)/)
+        .filter((one) => files.some((file) => one.includes(`[${file}:`)));
+      expect(told.length).toBeGreaterThanOrEqual(3);
+      for (const one of told) expect(one.split("\n")[0]).toContain("createSessions()");
+    });
   });
 });
 

@@ -1,6 +1,12 @@
 // One of the servers that the tests of a run share.
 import { inject } from "vitest";
-import type {} from "./shared-servers.js";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Where the global setup of shared-servers.ts answers. */
+    readonly sharedServers: string;
+  }
+}
 
 /** What there is to know of it; starts it where it does not run yet. */
 export async function sharedServer<T>(name: "redis" | "postgres" | "redis-cluster"): Promise<T> {

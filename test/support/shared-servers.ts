@@ -7,13 +7,6 @@ import type { TestProject } from "vitest/node";
 import { startPostgres } from "./postgres.js";
 import { startRedis, startRedisCluster } from "./redis.js";
 
-declare module "vitest" {
-  interface ProvidedContext {
-    /** Where the global setup answers. */
-    readonly sharedServers: string;
-  }
-}
-
 interface Started {
   /** What its users want to know. */
   readonly told: object;

@@ -108,7 +108,7 @@ export interface Row {
 
 /** Rows for `describe.each`: this run's stacks of these Socket.IO versions, once per transport. Connect 1.9 only by its name. */
 export function stacksWith(...wanted: readonly (Version | "Connect 1.9")[]): Row[] {
-  return ofThisRun(stacks, ({ version }) => version === "4")
+  return ofThisRun(stacks, ({ name }) => name === "Socket.IO 4, Express 5")
     .filter(({ name, version }) => wanted.includes(name.includes("Connect 1.9") ? "Connect 1.9" : version))
     .flatMap((stack) => stack.transports.map((via) => ({ title: `${stack.name}, ${via}`, stack, via })));
 }
