@@ -90,7 +90,10 @@ export class SessionBackend {
 
   #usersBy(userOf: NonNullable<Policies["user"]>): UserSessions {
     const { notes, ttl = forGood } = this.#driver;
-    if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot keep which sessions a user has." });
+    if (!notes)
+      throw new SessionError("STORE_UNSUPPORTED", {
+        detail: "The option user needs memoryStore(), redisStore() or postgresStore().",
+      });
     return new UserSessions(userOf, notes, this.#runner, ttl);
   }
 
@@ -281,7 +284,7 @@ export class SessionBackend {
   /** The sessions of a user that are stored now, on whichever node they were made. */
   async sessionsOf(user: string): Promise<StoredSession[]> {
     const { users } = this.#sessions;
-    if (!users) throw new SessionError("OPTION_INVALID", { detail: "createSessions() was given no option user." });
+    if (!users) throw new SessionError("OPTION_INVALID", { detail: "Pass the option user to createSessions()." });
     return users.of(user, (ids) => this.#sessions.readMany(ids));
   }
 

@@ -88,13 +88,13 @@ export class UserSessions {
     try {
       user = this.#userOf(inflate(strip(record)));
     } catch (cause) {
-      throw new SessionError("DATA_INVALID", { detail: "The option user failed for it.", cause });
+      throw new SessionError("DATA_INVALID", { detail: "The option user threw an error for this session.", cause });
     }
     if (user === undefined || user === null || user === "" || user === false) return undefined;
     if (typeof user === "string" || typeof user === "bigint" || (typeof user === "number" && !Number.isNaN(user))) {
       return String(user);
     }
-    const detail = `The option user gives a string or a number, not ${kindOf(user)}.`;
+    const detail = `The option user must return a string or a number, not ${kindOf(user)}.`;
     throw new SessionError("DATA_INVALID", { detail });
   }
 

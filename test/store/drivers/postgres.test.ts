@@ -195,7 +195,7 @@ describe("what cannot work is told, with what to do", () => {
     ["something else", {}, "Pool"],
     ["a client", new Client(), "not a pool"],
     ["a pool without an error listener", new Pool(), 'pool.on("error"'],
-    ["a pool of one connection", new Pool({ max: 1 }).on("error", () => undefined), "max is 2"],
+    ["a pool of one connection", new Pool({ max: 1 }).on("error", () => undefined), "max must be 2"],
   ])("%s", (_, pool, fix) => {
     expect(() => postgresStore({ pool: pool as never })).toThrow(
       expect.objectContaining({ code: "STORE_CLIENT_INVALID", message: expect.stringContaining(fix) as string }),

@@ -44,6 +44,6 @@ export function checkPool(value: unknown): void {
     refuse('It has no "error" listener, so that a restart of the server ends the process: pool.on("error", …).');
   }
   if ((value as PostgresPool).options?.max === 1) {
-    refuse("It has one connection, and listening for notices needs one of its own: max is 2 or more.");
+    refuse("It has one connection, but listening for notices needs one of its own: max must be 2 or more.");
   }
 }

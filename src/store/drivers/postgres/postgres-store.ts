@@ -59,7 +59,7 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
   checkPool(pool);
   for (const [key, name] of Object.entries({ table, schema })) {
     const isName = name === undefined || (typeof name === "string" && name !== "");
-    if (!isName) throw invalid(`${key} is a name, not ${kindOf(name)}.`);
+    if (!isName) throw invalid(`${key} must be a name, not ${kindOf(name)}.`);
   }
   checkFinite({ ttl });
   checkBooleans({ createTable });

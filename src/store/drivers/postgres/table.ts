@@ -6,7 +6,7 @@ import { Refusal } from "../refusal.js";
 const lock = 7_351_946_228;
 
 const otherTypes = "The table's columns have other types than varchar, json and timestamp(6).";
-const noLogin = "The user or the password is not the server's: new Pool({ connectionString }).";
+const noLogin = "The server does not accept the user or the password: new Pool({ connectionString }).";
 const readOnly = "25006";
 
 /** Codes of PostgreSQL for what the application has to mend, with true where making the table helps. */
@@ -27,7 +27,7 @@ const setupErrors = new Map<string, readonly [why: string, isTable: boolean]>([
   ["3D000", ["The database does not exist: name another in the pool's connectionString, or create it.", false]],
   [
     readOnly,
-    ["The server or the user is read only, a standby perhaps: give the pool the address of the primary.", false],
+    ["The server or the user is read only, perhaps a standby: give the pool the address of the primary.", false],
   ],
 ]);
 
@@ -110,7 +110,7 @@ export class PostgresTable {
   explained(error: unknown): unknown {
     const [why, isTable] = setupErrors.get(codeOf(error)) ?? [];
     if (why === undefined) return error;
-    const fix = isTable ? ` ${this.name} is made by createTable: true, or by: ${this.#statements().join(" ")}` : "";
+    const fix = isTable ? ` Create ${this.name} by createTable: true, or by: ${this.#statements().join(" ")}` : "";
     return new Refusal(`${why}${fix} PostgreSQL says: ${(error as Error).message}.`);
   }
 

@@ -60,11 +60,11 @@ export function checkClient(value: unknown): void {
     refuse("It is neither a single client nor a cluster client.");
   }
   if ((client as { isPubSubActive?: unknown }).isPubSubActive === true) {
-    refuse("It is a subscriber, of another node perhaps: pass a client that sends commands, notices get their own.");
+    refuse("It is a subscriber: pass a client that sends commands. The store makes a subscriber of its own.");
   }
   if (client["_keyPrefix"] !== undefined) {
     // It would be put before keys, but not before channels: notices would go where nobody listens.
-    refuse("It has a keyPrefix: leave that to redisStore({ prefix }).");
+    refuse("It has a keyPrefix: use redisStore({ prefix }) instead.");
   }
   if ((client as unknown as RedisClient).listenerCount("error") === 0) {
     refuse('It has no "error" listener, so that a lost connection ends the process: client.on("error", …).');

@@ -46,7 +46,7 @@ export function redisStore(options: RedisStoreOptions): LiveStore {
   const given = (options as RedisStoreOptions | undefined) ?? ({} as RedisStoreOptions);
   const { client, prefix = "sess:", ttl = 86_400, timeout = 5000, maxSessionSize } = given;
   checkClient(client);
-  if (typeof prefix !== "string") throw invalid(`prefix is a string, not ${kindOf(prefix)}.`);
+  if (typeof prefix !== "string") throw invalid(`prefix must be a string, not ${kindOf(prefix)}.`);
   checkFinite({ ttl });
   // Outside of the prefix: who lists the sessions does not find them.
   const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);

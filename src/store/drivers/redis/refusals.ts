@@ -4,7 +4,7 @@ import { Refusal } from "../refusal.js";
 const refusals: readonly (readonly [pattern: RegExp, fix: string])[] = [
   [
     /^(CROSSSLOT|MOVED|ASK) /,
-    "The server is one of a cluster, the client is of one server: pass what createCluster() gave, not createClient().",
+    "The server is one of a cluster: pass a client of createCluster(), not of createClient().",
   ],
   [
     // Of a command, and of one in a script.
@@ -13,19 +13,19 @@ const refusals: readonly (readonly [pattern: RegExp, fix: string])[] = [
   ],
   [
     /^(NOAUTH|WRONGPASS) |without any password configured/,
-    'The user or the password is not the server\'s: createClient({ url: "redis://user:password@host:6379" }).',
+    'The server does not accept the user or the password: createClient({ url: "redis://user:password@host:6379" }).',
   ],
   [
     /^WRONGTYPE /,
-    'A key of the prefix holds something that is no session, of another application perhaps: redisStore({ prefix: "another:" }).',
+    'A key with the prefix holds no session; another application may use the prefix: redisStore({ prefix: "another:" }).',
   ],
   [
     /^ERR ([Uu]nknown (Redis )?command|syntax error)|This Redis command is not allowed from script/,
-    "The server lacks a command that sessions need: take Redis 7 or newer, or Valkey, with scripts allowed.",
+    "The server lacks a command that sessions need: use Redis 7 or newer, or Valkey, and allow scripts.",
   ],
   [
     /^READONLY /,
-    "The server is a replica, which takes no changes, and a new connection found no other: give the client the address of the primary.",
+    "The server is a replica and refuses changes; a new connection led to it again. Give the client the address of the primary.",
   ],
 ];
 
