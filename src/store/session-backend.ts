@@ -90,10 +90,7 @@ export class SessionBackend {
 
   #usersBy(userOf: NonNullable<Policies["user"]>): UserSessions {
     const { notes, ttl = forGood } = this.#driver;
-    if (!notes)
-      throw new SessionError("STORE_UNSUPPORTED", {
-        detail: "The option user needs memoryStore(), redisStore() or postgresStore().",
-      });
+    if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot list the sessions of a user." });
     return new UserSessions(userOf, notes, this.#runner, ttl);
   }
 
