@@ -115,7 +115,7 @@ export class Sessions<View = unknown> {
         end: (live, code) => this.#events.tell("end", live, code),
         lost: (live, what) => this.#events.tell("lost", live, what),
         error: this.#events.fail,
-        wantsChanges: () => this.#events.has("change"),
+        wantsChanges: () => this.#events.listenerCount("change") > 0,
       },
     );
   }
@@ -288,13 +288,13 @@ export class Sessions<View = unknown> {
    * ```
    */
   on<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
-    this.#events.on(event, listener);
+    this.#events.on(event, listener as never);
     return this;
   }
 
   /** Stops listening. */
   off<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
-    this.#events.off(event, listener);
+    this.#events.off(event, listener as never);
     return this;
   }
 

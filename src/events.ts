@@ -25,28 +25,13 @@ export interface SessionsEvents {
   error: [error: unknown];
 }
 
-/** Who listens to the events of one createSessions(). */
-export class Events {
-  readonly #emitter = new EventEmitter();
-
-  on(event: keyof SessionsEvents, listener: (...values: never) => void): void {
-    this.#emitter.on(event, listener as never);
-  }
-
-  off(event: keyof SessionsEvents, listener: (...values: never) => void): void {
-    this.#emitter.off(event, listener as never);
-  }
-
-  /** True where anybody listens. */
-  has(event: keyof SessionsEvents): boolean {
-    return this.#emitter.listenerCount(event) > 0;
-  }
-
+/** Tells the listeners of one createSessions(). */
+export class Events extends EventEmitter {
   tell<Event extends keyof SessionsEvents>(event: Event, ...values: SessionsEvents[Event]): void {
-    if (this.has(event)) safely(() => this.#emitter.emit(event, ...values));
+    if (this.listenerCount(event) > 0) safely(() => this.emit(event, ...values));
   }
 
-  /** What fails in the background. */
+  /** Tells what failed in the background. */
   readonly fail = (error: unknown): void => {
     debug("%s", error);
     this.tell("error", error);

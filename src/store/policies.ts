@@ -20,18 +20,13 @@ export interface Policies {
  */
 export function checkAgreement(given: Policies, open: Iterable<Policies>): void {
   for (const standing of open) {
-    for (const name of ["absoluteTimeout", "maxSessionSize"] as const) {
-      if (!differs(given[name], standing[name])) continue;
-      const values = `${name} is ${given[name]}, and ${standing[name]} in another createSessions()`;
-      throw invalid(`${values} over the same store. Give both the same, or close() the other one first.`);
+    for (const name of ["absoluteTimeout", "maxSessionSize", "user"] as const) {
+      const [one, other] = [given[name], standing[name]];
+      // Functions with one text may still answer differently: only the same one is known to agree.
+      if (one === undefined || other === undefined || one === other) continue;
+      const what = typeof one === "function" ? "another function than" : `${one}, and ${String(other)}`;
+      const detail = `${name} is ${what} in another createSessions() over the same store.`;
+      throw invalid(`${detail} Give both the same, or close() the other one first.`);
     }
-    // Functions with one text may still answer differently: only the same one is known to agree.
-    if (!differs(given.user, standing.user)) continue;
-    const functions = "user is another function than in another createSessions()";
-    throw invalid(`${functions} over the same store. Give both the same one, or close() the other one first.`);
   }
-}
-
-function differs(given: unknown, standing: unknown): boolean {
-  return given !== undefined && standing !== undefined && given !== standing;
 }

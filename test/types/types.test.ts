@@ -56,6 +56,24 @@ describe("types", () => {
     }
   });
 
+  it("take the servers of the oldest Socket.IO, whatever their events", async () => {
+    const oldest = new Project({ packages: ["socket.io-4.6.0"] });
+    oldest.write({
+      "oldest.ts": `
+        import { type Namespace, Server } from "socket.io-4.6.0";
+        import { type AttachableServer, createSessions } from "socket-session";
+        const io = new Server<{ add(item: string): void }, { added(): void }, { ping(): void }, { seen: number }>();
+        const all: AttachableServer[] = [io, new Server(), io.of("/a"), io.of(/^\\/b/), io.engine];
+        for (const server of all) createSessions({ secret: "s" }).attach(server);
+        export const attach = (namespace: Namespace) => createSessions({ secret: "s" }).attach(namespace);
+        // @ts-expect-error: a socket is no server
+        io.on("connection", (socket) => createSessions({ secret: "s" }).attach(socket));`,
+    });
+    // Its own types are not ours to check.
+    expect(await oldest.tsc(["oldest.ts"], { skipLibCheck: true })).toEqual({ status: 0, text: "" });
+    oldest.remove();
+  });
+
   it("would be caught if they were wrong: the assertions of the fixture are compiled", async () => {
     project.write({
       "wrong.ts": `${fixture}
