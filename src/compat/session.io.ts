@@ -36,7 +36,7 @@ interface Options {
   readonly fn: AuthorizationFunction | undefined;
 }
 
-type Decided = (reason: unknown, isAuthorized: boolean) => void;
+type OnDecision = (reason: unknown, isAuthorized: boolean) => void;
 
 /**
  * Makes a function that lets in clients whose session is there: `socket.handshake.session` is it, in the connection
@@ -87,7 +87,7 @@ type Given = Handshake & { handshake?: Handshake; session?: Session };
 function authorize(options: Options, given: Given, done: Done): void {
   if (given?.handshake && !given.headers) {
     const handshake = given.handshake as Given;
-    decide(
+    authorizeHandshake(
       options,
       handshake,
       (session) => setHidden(handshake, "session", session),
@@ -98,7 +98,7 @@ function authorize(options: Options, given: Given, done: Done): void {
     );
     return;
   }
-  decide(
+  authorizeHandshake(
     options,
     given,
     (session) => giveSession(given, session),
@@ -111,20 +111,25 @@ function authorize(options: Options, given: Given, done: Done): void {
 }
 
 /** Answers once: `(null, true)` for a client whose session is there, unless `fn` refuses it. */
-function decide(options: Options, handshake: Handshake, give: (session: Session) => void, decided: Decided): void {
+function authorizeHandshake(
+  options: Options,
+  handshake: Handshake,
+  give: (session: Session) => void,
+  onDecision: OnDecision,
+): void {
   const { parser, store, key, fn } = options;
-  if (!handshake?.headers?.cookie) return decided("No cookie in header", false);
+  if (!handshake?.headers?.cookie) return onDecision("No cookie in header", false);
   parseCookies(parser, handshake, (parserError) => {
-    if (parserError) return decided(parserError, false);
+    if (parserError) return onDecision(parserError, false);
     const id = findId(handshake, key);
-    if (id === undefined) return decided(`Could not find cookie with key: ${key}`, false);
+    if (id === undefined) return onDecision(`Could not find cookie with key: ${key}`, false);
     loadSession(store, id, (storeError, session) => {
-      if (storeError) return decided(storeError, false);
-      if (!session) return decided(`Could not find session with key: ${key}`, false);
+      if (storeError) return onDecision(storeError, false);
+      if (!session) return onDecision(`Could not find session with key: ${key}`, false);
       give(session);
-      if (!fn) return decided(null, true);
+      if (!fn) return onDecision(null, true);
       once<[isAuthorized?: boolean]>(
-        (reason, isAuthorized) => decided(reason || null, !reason && isAuthorized === true),
+        (reason, isAuthorized) => onDecision(reason || null, !reason && isAuthorized === true),
         (answer) => fn(handshake as AuthorizedHandshake, answer),
       );
     });

@@ -13,7 +13,6 @@ import {
   checkEngine,
   checkNamespace,
   checkServer,
-  childrenOf,
   type Client,
   discard,
   type Engine,
@@ -49,7 +48,7 @@ export function attachSocketIo(target: Server | Namespace, attachment: SocketIoA
   const server = isWhole ? target : target.server;
   checkServer(server);
   // A dynamic namespace has no sockets itself, but namespaces that clients asked for.
-  const children = isWhole ? undefined : childrenOf(target);
+  const children = isWhole ? undefined : target.children;
   const namespaces = isWhole ? [...namespacesOf(server)] : [target, ...(children ?? [])];
   namespaces.forEach(checkNamespace);
   if (server.engine) checkEngineFor(server.engine, admission);

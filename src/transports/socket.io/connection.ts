@@ -21,7 +21,6 @@ import {
   type RawSocket,
   readPacket,
   type Socket,
-  socketsOf,
 } from "./internals.js";
 import { WaitingCount } from "../waiting-messages.js";
 
@@ -170,7 +169,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   /** The open sockets that are ours. */
   get sockets(): Socket[] {
-    const sockets = [...(this.#client ? socketsOf(this.#client) : [])] as GuardedSocket[];
+    const sockets = [...(this.#client?.sockets.values() ?? [])] as GuardedSocket[];
     return sockets.filter((socket) => socket[guardedBy] === this);
   }
 

@@ -1,5 +1,5 @@
-// Socket.IO 4 from the inside. Only this file uses what Socket.IO's documentation does not name; each such part says what
-// breaks without it. attach() checks those of servers and namespaces, a CONNECT those of clients and sockets.
+// Socket.IO 4 from the inside. Only this file uses what Socket.IO's documentation does not name, and says of each such part
+// what breaks without it. attach() checks those of servers and namespaces, a CONNECT those of clients and sockets.
 import type { IncomingMessage } from "node:http";
 import type { Cors } from "../../handshake/cors.js";
 import { setHidden } from "../../internal/hidden.js";
@@ -8,8 +8,6 @@ import { checkMethods, unsupported } from "../check-parts.js";
 import type { AllowRequest } from "../engine-handshakes.js";
 import type { PausableSocket } from "../engine-pause.js";
 import type { AnsweringEngine } from "../response-headers.js";
-
-// --- what the documentation names, as far as it is used here ---
 
 /** A socket of Engine.IO, below those of Socket.IO; Socket.IO calls it so, too. */
 export interface RawSocket extends PausableSocket {
@@ -25,6 +23,10 @@ export interface RawSocket extends PausableSocket {
 /** One client, with a socket in each namespace that it has joined. */
 export interface Client {
   readonly conn: RawSocket;
+  /** Without it each connection would need memory for a list of its sockets. */
+  readonly sockets: ReadonlyMap<string, Socket>;
+  /** Without it nobody could be refused before there is a socket, and recovery would replay old views. */
+  _packet(packet: object): void;
 }
 
 /** A socket of one namespace. */
@@ -38,6 +40,10 @@ export interface Socket {
   join(room: string): unknown;
   leave(room: string): unknown;
   disconnect(close?: boolean): unknown;
+  /** Without it `onAny()` listeners would run before the gate, which `socket.use()` is behind, and a tick late. */
+  _onpacket(packet: Packet): void;
+  /** Without it a socket that is refused after its middlewares would stay in its rooms: it cannot be disconnected yet. */
+  _cleanup(): void;
 }
 
 /** A decoded packet of Socket.IO's protocol. */
@@ -57,9 +63,6 @@ export interface Auth {
   readonly session?: unknown;
 }
 
-/** What connection state recovery has kept of a socket. */
-export type RecoveredState = { readonly rooms?: Iterable<string> } | null | undefined;
-
 type Publish = (...values: unknown[]) => Promise<unknown> | undefined;
 
 /** The methods of adapters that are wrapped here: those over `ClusterAdapter`, and older ones. */
@@ -67,7 +70,10 @@ export interface Adapter {
   doPublish?: Publish;
   doPublishResponse?: Publish;
   publish?: Publish;
-  restoreSession?(pid: string, offset: string): Promise<RecoveredState> | null;
+  restoreSession?(
+    pid: string,
+    offset: string,
+  ): Promise<{ readonly rooms?: Iterable<string> } | null | undefined> | null;
 }
 
 /** A Socket.IO namespace. */
@@ -75,33 +81,6 @@ export interface Namespace {
   readonly name: string;
   readonly server: Server;
   readonly adapter: Adapter;
-}
-
-/** The Engine.IO server below a Socket.IO server. */
-export interface Engine extends AnsweringEngine {
-  readonly opts: { allowRequest?: AllowRequest; readonly cors?: Cors };
-  prependListener(event: "connection", listener: (conn: RawSocket) => void): unknown;
-}
-
-/** A Socket.IO server. */
-export interface Server {
-  readonly engine?: Engine;
-  readonly httpServer?: object;
-  readonly sockets: Namespace;
-  adapter(...values: unknown[]): unknown;
-  bind(engine: Engine): unknown;
-  path(): string;
-  on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;
-}
-
-// --- what it does not name ---
-
-interface ServerInternals {
-  /** Without it the namespaces that exist at `attach()` would have no sessions: "new_namespace" tells of later ones. */
-  readonly _nsps: ReadonlyMap<string, Namespace>;
-}
-
-interface NamespaceInternals {
   /** Without it `attach(io.of(/regex/))` would not know its namespaces: "new_namespace" does not tell the parent. */
   readonly children?: ReadonlySet<Namespace>;
   /**
@@ -117,18 +96,23 @@ interface NamespaceInternals {
 
 type Done = ((socket: Socket) => void) | undefined;
 
-interface ClientInternals {
-  /** Without it each connection would need memory for a list of its sockets. */
-  readonly sockets: ReadonlyMap<string, Socket>;
-  /** Without it nobody could be refused before there is a socket, and recovery would replay old views. */
-  _packet(packet: object): void;
+/** The Engine.IO server below a Socket.IO server. */
+export interface Engine extends AnsweringEngine {
+  readonly opts: { allowRequest?: AllowRequest; readonly cors?: Cors };
+  prependListener(event: "connection", listener: (conn: RawSocket) => void): unknown;
 }
 
-interface SocketInternals {
-  /** Without it `onAny()` listeners would run before the gate, which `socket.use()` is behind, and a tick late. */
-  _onpacket(packet: Packet): void;
-  /** Without it a socket that is refused after its middlewares would stay in its rooms: it cannot be disconnected yet. */
-  _cleanup(): void;
+/** A Socket.IO server. */
+export interface Server {
+  readonly engine?: Engine;
+  readonly httpServer?: object;
+  readonly sockets: Namespace;
+  /** Without it the namespaces that exist at `attach()` would have no sessions: "new_namespace" tells of later ones. */
+  readonly _nsps: ReadonlyMap<string, Namespace>;
+  adapter(...values: unknown[]): unknown;
+  bind(engine: Engine): unknown;
+  path(): string;
+  on(event: "new_namespace", listener: (namespace: Namespace) => void): unknown;
 }
 
 const supported = "socket.io 4, from 4.6 on";
@@ -136,7 +120,7 @@ const supported = "socket.io 4, from 4.6 on";
 /** @throws SessionError `SERVER_UNSUPPORTED` where a part is missing that will be needed. */
 export function checkServer(server: Server): void {
   checkMethods(server, "server", ["adapter", "bind", "path", "on"], supported);
-  if (!((server as unknown as ServerInternals)._nsps instanceof Map)) throw unsupported("server._nsps", supported);
+  if (!(server._nsps instanceof Map)) throw unsupported("server._nsps", supported);
 }
 
 /** @throws SessionError `SERVER_UNSUPPORTED` */
@@ -152,27 +136,17 @@ export function checkEngine(engine: Engine): void {
 
 /** The namespaces that a server has now. */
 export function namespacesOf(server: Server): Iterable<Namespace> {
-  return (server as unknown as ServerInternals)._nsps.values();
-}
-
-/** The namespaces of a dynamic one, now and later; undefined for one that is not dynamic. */
-export function childrenOf(namespace: Namespace): ReadonlySet<Namespace> | undefined {
-  return (namespace as unknown as NamespaceInternals).children;
-}
-
-/** The open sockets of a client. */
-export function socketsOf(client: Client): Iterable<Socket> {
-  return (client as unknown as ClientInternals).sockets.values();
+  return server._nsps.values();
 }
 
 /** Sends a packet past everything that listens to what is sent. */
 export function sendPacket(client: Client, packet: object): void {
-  (client as unknown as ClientInternals)._packet(packet);
+  client._packet(packet);
 }
 
 /** Lets go of a socket whose CONNECT was not answered yet. */
 export function discard(socket: Socket): void {
-  (socket as unknown as SocketInternals)._cleanup();
+  socket._cleanup();
 }
 
 /** The three moments of a CONNECT. */
@@ -192,8 +166,8 @@ export interface ConnectHooks {
  */
 export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): void {
   checkNamespace(namespace);
-  const { _add: add, _createSocket: create, _doConnect: connect } = namespace as unknown as NamespaceInternals;
-  const intercepted: Pick<NamespaceInternals, "_add" | "_createSocket" | "_doConnect"> = {
+  const { _add: add, _createSocket: create, _doConnect: connect } = namespace;
+  const intercepted: Pick<Namespace, "_add" | "_createSocket" | "_doConnect"> = {
     async _add(client, sent, done) {
       checkClient(client);
       const auth = sent ?? {};
@@ -214,10 +188,10 @@ export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): vo
 
 function checkClient(client: Client): void {
   checkMethods(client, "client", ["_packet"], supported);
-  if (!((client as unknown as ClientInternals).sockets instanceof Map)) throw unsupported("client.sockets", supported);
+  if (!(client.sockets instanceof Map)) throw unsupported("client.sockets", supported);
 }
 
-type Read = SocketInternals["_onpacket"];
+type Read = Socket["_onpacket"];
 
 /** The readers of sockets that had one of their own, put on by other code: nearly no socket has. */
 const ownReaders = new WeakMap<Socket, Read>();
@@ -230,13 +204,13 @@ const ownReaders = new WeakMap<Socket, Read>();
  */
 export function interceptPackets(socket: Socket, read: (this: Socket, packet: Packet) => void): void {
   checkMethods(socket, "socket", ["_onpacket", "_cleanup"], supported);
-  const { _onpacket: own } = socket as unknown as SocketInternals;
+  const { _onpacket: own } = socket;
   if (Object.hasOwn(socket, "_onpacket")) ownReaders.set(socket, own);
   setHidden(socket, "_onpacket", read);
 }
 
 /** Lets Socket.IO read a packet that was intercepted. */
 export function readPacket(socket: Socket, packet: Packet): void {
-  const read = ownReaders.get(socket) ?? (Object.getPrototypeOf(socket) as SocketInternals)._onpacket;
-  read.call(socket as unknown as SocketInternals, packet);
+  const read = ownReaders.get(socket) ?? (Object.getPrototypeOf(socket) as Socket)._onpacket;
+  read.call(socket, packet);
 }

@@ -10,7 +10,6 @@ import { createSessions } from "../../../src/index.js";
 import {
   checkEngine,
   checkServer,
-  childrenOf,
   type Client,
   type ConnectHooks,
   discard,
@@ -25,9 +24,15 @@ import {
   sendPacket,
   type Server,
   type Socket,
-  socketsOf,
 } from "../../../src/transports/socket.io/internals.js";
 import { closeServers } from "../../support/closing.js";
+import { sources } from "../../support/source.js";
+
+test("no other file uses what Socket.IO does not document", () => {
+  const inside = /\b_(?:nsps|add|createSocket|doConnect|onpacket|packet|cleanup|initAdapter|opts|fns)\b/;
+  const users = sources.filter(({ path, text }) => path.startsWith("transports/") && inside.test(text));
+  expect(users.map(({ path }) => path)).toEqual(["transports/socket.io/internals.ts"]);
+});
 
 const recovery = { connectionStateRecovery: { maxDisconnectionDuration: 60_000, skipMiddlewares: true } };
 const through: ConnectHooks = {
@@ -214,13 +219,13 @@ describe.each([
     const dynamic = io.of(/^\/room-\d$/) as unknown as Namespace;
     io.of("/static");
     const seen: boolean[] = [];
-    server.on("new_namespace", (namespace) => seen.push(childrenOf(dynamic)?.has(namespace) === true));
+    server.on("new_namespace", (namespace) => seen.push(dynamic.children?.has(namespace) === true));
     const sockets = client("/room-1");
     await once(sockets as never, "connect");
     expect(seen).toEqual([true]);
-    expect(childrenOf(root(server))).toBeUndefined();
+    expect(root(server).children).toBeUndefined();
     expect([...namespacesOf(server)].map(({ name }) => name)).toEqual(["/", "/static", "/room-1"]);
     const [socket] = [...io.of("/room-1").sockets.values()];
-    expect([...socketsOf(socket?.client as unknown as Client)]).toEqual([socket]);
+    expect([...(socket?.client as unknown as Client).sockets.values()]).toEqual([socket]);
   });
 });
