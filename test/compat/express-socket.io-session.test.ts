@@ -462,7 +462,7 @@ describe.each(rows)("$title", (row) => {
       watchForCrashes();
       const app = await start(row, { shared: () => (sharedsession as (...all: unknown[]) => any)(...values) });
       const message = await app.refused(undefined);
-      expect(message).toContain("sharedsession(session)");
+      expect(message).toContain("sharedsession()");
       expect(await app.refused(undefined)).toBe(message);
     },
   );
