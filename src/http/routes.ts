@@ -10,7 +10,7 @@ import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
 import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
 import { deadlineOf } from "../session/lifetime.js";
-import { type Shown, timeUntil, type Views } from "../session/view.js";
+import { type SessionView, timeUntil, type Views } from "../session/view.js";
 import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
 import { timesOf } from "../store/record/session-record.js";
@@ -76,13 +76,13 @@ interface Route {
 }
 
 async function look({ context, id, response }: Visit): Promise<void> {
-  send(response, 200, await shown(context, id));
+  send(response, 200, await sessionViewOf(context, id));
 }
 
 async function renew({ context, id, session, response }: Visit): Promise<void> {
   // express-session does this, too, but tells nobody where it fails.
   await context.backend.prolong(id, Date.now());
-  const { expiresIn } = await shown(context, id);
+  const { expiresIn } = await sessionViewOf(context, id);
   sendCookie(session, () => writeHead(response, 200));
   response.end(JSON.stringify({ expiresIn }));
 }
@@ -101,11 +101,11 @@ async function collect({ context, id: old, request, response }: Visit): Promise<
   const data = await backend.get(id);
   if (!data) throw new SessionError("TICKET_INVALID");
   replaceSession(request, store, id, data);
-  send(response, 200, await shown(context, id));
+  send(response, 200, await sessionViewOf(context, id));
 }
 
-/** What a page is told of its session. The request counts as activity, as express-session will have it. */
-async function shown({ backend, views }: RoutesContext, id: string): Promise<Shown> {
+/** A session's view and expiry. The request counts as activity, as express-session will have it. */
+async function sessionViewOf({ backend, views }: RoutesContext, id: string): Promise<SessionView> {
   const text = await backend.read(id, (stored) => stored);
   if (text === undefined) throw unknown(backend, id);
   const now = Date.now();

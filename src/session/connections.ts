@@ -1,13 +1,13 @@
 // The connections of one live session. Knows nothing of which kind of server they are of.
 import type { CloseReason } from "../errors.js";
-import type { Shown } from "./view.js";
+import type { SessionView } from "./view.js";
 
 /** A connection that uses a live session; its server's adapter tells and closes it. */
 export interface Connection {
   /** Tells the client the reason, then closes the connection. */
   end(reason: CloseReason): void;
-  /** Tells the client what it may see of the session, which has changed; for servers that have a way to say so. */
-  show?(shown: Shown): void;
+  /** Sends the client a changed view; only servers that can send one have this. */
+  showView?(view: SessionView): void;
 }
 
 /** Nearly always there is one connection: only more of them get a set. */

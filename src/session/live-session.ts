@@ -21,7 +21,7 @@ import { LossDetector } from "./loss-detector.js";
 import { PersistentSession } from "./persistence.js";
 import type { SessionHost } from "./session-host.js";
 import type { SessionOperations, SocketSession } from "./socket-session.js";
-import { type Shown, timeUntil } from "./view.js";
+import { type SessionView, timeUntil } from "./view.js";
 
 const debug = createDebug("socket-session:live-session");
 
@@ -55,7 +55,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   #connections: Connections;
   #controller: AbortController | undefined;
-  /** The view that clients were shown last, as JSON; "" where it could not be made, undefined where nobody wants it. */
+  /** The view that clients saw last, as JSON; "" where it could not be made, undefined where nobody wants it. */
   #view: string | undefined;
   readonly #activity = new Activity();
   #freshness: Freshness | undefined;
@@ -100,23 +100,23 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   // --- the view ---
 
-  /** What a client that connects now is shown; undefined where the view cannot be made. */
-  get shown(): Shown | undefined {
+  /** What a client that connects now gets; undefined where the view cannot be made. */
+  get sessionView(): SessionView | undefined {
     this.#view ??= this.host.views.of(this.stored) ?? "";
-    return this.#view === "" ? undefined : this.#shownAs(this.#view);
+    return this.#view === "" ? undefined : this.#sessionViewOf(this.#view);
   }
 
-  /** Shows the clients what they may see, where that is new. */
-  #show(text: string): void {
+  /** Sends the view to the clients where it has changed. */
+  #updateView(text: string): void {
     const view = this.host.views.of(text) ?? "";
     if (view === this.#view) return;
     this.#view = view;
     if (view === "") return;
-    const shown = this.#shownAs(view);
-    for (const connection of listOf(this.#connections)) safely(() => connection.show?.(shown));
+    const sessionView = this.#sessionViewOf(view);
+    for (const connection of listOf(this.#connections)) safely(() => connection.showView?.(sessionView));
   }
 
-  #shownAs(view: string): Shown {
+  #sessionViewOf(view: string): SessionView {
     const now = monotonicNow();
     return { view: JSON.parse(view) as unknown, expiresIn: timeUntil(this.#deadline(now), now) };
   }
@@ -135,7 +135,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     this.host.wakeAt(this.#deadline(monotonicNow()));
     if (before === "") return;
     this.host.onChange(this, () => dataOf(before) !== dataOf(text));
-    if (this.#view !== undefined && this.host.views.isSet) this.#show(text);
+    if (this.#view !== undefined && this.host.views.isSet) this.#updateView(text);
   }
 
   protected onMissing(): void {

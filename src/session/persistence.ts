@@ -183,7 +183,7 @@ export abstract class PersistentSession extends ChangeTracker {
 
   protected allowsChange(): boolean {
     if (!this.ended) return true;
-    this.host.onSaveError(new SessionError(this.ended, { detail: "A later change to it was dropped." }));
+    this.host.onSaveError(new SessionError(this.ended, { detail: "A change after its end was dropped." }));
     return false;
   }
 

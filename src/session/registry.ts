@@ -263,7 +263,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     oldest.abandon();
     this.#forget(oldest);
     this.#leaving.delete(oldest);
-    const detail = `The changes of a session without connections were given up: more than ${this.#maxUnsaved} waited.`;
+    const detail = `The changes of a session without connections were given up: more than maxUnsaved (${this.#maxUnsaved}) waited.`;
     this.#events.error(new SessionError("STORE_UNAVAILABLE", { detail }));
   }
 

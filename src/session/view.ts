@@ -6,8 +6,8 @@ import { inflate, parse, stringify, strip } from "../store/record/session-record
 /** Says what the page may see: gets a copy of the stored session, returns what JSON can hold. */
 export type ViewFunction<View = unknown> = (session: Partial<SessionData>) => View;
 
-/** What a page is shown. */
-export interface Shown {
+/** What the server tells a page of its session. */
+export interface SessionView {
   /** What the view function returned; null where there is none. */
   readonly view: unknown;
   /** How long the session lasts if nothing happens, in ms; null where nothing ends it. */

@@ -19,7 +19,7 @@ export interface Attachment {
   readonly admission: Admission;
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;
-  /** Whether every client is shown the session's view: there is one. Others ask for it. */
+  /** True where every client gets the view; otherwise only the client helper does. */
   readonly showsAll: boolean;
   /** How much of one connection may wait for its session. */
   readonly limits: WaitingLimits;

@@ -3,7 +3,7 @@
 import type { ErrorCode, CloseReason } from "../../errors.js";
 import type { ActiveSession } from "../../session/live-session.js";
 import type { SocketSession } from "../../session/socket-session.js";
-import type { Shown } from "../../session/view.js";
+import type { SessionView } from "../../session/view.js";
 import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { canTicketHelp } from "../../handshake/admission.js";
@@ -175,18 +175,18 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   // --- the view ---
 
-  /** Tells the client of a socket that has just connected what it may see. */
+  /** Sends the view to the client of a socket that has just connected. */
   greet(socket: Socket): void {
-    if (!this.#isShown(socket)) return;
-    const shown = this.live ? this.live.shown : { view: null, expiresIn: null };
-    if (shown) send(socket, "session:view", shown);
+    if (!this.#getsView(socket)) return;
+    const view = this.live ? this.live.sessionView : { view: null, expiresIn: null };
+    if (view) send(socket, "session:view", view);
   }
 
-  show(shown: Shown): void {
-    for (const socket of this.sockets) if (this.#isShown(socket)) send(socket, "session:view", shown);
+  showView(view: SessionView): void {
+    for (const socket of this.sockets) if (this.#getsView(socket)) send(socket, "session:view", view);
   }
 
-  #isShown(socket: Socket): boolean {
+  #getsView(socket: Socket): boolean {
     return this.attachment.showsAll || helped.has(socket);
   }
 
