@@ -152,14 +152,14 @@ export class StoredSessions {
   }
 
   /**
-   * Applies what changed from `base` to `next`; as {@link StoredSessions.rewrite}. The base is asked for when its turn
-   * has come: an earlier write of the same writer may have turned out to be stored.
+   * Applies the changes from `base()` to `next`; as {@link StoredSessions.rewrite}. `base` is called in its turn: an
+   * earlier write of the same writer may have turned out to be stored by then.
    */
   merge(id: string, base: () => string, next: string, options?: RewriteOptions): Promise<void> {
     return this.rewrite(id, (text) => this.recordWriter.merge(text, base(), next, options?.isTouch), options, next);
   }
 
-  /** Removes a session and tells everyone why. Also right where it is not stored (any more). */
+  /** Ends a session for all nodes, whether it is stored or not. */
   end(id: string, code: EndCode): Promise<void> {
     return this.queue.run(id, async () => {
       const text = this.users && (await this.read(id).catch(() => undefined));
@@ -168,8 +168,8 @@ export class StoredSessions {
   }
 
   /**
-   * What is stored for many, without what is no session. Those on which there is work here are read in their turn,
-   * the others together.
+   * Reads many sessions, and leaves out what is none. Sessions with work under way here are read in their turn, the others
+   * together.
    */
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
     const texts = new Map<string, string | undefined>();
@@ -184,7 +184,7 @@ export class StoredSessions {
       const read = await this.storage.readMany(batch);
       for (const [at, id] of batch.entries()) {
         const text = read[at];
-        // It is to be ended, in its turn.
+        // It has to be ended, in its turn.
         if (text !== undefined && this.recordWriter.isTooOld(text)) alone.push(id);
         else texts.set(id, text);
       }
@@ -199,24 +199,22 @@ export class StoredSessions {
   }
 
   /**
-   * Ends sessions of a user, and drops them from the user's note at once; resolves with their number. Where some cannot
-   * be ended the others are, but nobody goes on asking a storage that answers for none of them.
+   * Ends sessions of a user, and drops them from the user's note at once; resolves with their number. A session that
+   * cannot be ended does not keep the others; a batch of which none can be is the last.
    */
   async endSessionsOf(user: string, entries: readonly UserEntry[]): Promise<number> {
     const code = "SESSION_DESTROYED";
     let failure: { readonly reason: unknown } | undefined;
     const ended: UserEntry[] = [];
-    for (let index = 0; index < entries.length; index += batchSize) {
-      const batch = entries.slice(index, index + batchSize);
+    for (let start = 0; start < entries.length; start += batchSize) {
+      const batch = entries.slice(start, start + batchSize);
       const results = await Promise.allSettled(
         batch.map(({ id }) => this.queue.run(id, () => this.#remove(id, code, undefined))),
       );
-      const before = ended.length;
-      for (const [at, result] of results.entries()) {
-        if (result.status === "fulfilled") ended.push(batch[at] as UserEntry);
-        else failure ??= result;
-      }
-      if (ended.length === before) break;
+      const done = batch.filter((_, index) => results[index]?.status === "fulfilled");
+      ended.push(...done);
+      failure ??= results.find((result) => result.status === "rejected");
+      if (done.length === 0) break;
     }
     this.users?.forgetAll(user, ended);
     if (failure) throw failure.reason;
@@ -231,7 +229,7 @@ export class StoredSessions {
 
   async #remove(id: string, code: EndCode, text: string | undefined): Promise<void> {
     await this.storage.removeAny(id, code);
-    // Not before: a session that could not be removed must still be found by its user.
+    // Not before: the user must still find a session that could not be removed.
     if (text !== undefined) this.users?.forget(id, text);
     this.recordEnd(id, code);
   }

@@ -3,7 +3,7 @@ import type { EndCode } from "../../errors.js";
 import { monotonicNow } from "../../internal/monotonic.js";
 import { type End, endMemory } from "../drivers/driver.js";
 
-/** How much later than an end a node may hear of it (ms). */
+/** How much later than an end its notice may arrive (ms). */
 const longestDelay = 5_000;
 
 interface KnownEnd extends End {

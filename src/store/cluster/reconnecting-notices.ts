@@ -12,11 +12,11 @@ const debug = createDebug("socket-session:notices");
 
 /** An open connection of a {@link ReconnectingNotices}. */
 export interface NoticeConnection {
-  /** Resolves when the other side has confirmed it: notices with these names are heard. */
+  /** Resolves when the server has confirmed it: from then on messages about these names come. */
   subscribe(names: readonly string[]): Promise<void>;
-  /** Resolves when the other side has confirmed it. */
+  /** Resolves when the server has confirmed it. */
   unsubscribe(name: string): Promise<void>;
-  /** Resolves while the other side answers. */
+  /** Resolves if the server answers. */
   ping(): Promise<unknown>;
   close(): void;
 }

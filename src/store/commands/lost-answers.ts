@@ -1,17 +1,17 @@
-// Writes that may have been carried out although no answer came. They are kept until the storage has said whether they
-// were, so that nobody writes them a second time over what others wrote since.
+// Writes that the storage may have carried out although no answer came. They are kept until their outcome is known, so that
+// nobody writes them a second time over what others wrote since.
 import type { SerializedRecord } from "../record/record-writer.js";
 import { writeMemory } from "../drivers/driver.js";
 
-/** Who writes. It is told within the queue, before the subscribers are: so it never goes back in time. */
+/** Who writes. It is called within the queue, before the subscribers are, so that it never goes back in time. */
 export interface Writer {
-  /** A write had no answer, and turned out to be stored as `text`: with `sent`, what this writer asked for, in it. */
+  /** A write without an answer turned out to be stored as `text`, which contains `sent`, the writer's own text. */
   applyConfirmed(text: string, sent: string): void;
 }
 
 /** A writer that tries again by itself. */
 export interface SavingWriter extends Writer {
-  /** What it asked for last is stored, as `text`. */
+  /** Its last write is stored, as `text`. */
   applyCommitted(text: string): void;
 }
 
@@ -24,7 +24,7 @@ export interface LostAnswer {
   /** Undefined where the expiry stays as it is stored. */
   readonly expires: number | undefined;
   readonly writer: Writer;
-  /** What the writer asked for. */
+  /** The writer's own text, which `next` contains. */
   readonly sent: string;
   /** True where the writer tries again by itself, until it is stored. */
   readonly isRetried: boolean;

@@ -32,7 +32,7 @@ interface Attempt {
   mayBeDone: boolean;
 }
 
-/** Asks a driver about one session at a time, so that each write has a known outcome where the storage can tell. */
+/** Reads and writes sessions through a driver, and knows the outcome of each write where the storage does. */
 export class StorageCommands {
   readonly #driver: Driver;
   readonly #runner: CommandRunner;
@@ -68,7 +68,7 @@ export class StorageCommands {
     return this.#runner.run("", () => (this.#driver.readMany as NonNullable<Driver["readMany"]>)(ids));
   }
 
-  /** How long ago the session was created again after an end (ms), where the storage can tell. */
+  /** How long ago the session was created again after an end (ms), where the storage knows. */
   async createdAgo(id: string): Promise<number | undefined> {
     const { createdAgo } = this.#driver;
     return createdAgo && this.#runner.run(id, () => createdAgo.call(this.#driver, id));
@@ -93,7 +93,7 @@ export class StorageCommands {
     } catch (error) {
       if (!attempt.mayBeDone || !this.#driver.isAtomic) throw error;
       const isCreated = await this.#askUntilAnswered(async () => {
-        // It was not there before. So it is this one, whoever may have changed or ended it since.
+        // It was not there before: so it is this one, even if somebody has changed or ended it since.
         if ((await this.read(id)) !== undefined) return true;
         await this.lookUpEnd(id);
         return !endBefore && this.#ends.get(id) ? false : create();
@@ -114,8 +114,8 @@ export class StorageCommands {
   }
 
   /**
-   * Puts `next` in place of `expected`; false where another text is stored. `sent` is what the writer asked for, `write`
-   * the number of this write.
+   * Puts `next` in place of `expected`; false where another text is stored. `sent` is the writer's own text, `write` the
+   * number of this write.
    */
   async replace(
     id: string,
@@ -192,8 +192,8 @@ export class StorageCommands {
   }
 
   /**
-   * Whether the storage has lost one of these writes, all of them confirmed within {@link writeMemory}. True where it
-   * cannot tell, false where it does not answer.
+   * Whether the storage has lost one of these writes, all of them confirmed within {@link writeMemory}. True where it does
+   * not know, false where it does not answer.
    */
   async hasLost(id: string, writes: readonly WriteId[]): Promise<boolean> {
     if (!this.#driver.lastWrite) return true;
@@ -236,7 +236,7 @@ export class StorageCommands {
     }
   }
 
-  /** No notice tells this node of its own writes: where it does not know of one, it has to read the session again. */
+  /** A node gets no notices of its own writes: where it does not know their outcome, it has to read the session again. */
   #invalidate(id: string): void {
     this.#bus.notify({ kind: "changed", id });
   }

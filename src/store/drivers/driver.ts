@@ -45,12 +45,12 @@ export interface Driver {
   /**
    * The number of the latest numbered `replace` of this session by this node, or by the one that calls itself `node`; known
    * for {@link writeMemory}. Called when an answer was lost, or when the storage may have lost data. Absent where the
-   * storage cannot tell.
+   * storage does not know.
    */
   lastWrite?(id: string, node?: string): Promise<number | undefined>;
   /** True where an error is the storage's own answer: it did not carry the command out. */
   isRefusal?(error: unknown): boolean;
-  /** Why the client has no connection, where it says so and lets commands wait. It becomes the cause when they fail. */
+  /** Why the client has no connection, where it lets commands wait meanwhile. It becomes the cause when they fail. */
   readonly connectionError?: unknown;
   /** As `replace`, where `text` differs from `expected` in the expiry alone: a storage may keep that beside the data. */
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
@@ -61,13 +61,13 @@ export interface Driver {
   /**
    * How long ago (ms, by the storage's clock) the session was created again after an end. `create` notes that in the same
    * step, in place of the end. Known for {@link storedEndMemory}, but not in an older snapshot of the storage. Absent where
-   * the storage cannot tell.
+   * the storage does not know.
    */
   createdAgo?(id: string): Promise<number | undefined>;
 
   /**
    * Sends a message that belongs to no write to the nodes that watch this session. Resolves with how many get it, this one
-   * included, or undefined where the storage cannot tell. Absent without `notices`.
+   * included, or undefined where the storage does not know. Absent without `notices`.
    */
   publish?(id: string, message: string): Promise<number | undefined>;
 
@@ -84,7 +84,7 @@ export interface Driver {
   close(): void;
 }
 
-/** A session in a list; without an id where the storage does not say it. */
+/** A session in a list; without an id where the storage does not give one. */
 export interface Listed {
   readonly id: string | undefined;
   readonly text: string;

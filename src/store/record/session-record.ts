@@ -97,7 +97,7 @@ function timesOfRecord(record: SessionRecord | undefined): Times {
   return {
     maxAge: record.cookie.originalMaxAge ?? undefined,
     expires: expiryOf(record),
-    createdAt: createdAt(record),
+    createdAt: typeof record[created] === "number" ? record[created] : undefined,
   };
 }
 
@@ -109,12 +109,6 @@ function moment(text: unknown): number {
 /** When a session ends by itself (ms since 1970), or Infinity. */
 export function expiryOf(record: SessionRecord): number {
   return moment(record.cookie.expires);
-}
-
-/** When the session was created (ms since 1970), where that was noted. */
-export function createdAt(record: SessionRecord): number | undefined {
-  const at = record[created];
-  return typeof at === "number" ? at : undefined;
 }
 
 /** True where a text holds marks of ours. */

@@ -1,5 +1,5 @@
-// How many connections a session has on other nodes: they are asked, and answer by messages. Nothing is stored. So it costs
-// nothing until somebody asks, and a node that died is not counted.
+// How many connections a session has on other nodes: they answer a message. Nothing is stored, so that a count costs nothing
+// until somebody needs it, and a node that died is not counted.
 import type { Driver } from "../drivers/driver.js";
 import type { ChangeBus } from "../cluster/change-bus.js";
 import { noop } from "../../internal/noop.js";
@@ -41,7 +41,7 @@ export class ConnectionCount {
     return [this.#bus.connectionsOf(id), ...counts].filter((count) => count > 0);
   }
 
-  /** Another node asks, or answers. */
+  /** A question or an answer of another node. */
   onMessage(id: string, node: string, word: string): void {
     // Nobody waits for an answer that could not be sent.
     if (word === question) this.#publish?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(noop);
@@ -57,7 +57,7 @@ export class ConnectionCount {
     const publish = this.#publish;
     if (!publish) return [];
     return this.#bus.whileWatching(id, async () => {
-      // Nobody hears the answers where notices are not heard.
+      // Without notices no answer would come.
       if (!this.#bus.isHearing) return [];
       const count: PendingCount = { answers: new Map(), onAnswer: noop };
       const pending = this.#pending.get(id) ?? new Set();
@@ -66,7 +66,7 @@ export class ConnectionCount {
         let expected = Number.POSITIVE_INFINITY;
         count.onAnswer = () => void (count.answers.size >= expected && resolve());
         publish(id, question).then((listening) => {
-          // This node has heard it as well.
+          // This node got it as well.
           if (listening !== undefined) expected = listening - 1;
           count.onAnswer();
         }, resolve);

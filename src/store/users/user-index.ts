@@ -47,7 +47,7 @@ export class UserIndex {
   readonly #queue = new KeyedQueue();
   /** What waits for the write under way, by the name of the note: many logins of one user are few writes. */
   readonly #batches = new Map<string, Batch>();
-  /** What was noted from here, so that not every write of a session asks. */
+  /** Sessions that this process has noted, so that not every write of a session reads the note. */
   readonly #noted = new BoundedMap<string, Noted>(mostNoted);
 
   /** `ttl`: how long a session without an expiry is kept, in ms. */

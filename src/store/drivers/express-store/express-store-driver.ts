@@ -208,7 +208,7 @@ export class ExpressStoreDriver implements Driver {
     const sent = Math.max(expires, least);
     if (maxAge === undefined || expires === Infinity) this.#sentExpiries.delete(id);
     else {
-      // Where nobody knows how long it lives, it lives as long as the store is asked to keep it.
+      // Where nobody knows how long it lives, it lives as long as the store keeps it.
       const isKnown = expires > Date.now() && this.#sentExpiry(id, maxAge) && !this.#hasOtherWriters;
       // Before the store has it: a store that does not answer may have taken it.
       this.#sentExpiries.set(id, { expires: isKnown ? expires : sent, sent, maxAge });
@@ -280,7 +280,7 @@ interface ListingStore {
   ids?(done: Done<string[]>): unknown;
 }
 
-/** What a store lists: a session, with an id where it says so. */
+/** A session as a store lists it, with an id where it has one. */
 interface ListedEntry {
   readonly id: string | undefined;
   readonly data: unknown;

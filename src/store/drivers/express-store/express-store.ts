@@ -10,7 +10,7 @@ import { StoreConnection } from "./store-connection.js";
 /**
  * Makes a live store of any express-session store, or of a driver of your own. A live store is given back as it is.
  *
- * An express-session store has no compare-and-set and tells nobody of changes, so the promises hold **within one
+ * An express-session store has no compare-and-set and no notices, so the promises hold **within one
  * process**: nothing written through this object is lost or brought back. Another process that writes the same
  * sessions can still overwrite a change made in the same few milliseconds, and its changes reach the sockets here
  * within the lease (default 30 s) instead of at once.

@@ -34,7 +34,7 @@ export class StoreConnection {
     if (this.#isLost) return;
     this.#isLost = true;
     live.emit("disconnect");
-    this.#ask(live, 0, 0);
+    this.#readLater(live, 0, 0);
   }
 
   #onBack(live: LiveStore): void {
@@ -43,12 +43,13 @@ export class StoreConnection {
     live.emit("connect");
   }
 
-  /** Reads until there is an answer. Nobody has this id. */
-  #ask(live: LiveStore, failures: number, pause: number): void {
+  /** Reads until there is an answer, with an id that no session has. */
+  #readLater(live: LiveStore, failures: number, pause: number): void {
     const timer = setTimeout(() => {
       live.get(randomBytes(18).toString("base64url")).then(
         () => this.#timer === timer && this.#onBack(live),
-        () => this.#timer === timer && this.#ask(live, failures + 1, backoff(failures, shortestPause, longestPause)),
+        () =>
+          this.#timer === timer && this.#readLater(live, failures + 1, backoff(failures, shortestPause, longestPause)),
       );
     }, pause).unref();
     this.#timer = timer;

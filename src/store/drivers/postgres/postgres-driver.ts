@@ -118,21 +118,14 @@ export class PostgresDriver implements Driver {
 
   async remove(id: string, code: EndCode): Promise<void> {
     this.#sweepLater();
-    const now = Date.now();
+    const payload = `${noticeName(id)} ${this.#codec.encode(code)}`;
     // The first reason stands, unless it is old and waits for the sweep.
     await this.#query(
       `WITH gone AS (DELETE FROM $table WHERE sid = $1), reason AS (
         INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, now() + make_interval(secs => $4))
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$5")}
       ) SELECT pg_notify($channel, $6)`,
-      [
-        id,
-        endRowId(id),
-        endRow(code, now),
-        seconds(storedEndMemory),
-        seconds(pastEndMemory),
-        `${noticeName(id)} ${this.#codec.encode(code)}`,
-      ],
+      [id, endRowId(id), endRow(code, Date.now()), seconds(storedEndMemory), seconds(pastEndMemory), payload],
     );
   }
 

@@ -1,12 +1,12 @@
 // What a session's channel is called in Redis, and to which part of a cluster it belongs. Knows nothing of clients.
 import { hash } from "node:crypto";
 
-/** What channels, and the keys that tell of ends, start with. */
+/** What channels start with, and keys of ends. */
 export const noticePrefix = "socket-session:";
 
 /**
- * The channel of a session on one server: a hash of its key, which tells nothing about it. What is published is heard
- * in all databases of a server, so that all but the first have channels of their own.
+ * The channel of a session on one server: a hash of its key, which reveals nothing about it. A message reaches all
+ * databases of a server, so that all but the first have channels of their own.
  */
 export function channelName(key: string, database: number): string {
   return noticePrefix + hashOf(database === 0 ? key : `${database}\n${key}`);

@@ -22,7 +22,7 @@ async function openSingle(client: RedisClient, events: NoticeEvents): Promise<No
   };
 }
 
-/** On a cluster each master tells of the sessions in its slots. */
+/** On a cluster each master publishes for the sessions in its slots. */
 class ClusterNotices implements NoticeConnection {
   readonly #cluster: RedisClusterClient;
   readonly #events: NoticeEvents;
@@ -48,7 +48,7 @@ class ClusterNotices implements NoticeConnection {
   }
 
   async ping(): Promise<void> {
-    // The client tells of a slot that moves, but not while it waits for an answer: then it takes that for the answer.
+    // The client reports a slot that moves, but not while it waits for an answer: then it takes that for the answer.
     for (const [slot, address] of this.#addresses) {
       if (this.#cluster.slots[slot]?.master.address !== address) throw new Error("a slot has moved");
     }
@@ -86,7 +86,7 @@ class ClusterNotices implements NoticeConnection {
   }
 }
 
-/** A duplicate of a client that tells when it is lost, and does not come back by itself. */
+/** Makes a duplicate of a client that reports its loss, and does not come back by itself. */
 async function connect(client: RedisClient, events: NoticeEvents): Promise<Subscriber> {
   const overrides = { socket: { ...client.options?.socket, reconnectStrategy: false }, clientSideCache: undefined };
   const subscriber = client.duplicate(overrides as never) as Subscriber;

@@ -7,7 +7,7 @@ import { type AnyRedisClient, isCluster } from "./client.js";
 const patience = 5000;
 const pause = 1000;
 
-/** One for each client, whoever uses it. */
+/** One for each client, though several stores use it. */
 const connections = new WeakMap<object, RedisConnection>();
 
 /** Watches and renews the connection of one client. */

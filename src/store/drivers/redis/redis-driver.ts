@@ -37,7 +37,7 @@ export class RedisDriver implements Driver {
   readonly ttl: number;
   readonly #codec = new NoticeCodec();
   readonly #connection: RedisConnection;
-  /** Of the connection on which notices are heard: it is opened anew when this calls `onLost`. */
+  /** The hooks of the connection for notices: `onLost` has it opened anew. */
   #noticeEvents: NoticeEvents | undefined;
 
   /** `ttl` and `timeout` in ms; `notes` where they are kept under another prefix. */
@@ -69,10 +69,10 @@ export class RedisDriver implements Driver {
   }
 
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
-    // On a cluster each key is asked for by a command of its own; those of one turn go out together.
+    // On a cluster each key needs a command of its own; those of one turn go out together.
     if (this.#isCluster) return Promise.all(ids.map((id) => this.read(id)));
     const keys = ids.map((id) => this.#prefix + id);
-    const texts = await this.#ask((client) => (client as RedisClient).mGet(keys));
+    const texts = await this.#send((client) => (client as RedisClient).mGet(keys));
     return texts.map((text) => text ?? undefined);
   }
 
@@ -91,7 +91,7 @@ export class RedisDriver implements Driver {
     return last === undefined ? undefined : Number(last);
   }
 
-  /** Errors of the server begin with a word in capitals; those of the client tell that no answer came. */
+  /** Errors of the server begin with a word in capitals; those of the client mean that no answer came. */
   isRefusal(error: unknown): boolean {
     return error instanceof Refusal || (error instanceof Error && /^[A-Z]{2,} /.test(error.message));
   }
@@ -111,7 +111,7 @@ export class RedisDriver implements Driver {
   }
 
   async endOf(id: string): Promise<End | undefined> {
-    const text = await this.#ask((client) =>
+    const text = await this.#send((client) =>
       evaluate(client, scripts.endOf, [this.#channelOf(id)], [`${pastEndMemory}`]),
     );
     return parseEnd((text ?? "") as string);
@@ -119,7 +119,7 @@ export class RedisDriver implements Driver {
 
   async createdAgo(id: string): Promise<number | undefined> {
     const key = [this.#channelOf(id)];
-    const left = await this.#ask((client) => evaluate(client, scripts.createdAgain, key, [createdAgain]));
+    const left = await this.#send((client) => evaluate(client, scripts.createdAgain, key, [createdAgain]));
     return typeof left === "number" ? storedEndMemory - left : undefined;
   }
 
@@ -190,9 +190,9 @@ export class RedisDriver implements Driver {
   }
 
   async #get(key: string): Promise<string | undefined> {
-    const text = await this.#ask(async (client) => {
+    const text = await this.#send(async (client) => {
       try {
-        // A cluster client may ask replicas, which may be behind, but not with a script.
+        // A cluster client may read from replicas, which may be behind, but not with a script.
         return await (isCluster(client) ? evaluate(client, scripts.read, [key], []) : client.get(key));
       } catch (error) {
         // Of another program: that is no reason to take Redis for one that does not answer.
@@ -205,11 +205,11 @@ export class RedisDriver implements Driver {
 
   #run(script: Script, id: string, values: string[], keys: string[] = []): Promise<unknown> {
     const all = [this.#prefix + id, this.#channelOf(id), ...keys];
-    return this.#ask((client) => evaluate(client, script, all, values));
+    return this.#send((client) => evaluate(client, script, all, values));
   }
 
   /** Sends a command; once more where the client was still connected to a server that is a replica now. */
-  async #ask<T>(command: (client: AnyRedisClient) => Promise<T>): Promise<T> {
+  async #send<T>(command: (client: AnyRedisClient) => Promise<T>): Promise<T> {
     const client = this.#connected();
     try {
       const answer = await command(client);

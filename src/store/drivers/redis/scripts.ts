@@ -63,7 +63,7 @@ export const scripts = {
     end
     redis.call(ARGV[3], KEYS[2], ARGV[4])
     return 1`),
-  /** ARGV: the command that publishes, the message. Answers how many hear it. */
+  /** ARGV: the command that publishes, the message. Answers how many get it. */
   publish: luaScript(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
 };
 
