@@ -42,7 +42,7 @@ export type ListedSession = SessionData & { readonly id: string };
  * ```
  *
  * A write to a session that has ended is dropped without an error, because express-session would report that error
- * after the response was sent. Promise-returning methods (`update`, and the sessions on sockets) do fail with a code.
+ * after the response was sent. `sessions.update()` and the sessions on sockets do fail with a code.
  */
 export class LiveStore extends session.Store {
   readonly #backend: SessionBackend;
@@ -122,6 +122,7 @@ export class LiveStore extends session.Store {
     return toCallback(this.#backend.end(id, "SESSION_DESTROYED"), callback);
   }
 
+  /** Ends the request's session with `SESSION_ROTATED`, and gives the request a new one. */
   override regenerate(request: GeneratingRequest): Promise<void>;
   override regenerate(request: GeneratingRequest, callback: Callback): void;
   override regenerate(request: GeneratingRequest, callback?: Callback): Answer<void> {
@@ -131,6 +132,7 @@ export class LiveStore extends session.Store {
     return toCallback(ended.finally(generate), callback);
   }
 
+  /** Reads a session as an object with express-session's methods, which is bound to no request. */
   override load(id: string): Promise<(session.Session & SessionData) | undefined>;
   override load(id: string, callback: (error: unknown, session?: SessionData) => void): void;
   override load(id: string, callback?: Callback<SessionData>): Answer<SessionData | undefined> {
@@ -140,6 +142,7 @@ export class LiveStore extends session.Store {
     return toCallback(loading, callback as Callback<SessionData | undefined>);
   }
 
+  /** Makes such an object of data, and puts it on the request. */
   override createSession(request: never, data: SessionData): session.Session & SessionData {
     const { sessionID } = request as GeneratingRequest;
     return this.#backend.snapshots.inflated(sessionID, data, () => super.createSession(request, data));
@@ -169,12 +172,14 @@ export class LiveStore extends session.Store {
     return toCallback(this.#backend.all.ids(), callback);
   }
 
+  /** The number of sessions. @throws SessionError `STORE_UNSUPPORTED`, `STORE_UNAVAILABLE` */
   override length(): Promise<number>;
   override length(callback: (error: unknown, length?: number) => void): void;
   override length(callback?: Callback<number>): Answer<number> {
     return toCallback(this.#backend.all.count(), callback);
   }
 
+  /** Ends all sessions, everywhere. @throws SessionError `STORE_UNSUPPORTED`, `STORE_UNAVAILABLE` */
   override clear(): Promise<void>;
   override clear(callback: Callback | undefined): void;
   override clear(callback?: Callback): Answer<void> {

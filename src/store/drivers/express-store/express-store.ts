@@ -42,5 +42,5 @@ export function liveStore(store: Store | Driver, options?: LiveStoreOptions): Li
 /** True for what an application implements itself: no express-session store compares and replaces. */
 function isDriver(store: Store | Driver): store is Driver {
   const driver = store as Partial<Driver & Store> | null | undefined;
-  return typeof driver?.replace === "function" && typeof driver.get !== "function";
+  return typeof driver?.read === "function" && typeof driver.replace === "function" && typeof driver.get !== "function";
 }

@@ -1,5 +1,13 @@
 // The live store in Redis or Valkey: its options, and what they have to be.
-import { checkFinite, checkNames, invalid, kindOf, type NamesOf } from "../../../internal/check-options.js";
+import {
+  checkFinite,
+  checkNames,
+  checkPositive,
+  checkTimes,
+  invalid,
+  kindOf,
+  type NamesOf,
+} from "../../../internal/check-options.js";
 import { LiveStore } from "../../live-store.js";
 import { noticePrefix } from "./channels.js";
 import { checkClient, type RedisClient, type RedisClusterClient } from "./client.js";
@@ -48,6 +56,9 @@ export function redisStore(options: RedisStoreOptions): LiveStore {
   checkClient(client);
   if (typeof prefix !== "string") throw invalid(`prefix must be a string, not ${kindOf(prefix)}.`);
   checkFinite({ ttl });
+  // Before a driver listens to the client.
+  checkTimes({ timeout });
+  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
   // Outside of the prefix: who lists the sessions does not find them.
   const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
   return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout, maxSessionSize });
