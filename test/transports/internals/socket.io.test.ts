@@ -225,7 +225,7 @@ describe.each([
     expect(seen).toEqual([true]);
     expect(root(server).children).toBeUndefined();
     expect([...namespacesOf(server)].map(({ name }) => name)).toEqual(["/", "/static", "/room-1"]);
-    const [socket] = [...io.of("/room-1").sockets.values()];
-    expect([...(socket?.client as unknown as Client).sockets.values()]).toEqual([socket]);
+    const [socket] = [...io.of("/room-1").sockets.values()] as unknown as [Socket];
+    expect([...socket.client.sockets.values()]).toEqual([socket]);
   });
 });
