@@ -14,13 +14,13 @@ export interface Connection {
 export type Connections = Connection | Set<Connection> | undefined;
 
 /** The connections with one more. */
-export function withConnection(all: Connections, one: Connection): Connections {
+export function withOne(all: Connections, one: Connection): Connections {
   if (all === undefined) return one;
   return all instanceof Set ? all.add(one) : new Set([all, one]);
 }
 
 /** The connections without this one. */
-export function withoutConnection(all: Connections, one: Connection): Connections {
+export function withoutOne(all: Connections, one: Connection): Connections {
   if (all instanceof Set) all.delete(one);
   return all === one || (all instanceof Set && all.size === 0) ? undefined : all;
 }

@@ -6,17 +6,10 @@ import { monotonicNow, never } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
 import { parse, strip, timesOf } from "../store/record/session-record.js";
 import type { WriteId } from "../store/drivers/driver.js";
-import { Activity, type Prolonged } from "./activity.js";
-import {
-  type Connection,
-  type Connections,
-  countOf,
-  listOf,
-  withConnection,
-  withoutConnection,
-} from "./connections.js";
+import { type Active, noteActivity, noteTimes, reportActivity, tickActivity } from "./activity.js";
+import { type Connection, type Connections, countOf, listOf, withOne, withoutOne } from "./connections.js";
 import { Freshness, type Revalidated } from "./freshness.js";
-import { absoluteEndOf, mayHaveExpired, touchIntervalOf } from "./lifetime.js";
+import { absoluteEndOf, deadlineOf, mayHaveExpired, touchIntervalOf } from "./lifetime.js";
 import { LossDetector } from "./loss-detector.js";
 import { PersistentSession } from "./persistence.js";
 import type { SessionHost } from "./session-host.js";
@@ -43,7 +36,7 @@ export interface LiveSession {
 const sureAfter = 1000;
 
 /** A session in use on this node. */
-export class ActiveSession extends PersistentSession implements LiveSession, SessionOperations, Revalidated, Prolonged {
+export class ActiveSession extends PersistentSession implements LiveSession, SessionOperations, Revalidated, Active {
   readonly data: SocketSession;
   /** Connections that wait for the first read. */
   pending = 0;
@@ -51,13 +44,18 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   loading: Promise<void> | undefined;
   /** True from when the registry let go of it until it is read again: notices may not have reached it. */
   isDetached = false;
+  maxAge: number | undefined;
+  expires = never;
+  createdAt: number | undefined;
+  activeAt = 0;
+  reportedAt = 0;
+  isReporting = false;
   declare protected readonly host: SessionHost<ActiveSession>;
 
   #connections: Connections;
   #controller: AbortController | undefined;
   /** The view that clients saw last, as JSON; "" where it could not be made, undefined where nobody wants it. */
   #view: string | undefined;
-  readonly #activity = new Activity();
   #freshness: Freshness | undefined;
   /** What fields a shared store had before, where it had something else a moment ago. */
   #losses: LossDetector | undefined;
@@ -90,11 +88,11 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   }
 
   add(connection: Connection): void {
-    this.#connections = withConnection(this.#connections, connection);
+    this.#connections = withOne(this.#connections, connection);
   }
 
   remove(connection: Connection): void {
-    this.#connections = withoutConnection(this.#connections, connection);
+    this.#connections = withoutOne(this.#connections, connection);
     if (this.connections === 0) this.host.releaseIfIdle(this);
   }
 
@@ -131,7 +129,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
       this.host.wakeAt(now + this.host.lease);
     }
     if (text === before) return;
-    this.#activity.noteTimes(timesOf(text), this.host.store.isShared);
+    noteTimes(this, timesOf(text), this.host.store.isShared);
     this.host.wakeAt(this.#deadline(monotonicNow()));
     if (before === "") return;
     this.host.onChange(this, () => dataOf(before) !== dataOf(text));
@@ -140,8 +138,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   protected onMissing(): void {
     const { absoluteTimeout } = this.host.store;
-    const { reportedAt } = this.#activity;
-    const isOver = mayHaveExpired(this.#activity, reportedAt, absoluteTimeout, monotonicNow(), Date.now());
+    const isOver = mayHaveExpired(this, this.reportedAt, absoluteTimeout, monotonicNow(), Date.now());
     if (!isOver && this.#isAfterTrouble) this.host.onLost(this, "session");
     this.end(isOver ? "SESSION_EXPIRED" : "SESSION_DESTROYED");
   }
@@ -177,7 +174,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   async touch(): Promise<void> {
     if (this.ended) throw new SessionError(this.ended);
-    await this.#activity.report(this, monotonicNow());
+    await reportActivity(this, monotonicNow());
   }
 
   destroy(): Promise<void> {
@@ -263,13 +260,12 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   /** When the session is over, if nothing happens until then and the system's clock is not set. */
   #deadline(now: number): number {
-    return this.#activity.deadline(now, this.host.store.absoluteTimeout);
+    return deadlineOf(this, this.activeAt, this.host.store.absoluteTimeout, Date.now() - now);
   }
 
   #noteActivity(now: number): void {
     // A store of express-session may have an expiry of its own, whatever the cookie says.
-    if (this.#activity.maxAge === undefined && !this.host.store.isShared) return;
-    this.host.wakeAt(this.#activity.note(now, this));
+    if (this.maxAge !== undefined || this.host.store.isShared) this.host.wakeAt(noteActivity(this, now));
   }
 
   async prolong(at: number): Promise<void> {
@@ -293,7 +289,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     }
     const deadline = this.#deadline(now);
     if (now >= deadline && now >= retryAt) return this.#expire(now);
-    const touchAt = this.#activity.tick(now, this);
+    const touchAt = tickActivity(this, now);
     return Math.min(Math.max(deadline, retryAt), touchAt, closeAt, this.tickSaving(now));
   }
 
@@ -302,9 +298,9 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     const { store, lease } = this.host;
     const { freshness } = this;
     // A store that others write may have been told of activity elsewhere; it is asked, at most once a second.
-    const again = now + Math.max(1000, Math.min(touchIntervalOf(this.#activity), lease));
+    const again = now + Math.max(1000, Math.min(touchIntervalOf(this), lease));
     freshness.retryAt = again;
-    const isCertain = !store.isShared || Date.now() >= absoluteEndOf(this.#activity, store.absoluteTimeout);
+    const isCertain = !store.isShared || Date.now() >= absoluteEndOf(this, store.absoluteTimeout);
     const ending = isCertain ? store.end(this.id, "SESSION_EXPIRED") : this.read();
     ending.then(
       () => {
