@@ -5,19 +5,6 @@ import { describe, expect, it } from "vitest";
 import { declarationsOf, importsOf, reexportsOf, type SourceFile, sources } from "./support/source.js";
 
 const longest = 350;
-/** Larger files of today. None may be added. */
-const large = ["session/live-session.ts", "session/persistence.ts", "session/registry.ts"];
-
-/** What has no comment of its own today. None may be added. */
-const unexplainedToday = [
-  "session/absent-ids.ts: AbsentIds",
-  "session/live-session.ts: ActiveSession",
-  "session/loss-detector.ts: LossDetector",
-  "session/registry.ts: RegistryOptions",
-  "session/registry.ts: Registry",
-  "session/update-draft.ts: UpdateDraft",
-];
-
 const foundation = ["errors", "warnings", "statuses", "internal"];
 const store = ["store", ...foundation];
 const session = ["session", ...store];
@@ -63,8 +50,7 @@ describe("imports", () => {
 
 describe("a file", () => {
   it(`has at most ${longest} lines`, () => expect(tooLong(sources)).toEqual([]));
-  it("explains what it exports, and each of its classes", () =>
-    expect(unexplained(sources).filter((name) => !unexplainedToday.includes(name))).toEqual([]));
+  it("explains what it exports, and each of its classes", () => expect(unexplained(sources)).toEqual([]));
 });
 
 it("each public function and class has an example", () => expect(withoutExample(sources)).toEqual([]));
@@ -167,7 +153,7 @@ function circles(files: readonly SourceFile[]): string[] {
 function tooLong(files: readonly SourceFile[]): string[] {
   return files
     .map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }))
-    .filter(({ path, lines }) => lines > longest && !large.includes(path))
+    .filter(({ lines }) => lines > longest)
     .map(({ path, lines }) => `${path}: ${lines}`);
 }
 

@@ -24,6 +24,7 @@ export interface RegistryEvents {
   wantsChanges(): boolean;
 }
 
+/** The limits of a registry, in ms where they are times. */
 export interface RegistryOptions {
   readonly lease: number;
   readonly maxStale: number;
@@ -99,8 +100,8 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
     let live = this.#sessions.get(id);
     if (!live && this.#absent.has(id)) {
-      // A look first, without a subscription: most cookies that were dead a moment ago still are.
-      if (!(await this.#absent.look(id, (asked) => this.store.has(asked)))) throw this.#unknown(id);
+      // A search first, without a subscription: most cookies that were dead a moment ago still are.
+      if (!(await this.#absent.search(id, (asked) => this.store.has(asked)))) throw this.#unknown(id);
       if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
       live = this.#sessions.get(id);
     }

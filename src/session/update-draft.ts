@@ -3,6 +3,7 @@
 import { cookieRefusalOf, refusalOf } from "./socket-session.js";
 import { rawOf, ChangeTracker } from "./change-tracker.js";
 
+/** Session data that says which of its fields cannot be set, and is stored by somebody else. */
 class UpdateDraft extends ChangeTracker {
   readonly #refused: (error: unknown) => void;
 

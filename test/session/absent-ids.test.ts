@@ -66,8 +66,8 @@ test("who asks while a look is under way waits for the one after it, all togethe
   ids.add("a");
   const answers: ((isFound: boolean) => void)[] = [];
   const find = (): Promise<boolean> => new Promise((resolve) => answers.push(resolve));
-  const first = ids.look("a", find);
-  const later = [ids.look("a", find), ids.look("a", find)];
+  const first = ids.search("a", find);
+  const later = [ids.search("a", find), ids.search("a", find)];
   answers[0]?.(false);
   expect(await first).toBe(false);
   await expect.poll(() => answers.length).toBe(2);
@@ -81,9 +81,9 @@ test("who asks while a look is under way waits for the one after it, all togethe
 test("a look that fails is no answer, and the next one begins anew", async () => {
   const ids = new AbsentIds();
   ids.add("a");
-  await expect(ids.look("a", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
+  await expect(ids.search("a", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
   expect(ids.has("a")).toBe(true);
-  expect(await ids.look("a", () => Promise.resolve(false))).toBe(false);
+  expect(await ids.search("a", () => Promise.resolve(false))).toBe(false);
 });
 
 test("no more than a thousand ids are remembered, the newest", () => {

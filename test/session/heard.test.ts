@@ -156,7 +156,7 @@ async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
 }
 
-test("in every order of connecting, leaving, late writes, answers and lost lines", { timeout: 60_000 }, async () => {
+test("in every order of connecting, leaving, late writes, answers and lost lines", { timeout: 180_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       const node = new Node();

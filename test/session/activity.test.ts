@@ -1,0 +1,97 @@
+// What the store is told of a client's activity, and when, with a fake clock.
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { monotonicNow } from "../../src/internal/monotonic.js";
+import { type Active, noteActivity, noteTimes, reportActivity, tickActivity } from "../../src/session/activity.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const never = Number.POSITIVE_INFINITY;
+
+/** A session of ten seconds, whose activity is reported once a second. */
+function start() {
+  const answers: { done: () => void; fail: (error: unknown) => void }[] = [];
+  const session = {
+    maxAge: 10_000 as number | undefined,
+    expires: never,
+    createdAt: undefined as number | undefined,
+    activeAt: 0,
+    reportedAt: monotonicNow(),
+    isReporting: false,
+    ended: undefined as string | undefined,
+    prolong: vi.fn(() => new Promise<void>((resolve, reject) => answers.push({ done: resolve, fail: reject }))),
+  } satisfies Active;
+  return { session, answers };
+}
+
+test("activity is noted at once, and reported a tenth of a life after the last report", async () => {
+  const { session, answers } = start();
+  const due = session.reportedAt + 1000;
+  expect(noteActivity(session, due - 1)).toBe(due);
+  expect([session.activeAt, session.prolong.mock.calls.length]).toEqual([due - 1, 0]);
+  vi.advanceTimersByTime(1000);
+  expect(noteActivity(session, due)).toBe(never);
+  expect(session.prolong.mock.calls).toEqual([[Date.now()]]);
+  // One at a time.
+  expect(noteActivity(session, due + 2000)).toBe(due + 3000);
+  expect(session.prolong).toHaveBeenCalledTimes(1);
+  answers[0]?.done();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(session.isReporting).toBe(false);
+});
+
+test("activity that nobody reported is, by the clock; and none where there was none", () => {
+  const { session } = start();
+  const since = session.reportedAt;
+  expect(tickActivity(session, since + 5000)).toBe(never);
+  session.activeAt = since + 10;
+  expect(tickActivity(session, since + 999)).toBe(since + 1000);
+  expect(session.prolong).not.toHaveBeenCalled();
+  expect(tickActivity(session, since + 1000)).toBe(since + 2000);
+  expect(session.prolong).toHaveBeenCalledTimes(1);
+  session.activeAt = since + 1500;
+  session.reportedAt = since;
+  expect(tickActivity(session, since + 3000)).toBe(since + 4000);
+  expect(session.prolong).toHaveBeenCalledTimes(1);
+});
+
+test("a report that fails is no report, unless the session has ended", async () => {
+  const { session, answers } = start();
+  const before = session.reportedAt;
+  const first = reportActivity(session, before + 500);
+  expect(session.reportedAt).toBe(before + 500);
+  answers[0]?.fail(new Error("down"));
+  await expect(first).rejects.toThrow("down");
+  expect([session.reportedAt, session.isReporting]).toEqual([before, false]);
+  const second = reportActivity(session, before + 600);
+  session.ended = "SESSION_EXPIRED";
+  answers[1]?.fail(new Error("gone"));
+  await expect(second).rejects.toThrow("gone");
+  expect(session.reportedAt).toBe(before + 600);
+});
+
+test("a report tells the moment by the system's clock as it is when it is made", () => {
+  const { session } = start();
+  const at = monotonicNow();
+  vi.advanceTimersByTime(300);
+  vi.setSystemTime(Date.now() + 3_600_000);
+  void reportActivity(session, at);
+  expect(session.prolong).toHaveBeenCalledWith(Date.now() - 300);
+});
+
+test("without an idle limit activity counts from the first read on, where a store may have a limit of its own", () => {
+  const none = { maxAge: undefined, expires: never, createdAt: undefined };
+  for (const [isCounted, expected] of [
+    [true, monotonicNow()],
+    [false, 0],
+  ] as const) {
+    const { session } = start();
+    Object.assign(session, none, { reportedAt: 0 });
+    noteTimes(session, none, isCounted);
+    expect(session.reportedAt).toBe(expected);
+  }
+  const { session } = start();
+  const limited = { maxAge: 5000, expires: Date.now() + 5000, createdAt: 7 };
+  noteTimes(session, limited, true);
+  expect(session).toMatchObject(limited);
+});
