@@ -282,7 +282,7 @@ export class SessionBackend {
   async sessionsOf(user: string): Promise<StoredSession[]> {
     const { users } = this.#sessions;
     if (!users) throw new SessionError("OPTION_INVALID", { detail: "Pass the option user to createSessions()." });
-    return users.of(user, (ids) => this.#sessions.readMany(ids));
+    return users.find(user, (ids) => this.#sessions.readMany(ids));
   }
 
   /** Ends all sessions of a user but the one that is spared; resolves with their number. */

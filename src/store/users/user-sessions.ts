@@ -61,7 +61,10 @@ export class UserSessions {
   }
 
   /** The sessions of a user that are stored now; `read` gives the texts of many. */
-  async of(user: string, read: (ids: readonly string[]) => Promise<(string | undefined)[]>): Promise<StoredSession[]> {
+  async find(
+    user: string,
+    read: (ids: readonly string[]) => Promise<(string | undefined)[]>,
+  ): Promise<StoredSession[]> {
     const found: StoredSession[] = [];
     const gone: UserEntry[] = [];
     const entries = await this.#index.entries(user);
