@@ -1,5 +1,5 @@
-// What a Socket.IO or Engine.IO server's own `cors` option says of an origin, asked as the package cors asks it: options,
-// or a function that gives them for each request; `origin` may be a function, too.
+// Reads the `cors` option of a Socket.IO or Engine.IO server as the package cors does: options, or a function that gives
+// them for each request. `origin` may be a function, too.
 import type { IncomingMessage } from "node:http";
 import { parseOrigin, normalize } from "./proxy-trust.js";
 import { withTimeout } from "../internal/timeout.js";

@@ -1,5 +1,5 @@
-// The names by which browsers reach this server, where the application lists them. Whoever controls a name can let it
-// point here (DNS rebinding): to the browser, pages of that name are then of this server's own origin.
+// The names by which browsers reach this server, where the application lists them. An attacker can let another
+// name point here (DNS rebinding): the browser then takes the attacker's pages for pages of this server's own origin.
 import { invalid, kindOf, shown } from "../internal/check-options.js";
 
 /** Whether an origin is at one of this server's hosts. */

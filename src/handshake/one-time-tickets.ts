@@ -1,5 +1,6 @@
-// Tickets: what a page fetches with its cookie, to be let in once where the cookie does not go. Sealed, so that nobody
-// can make one; which are open is kept in the session itself, so that they die with it and count once on all nodes.
+// Tickets: a page fetches one with its cookie, and opens a socket with it where the cookie is not sent. A ticket is
+// sealed, so that nobody can make one. The session itself lists the open ones: so they end with it, and count once on all
+// nodes.
 import { randomBytes } from "node:crypto";
 import { endCodeOf, SessionError } from "../errors.js";
 import type { SessionBackend } from "../store/session-backend.js";

@@ -1,5 +1,5 @@
-// May a page of this origin open sockets here? Browsers do not stop a foreign page from opening a WebSocket with the
-// user's cookies (cross-site WebSocket hijacking), so the server must.
+// Decides whether a page of some origin may open sockets here. Browsers do not stop a foreign page from opening a
+// WebSocket with the user's cookies (cross-site WebSocket hijacking), so the server must.
 import type { IncomingMessage } from "node:http";
 import { warnOnce } from "../warnings.js";
 import { type Cors, inTime, isAllowedByCors, matches } from "./cors.js";

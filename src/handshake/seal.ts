@@ -1,5 +1,5 @@
-// Sealed texts: what a client keeps for the server without being able to read or to make it (tickets). Encrypted and
-// authenticated (AES-256-GCM, NIST SP 800-38D) under keys derived from the secrets (HKDF, RFC 5869), valid for a while.
+// Seals texts that a client keeps, and can neither read nor make. They are encrypted and authenticated (AES-256-GCM, NIST
+// SP 800-38D) under keys derived from the secrets (HKDF, RFC 5869), and valid for a while.
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { SessionError } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";

@@ -1,5 +1,5 @@
-// From a request to a session id. Nothing but a string that this server signed, or that the application's own reader
-// gave, ever leaves here as an id.
+// Finds the session id of a request. An id is a string that this server signed, or that the application's own reader
+// gave; nothing else leaves here as one.
 import type { IncomingMessage } from "node:http";
 import { parse } from "cookie";
 import { unsign } from "cookie-signature";

@@ -1,5 +1,5 @@
-// A response whose end() takes a callback, under express-session, which takes it for a piece of the body
-// (expressjs/session#477). srvx and h3 call it so. Knows no sessions.
+// Lets response.end() take a callback: express-session takes it for a piece of the body (expressjs/session#477). srvx and
+// h3 call end() so. Knows no sessions.
 import type { ServerResponse } from "node:http";
 
 type End = (this: ServerResponse, chunk?: unknown, encoding?: unknown, callback?: () => void) => ServerResponse;

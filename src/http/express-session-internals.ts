@@ -1,5 +1,5 @@
-// express-session from the inside. It has no way to ask which id a request has, to make a session without a request of
-// the application's, or to send a cookie anew; so only this file leans on how it does these, held by a contract test:
+// express-session from the inside. It has no way to ask which id a request has, to make a session for a handshake, or to
+// send a cookie anew. Only this file leans on how it does these, and a contract test holds it to them:
 //
 // - It runs synchronously up to `store.get(id)`, or, for a request without an id, up to `next()` with a new session.
 // - It puts `generate(request)` on its store, which makes a session with the middleware's options.
@@ -7,7 +7,7 @@
 //   than the request's; whether a field has changed is all that counts.
 // - It lets requests pass without a session while its store says that it is disconnected.
 //
-// That it wraps `response.end()` is end-callback.ts's and unwritable.ts's.
+// end-callback.ts and unwritable.ts lean on one thing more: it wraps `response.end()`.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Session, SessionData } from "express-session";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";

@@ -1,5 +1,5 @@
-// A handshake's request as express-session, and the application's `cookie` and `genid`, are shown it: one of its own,
-// so that the handshake's stays as it is, with what Express would have put on it. Knows no sessions.
+// A copy of a handshake's request for express-session, and for the application's `cookie` and `genid` functions. It has
+// the properties that Express adds; the request itself stays as it is. Knows no sessions.
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { parse as parseQuery } from "node:querystring";

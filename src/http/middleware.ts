@@ -1,5 +1,5 @@
-// express-session as the HTTP half: makes the middleware, reads ids through an existing one, and lets it issue a new
-// session for a handshake, so that cookies are made by the same code everywhere.
+// Makes the express-session middleware, or reads ids through one that the application made. A handshake gets its new
+// session and cookie by the same middleware as an HTTP request.
 import type { IncomingMessage } from "node:http";
 import session from "express-session";
 import { SessionError } from "../errors.js";

@@ -1,6 +1,6 @@
-// The session routes: a page asks what it may see of its session, has its cookie renewed, gets tickets for sockets and
-// collects the cookie of a session that a socket has made. Plain Connect middleware, to be mounted at a path. Refuses
-// pages of other origins before it looks at the session.
+// The session routes. A page reads the view of its session, renews its cookie, gets tickets for sockets, and collects the
+// cookie of a session that a socket has made. Plain Connect middleware, to be mounted at a path. Pages of other origins
+// are refused before the session is looked at.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import createDebug from "debug";

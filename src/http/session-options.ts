@@ -1,5 +1,5 @@
-// express-session's options, as far as they are read here again: their values are checked when they are given, and what
-// its functions return when they return it. express-session itself finds most of it at a request, or never.
+// Checks express-session's options when they are given, and the values of their functions when those return.
+// express-session itself finds most mistakes at a request, or never.
 import type { IncomingMessage } from "node:http";
 import type { SessionOptions } from "express-session";
 import { forwardedScheme, type ProxyTrust } from "../handshake/proxy-trust.js";

@@ -1,6 +1,6 @@
-// Requests whose session holds what JSON, or a cookie, cannot: express-session throws in res.end() then, after it has noted
-// that the response is ended, so that nobody can answer any more; and in save(), whoever calls it. Such a request is
-// answered, without its session, and save() tells its callback.
+// Answers requests whose session holds what JSON, or a cookie, cannot. express-session throws for such a session: in
+// res.end(), after it has marked the response as ended, so that nobody can answer any more, and in save(). Here the
+// response is sent without saving the session, and save() hands the error to its callback.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { stringify } from "../store/record/session-record.js";
 

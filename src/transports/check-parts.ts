@@ -1,4 +1,4 @@
-// attach() looks for all that it will use, so that a server that lacks a part is refused at once, by name.
+// attach() looks for every method that it will use, so that a server that lacks one is refused at once, by name.
 import { SessionError } from "../errors.js";
 
 /** @throws SessionError `SERVER_UNSUPPORTED` where `target`, which is called `name`, lacks one of these methods. */

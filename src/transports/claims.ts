@@ -1,4 +1,4 @@
-// Which servers have sessions already: a second attach() would be one too many, whoever calls it. Knows no server.
+// Remembers which servers have sessions already, since each server takes one attach() alone. Knows no server.
 import { invalid } from "../internal/check-options.js";
 
 const owners = new WeakMap<object, object>();

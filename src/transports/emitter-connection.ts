@@ -1,5 +1,4 @@
-// A connection with one socket, of Engine.IO or of ws: what its client sends passes the gate before the socket emits it.
-// Knows no server.
+// A connection with one socket, of Engine.IO or of ws. The gate stands in the socket's `emit`. Knows no server.
 import { setHidden } from "../internal/hidden.js";
 import { SessionConnection } from "./session-connection.js";
 

@@ -1,5 +1,5 @@
-// Lets the handshakes of an Engine.IO server wait for work of ours: also of the one below Socket.IO, and of versions since
-// 1, for the older modules. Knows no sessions.
+// Lets each handshake of an Engine.IO server wait for a promise: also below Socket.IO, and in all versions since 1, for
+// the older modules. Knows no sessions.
 import type { IncomingMessage } from "node:http";
 import { safely } from "../internal/safely.js";
 import { noteResponse } from "./response-headers.js";

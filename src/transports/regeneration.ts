@@ -1,6 +1,6 @@
-// socket.session.regenerate(): a new session for one connection, and for no other of the old session, as any of these
-// may be an attacker's who planted its id. The browser collects the new cookie over HTTP by a ticket that is worth
-// nothing without the old one. Knows no server.
+// socket.session.regenerate(): gives one connection a new session, and no other connection of the old session, which may
+// be an attacker's who planted its id. The browser collects the new cookie over HTTP by a ticket, which is worth nothing
+// without the old cookie. Knows no server.
 import { SessionError } from "../errors.js";
 import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
 import type { Connection } from "../session/connections.js";

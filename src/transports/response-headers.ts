@@ -1,4 +1,4 @@
-// Headers of a handshake's response. Knows nothing of sessions.
+// Adds cookies to the response to a handshake. Knows nothing of sessions.
 import type { IncomingMessage } from "node:http";
 
 /** Headers as Engine.IO hands them to its listeners. */

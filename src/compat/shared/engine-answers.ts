@@ -1,5 +1,4 @@
-// Puts a cookie into the answer to a handshake of Engine.IO, versions 1 to 6, which waits until it is known. Knows no
-// session.
+// Puts a cookie into the answer to a handshake of Engine.IO, versions 1 to 6, which waits for it. Knows no session.
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { setHidden } from "../../internal/hidden.js";

@@ -1,5 +1,5 @@
-// Holds back what a client sends while its session is still being read, so that the handler that is put on the socket
-// then misses nothing. Knows where incoming events pass in all versions of Socket.IO, and nothing of sessions.
+// Holds back a client's events while its session is being read, so that the handler that is then put on the socket
+// misses none. Knows where events come in, in all versions of Socket.IO, and nothing of sessions.
 import { replaceMethod } from "../../internal/hidden.js";
 import { WaitingCount } from "../../transports/waiting-messages.js";
 

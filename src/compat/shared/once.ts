@@ -1,4 +1,4 @@
-// One answer per callback, whatever the application's parsers, stores and functions do.
+// Lets a callback be called once, whatever the application's parsers, stores and functions do.
 import { SessionError } from "../../errors.js";
 
 /**

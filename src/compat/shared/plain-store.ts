@@ -1,4 +1,4 @@
-// A store that is not Connect's or express-session's: it may keep sessions without cookies, and know no destroy().
+// Adapts a store that is not Connect's or express-session's: it may keep sessions without cookies, and lack destroy().
 import type { AnyStore } from "./sessions.js";
 
 type Data = Record<string, unknown>;

@@ -1,4 +1,4 @@
-// What the older modules cannot do without, looked at where it is passed in and not where it is used.
+// Checks what the older modules need, when it is passed in and not when it is first used.
 import { SessionError } from "../../errors.js";
 import type { CookieParser } from "./cookies.js";
 import type { AnyStore } from "./sessions.js";
