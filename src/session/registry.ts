@@ -58,8 +58,8 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   readonly #sweeper = new Sweeper(this.#sessions, this);
   readonly #unsubscribe: () => void;
   #isClosed = false;
-  /** Until when saves that fail are of the outage that was told last, unless one goes well. */
-  #toldUntil = 0;
+  /** Until when saves that fail are of the outage that was reported last, unless one goes well. */
+  #reportedUntil = 0;
 
   constructor(store: SessionBackend, options: RegistryOptions, events: RegistryEvents) {
     this.store = store;
@@ -283,20 +283,20 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
 
   onSaveError(error: unknown): void {
     const { code } = error as SessionError;
-    // The store has told of it, once.
+    // The store has reported it, once.
     if (code === "RECORD_INVALID") return;
-    // An outage is told once, not by each save that is tried again. It may be one of writes alone: a store that is full,
+    // An outage is reported once, not by each save that is tried again. It may be one of writes alone: a store that is full,
     // or a standby, answers reads.
     if (code === "STORE_UNAVAILABLE") {
-      const isKnown = monotonicNow() < this.#toldUntil;
-      this.#toldUntil = monotonicNow() + outageMemory;
+      const isKnown = monotonicNow() < this.#reportedUntil;
+      this.#reportedUntil = monotonicNow() + outageMemory;
       if (isKnown) return;
     }
     this.#events.error(error);
   }
 
   onSaved(): void {
-    this.#toldUntil = 0;
+    this.#reportedUntil = 0;
   }
 
   // --- inside ---
