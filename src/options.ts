@@ -213,7 +213,7 @@ function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): v
 export function checkAttachOptions(options: AttachOptions) {
   checkNames(options, attachNames, "attach()");
   const { requireOrigin = defaults.requireOrigin, tickets = defaults.tickets, sessionId } = options;
-  const missing: Missing = options.missing ?? defaults.missing;
+  const { missing = defaults.missing } = options;
   if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
     throw invalid(`missing must be "reject", "anonymous" or "create", not ${shown(missing)}.`);
   }

@@ -148,6 +148,7 @@ describe("a wrong value of this library's", () => {
     ["maxSessionSize must be a number above 0, not NaN", () => redis({ maxSessionSize: NaN })],
     ["maxSessionSize must be a number above 0, not a string", () => postgres({ maxSessionSize: "1mb" })],
     ["routes.ticketLifetime must be at most", () => make({ routes: { ticketLifetime: Infinity } })],
+    ['missing must be "reject", "anonymous" or "create", not null', () => attach({ missing: null })],
     ["origins must contain origins such as", () => attach({ origins: ["app.example.com"] })],
     ['no browser sends "*"', () => attach({ origins: ["https://app.example.com", "*"] })],
     ['no browser sends "https://*.example.com"', () => attach({ origins: ["https://*.example.com"] })],
