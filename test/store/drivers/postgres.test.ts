@@ -286,12 +286,13 @@ describe("connections that are held or dead", () => {
     const wire = await mortalWire(Number(new URL(postgres.url).port));
     const pool = postgresPool(postgres.url.replace(/:\d+\//, `:${wire.port}/`), { max: 3 });
     const { login } = await startApp({
-      sessions: { store: postgresStore({ pool, table: ownTable(), createTable: true, timeout: 500 }) },
+      sessions: { store: postgresStore({ pool, table: ownTable(), createTable: true, timeout: 1500 }) },
       attach: false,
     });
     const ada = await login("ada");
     await Promise.all(Array.from({ length: 6 }, () => ada.get("/session")));
     wire.die();
-    await expect.poll(() => ada.get("/session").catch(() => undefined)).toEqual({ user: "ada" });
+    const isServed = (): Promise<unknown> => ada.get("/session").catch(() => undefined);
+    await expect.poll(isServed, { timeout: 15_000 }).toEqual({ user: "ada" });
   });
 });
