@@ -56,12 +56,15 @@ describe("one server", () => {
   });
 
   test("neither channels nor keys of ends hold an id, and none of ours looks like a session", async () => {
-    const client = await redisClient(redis.url);
+    // A server of its own: all that it has and publishes is looked at.
+    const { url, server } = await startRedis();
+    onTestFinished(() => server.close());
+    const client = await redisClient(url);
     const prefix = ownPrefix();
     const store = redisStore({ client, prefix });
     subscribe(store, () => undefined, false);
     const sent: string[] = [];
-    const monitor = await redisClient(redis.url);
+    const monitor = await redisClient(url);
     await monitor.pSubscribe("*", (message, channel) => sent.push(channel, message));
     await backendOf(store).watch("the-id");
     await backendOf(store).end("the-id", "SESSION_ROTATED");
