@@ -328,13 +328,13 @@ test("a client that floods while its session is re-read is not read further", as
   server.on("message", () => got++);
   line.state = "waits";
   const megabyte = Buffer.alloc(1 << 20);
-  for (let at = 0; at < 60; at++) socket.send(megabyte);
+  for (let at = 0; at < 30; at++) socket.send(megabyte);
   await expect.poll(() => server.isPaused, { interval: 5 }).toBe(true);
   // What is not read stays with the client, but for what the network holds.
-  expect(socket.bufferedAmount).toBeGreaterThan(20 << 20);
+  expect(socket.bufferedAmount).toBeGreaterThan(10 << 20);
   expect(got).toBe(0);
   line.answerAll();
-  await expect.poll(() => got).toBe(60);
+  await expect.poll(() => got, { timeout: 15_000 }).toBe(30);
   expect(server.isPaused).toBe(false);
 });
 
