@@ -9,9 +9,11 @@ const suites = {
   // Nodes that share a storage, and storages that fail, refuse and come back.
   nodes: [
     "test/nodes/**/*.test.ts",
-    "test/store/{drivers/refusals,lost-answers}.test.ts",
+    "test/store/{drivers/refusals,commands/lost-answers}.test.ts",
     "test/transports/{adapters,contract/stores}.test.ts",
   ],
+  // Engine.IO as the oldest Socket.IO has it; that Socket.IO itself is part of `npm test`.
+  oldest: ["test/transports/contract/engine.io-6.4.test.ts"],
   // Minutes of failing nodes, and thousands of connections.
   endurance: ["test/chaos/chaos.test.ts", "test/promises/leaks.test.ts"],
 };
@@ -21,8 +23,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 10_000 } },
-    // Three workers on two cores: many tests wait for time to pass, but a real browser and servers must not starve.
-    maxWorkers: 3,
+    // Four workers on two cores: many tests wait for time to pass.
+    maxWorkers: 4,
     provide: { stacks: "today" },
     projects: [
       {
@@ -49,7 +51,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "stacks",
-          include: ["test/compat/**/*.test.ts"],
+          include: ["test/compat/**/*.test.ts", ...suites.oldest],
           exclude: ["test/compat/damaged-records.test.ts"],
           globalSetup: "test/compat/support/install.ts",
           provide: { stacks: "older" },
