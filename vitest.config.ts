@@ -12,10 +12,10 @@ const suites = {
     "test/store/{drivers/refusals,commands/lost-answers}.test.ts",
     "test/transports/{adapters,contract/stores}.test.ts",
   ],
-  // Engine.IO as the oldest Socket.IO has it; that Socket.IO itself is part of `npm test`.
-  oldest: ["test/transports/contract/engine.io-6.4.test.ts"],
+  // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), and the older modules' types.
+  oldest: ["test/transports/contract/engine.io-6.4.test.ts", "test/package/compat.test.ts"],
   // Minutes of failing nodes, and thousands of connections.
-  endurance: ["test/chaos/chaos.test.ts", "test/promises/leaks.test.ts"],
+  endurance: ["test/chaos/chaos.test.ts", "test/promises/{leaks,view-leaks}.test.ts"],
 };
 
 export default defineConfig({
@@ -42,6 +42,7 @@ export default defineConfig({
         test: {
           name: "shipped",
           include: suites.shipped,
+          exclude: suites.oldest,
           globalSetup: "test/support/packed.ts",
           testTimeout: 90_000,
         },
@@ -53,7 +54,8 @@ export default defineConfig({
           name: "stacks",
           include: ["test/compat/**/*.test.ts", ...suites.oldest],
           exclude: ["test/compat/damaged-records.test.ts"],
-          globalSetup: "test/compat/support/install.ts",
+          globalSetup: ["test/compat/support/install.ts", "test/support/packed.ts"],
+          testTimeout: 90_000,
           provide: { stacks: "older" },
         },
       },
