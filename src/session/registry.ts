@@ -239,8 +239,9 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   onChange(live: ActiveSession, isDataChanged: () => boolean): void {
-    // Another may have its place, and tell of the same change.
-    if (this.#sessions.get(live.id) !== live) return;
+    // Another may have its place, and tell of the same change. One that was let go of tells by itself.
+    const current = this.#sessions.get(live.id);
+    if (current && current !== live) return;
     if (this.#events.wantsChanges() && isDataChanged()) this.#events.change(live);
   }
 
