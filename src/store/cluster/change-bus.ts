@@ -28,7 +28,6 @@ export interface Subscriber {
   /** Called within the session's queue, right after the commit, or when another node's notice comes. Must not throw. */
   onNotice(notice: Notice): void;
   /** Saves what is held back for this session; `undefined` when nothing is. */
-  /** Has the subscribers save what they hold back for this session; undefined when they hold nothing. */
   flush(id: string): Promise<void> | undefined;
   /** Whether it still needs the notices of this session. */
   watches(id: string): boolean;
