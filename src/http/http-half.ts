@@ -6,7 +6,8 @@ import { type FindId, fromCookie } from "../handshake/session-id.js";
 import { checkBooleans } from "../internal/check-options.js";
 import { liveStore } from "../store/drivers/express-store/express-store.js";
 import { memoryStore } from "../store/drivers/memory.js";
-import type { LiveStore } from "../store/live-store.js";
+import { backendOf, type LiveStore } from "../store/live-store.js";
+import type { Policies } from "../store/policies.js";
 import { createMiddleware, inspectMiddleware, type Middleware } from "./middleware.js";
 import { cookieNameOf, type HttpOptions, type Secrets } from "./session-options.js";
 
@@ -28,7 +29,12 @@ interface HalfOptions extends HttpOptions {
 }
 
 /** @throws SessionError `OPTION_INVALID`, `STORE_UNSUPPORTED`, `STORE_NOT_LIVE` */
-export function setUpHttp(options: HalfOptions, hosts: OwnHosts | undefined, secrets: Secrets | undefined): HttpHalf {
+export function setUpHttp(
+  options: HalfOptions,
+  hosts: OwnHosts | undefined,
+  secrets: Secrets | undefined,
+  policies: Policies,
+): HttpHalf {
   const { store: given, cookie, proxy } = options;
   if (options.middleware) {
     const middleware = options.middleware as Middleware;
@@ -41,6 +47,8 @@ export function setUpHttp(options: HalfOptions, hosts: OwnHosts | undefined, sec
   const trust = new ProxyTrust(proxy ?? undefined, hosts);
   // What express-session would take for no store may be a mistake of an `&&`.
   const store = given === undefined || given === null ? memoryStore() : liveStore(given);
+  // Before express-session puts its generator on the store: one that is refused must not make the sessions of others.
+  backendOf(store).checkClaim(policies);
   return {
     middleware: createMiddleware(options, store, trust),
     store,

@@ -73,25 +73,27 @@ export class SessionBackend {
    * @throws SessionError `OPTION_INVALID`, `STORE_UNSUPPORTED`
    */
   claim(policies: Policies): () => void {
-    checkAgreement(policies, this.#open);
+    this.checkClaim(policies);
     this.#setPolicies(policies);
     this.#open.add(policies);
     return () => void this.#open.delete(policies);
   }
 
+  /** Throws what {@link SessionBackend.claim} would throw, and sets nothing. */
+  checkClaim(policies: Policies): void {
+    checkAgreement(policies, this.#open);
+    if (policies.user && !this.#driver.notes)
+      throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot list the sessions of a user." });
+  }
+
   #setPolicies({ absoluteTimeout, maxSessionSize, user }: Policies): void {
     const { recordWriter } = this.#sessions;
     if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
-    if (user && user !== this.#userOf) this.#sessions.users = this.#usersBy(user);
+    const { notes, ttl = forGood } = this.#driver;
+    if (user && notes && user !== this.#userOf) this.#sessions.users = new UserSessions(user, notes, this.#runner, ttl);
     this.#userOf = user ?? this.#userOf;
     recordWriter.absoluteTimeout = absoluteTimeout ?? recordWriter.absoluteTimeout;
     recordWriter.maxSize = maxSessionSize ?? recordWriter.maxSize;
-  }
-
-  #usersBy(userOf: NonNullable<Policies["user"]>): UserSessions {
-    const { notes, ttl = forGood } = this.#driver;
-    if (!notes) throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot list the sessions of a user." });
-    return new UserSessions(userOf, notes, this.#runner, ttl);
   }
 
   /** Milliseconds a session may live since it was created, whatever its activity. */

@@ -64,6 +64,21 @@ test("a createSessions() that failed holds nothing", async () => {
   await open(store, { absoluteTimeout: 1000 }).close();
 });
 
+test("a createSessions() that is refused makes no session of the one that is open", async () => {
+  const store = memoryStore();
+  const first = createSessions({ secret, store, user, cookie: { maxAge: 60_000, sameSite: "strict" } });
+  const other = { genid: () => "always the same", cookie: { httpOnly: false } };
+  expect(() => createSessions({ secret, store, user: () => "another", ...other })).toThrow("user is another function");
+  const request = { headers: {}, url: "/", method: "GET", socket: {} } as {
+    sessionID?: string;
+    session?: { cookie: object };
+  };
+  first.middleware(request as never, { setHeader() {}, end() {} } as never, () => undefined);
+  expect(request.sessionID).not.toBe("always the same");
+  expect(request.session?.cookie).toMatchObject({ originalMaxAge: 60_000, sameSite: "strict", httpOnly: true });
+  await first.close();
+});
+
 test("an application's own driver is made a live store by liveStore()", async () => {
   const store = liveStore(new MemoryDriver(), { maxSessionSize: 200 });
   await store.set("id", { cookie: { originalMaxAge: null }, user: "ada" } as never);
