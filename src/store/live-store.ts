@@ -1,6 +1,6 @@
 // The public Store: express-session's API over a backend, by callback or by promise. Knows nothing of sockets.
 import session, { type SessionData } from "express-session";
-import { checkNames, checkTimes, type NamesOf } from "../internal/check-options.js";
+import { checkNames, checkPositive, checkTimes, type NamesOf } from "../internal/check-options.js";
 import { noop } from "../internal/noop.js";
 import type { Driver } from "./drivers/driver.js";
 import { SessionBackend } from "./session-backend.js";
@@ -14,6 +14,12 @@ export interface LiveStoreOptions {
 }
 
 const optionNames: NamesOf<LiveStoreOptions> = { timeout: true, maxSessionSize: true };
+
+/** Refuses wrong limits; a driver that listens to its client when it is made asks before. */
+export function checkStoreLimits(timeout: number, maxSessionSize: number | undefined): void {
+  checkTimes({ timeout });
+  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
+}
 
 type Callback<T = void> = (error?: unknown, value?: T) => void;
 
@@ -52,7 +58,7 @@ export class LiveStore extends session.Store {
     super();
     checkNames(options, optionNames, "liveStore()");
     const { timeout = 5000, maxSessionSize } = options;
-    checkTimes({ timeout });
+    checkStoreLimits(timeout, maxSessionSize);
     this.#backend = new SessionBackend(driver, timeout, { maxSessionSize });
     // express-session puts its generator here; what it generates is new, and only what is new may be created.
     let generate: ((request: GeneratingRequest) => void) | undefined;

@@ -2,7 +2,6 @@
 // with their tickets, their users and the policies of createSessions(). Knows neither sockets nor express-session's API.
 import type { SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
-import { checkPositive } from "../internal/check-options.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
 import { AllSessions } from "./all-sessions.js";
@@ -88,7 +87,6 @@ export class SessionBackend {
 
   #setPolicies({ absoluteTimeout, maxSessionSize, user }: Policies): void {
     const { recordWriter } = this.#sessions;
-    if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
     const { notes, ttl = forGood } = this.#driver;
     if (user && notes && user !== this.#userOf) this.#sessions.users = new UserSessions(user, notes, this.#runner, ttl);
     this.#userOf = user ?? this.#userOf;

@@ -1,14 +1,6 @@
 // The live store in Redis or Valkey: its options, and what they have to be.
-import {
-  checkFinite,
-  checkNames,
-  checkPositive,
-  checkTimes,
-  invalid,
-  kindOf,
-  type NamesOf,
-} from "../../../internal/check-options.js";
-import { LiveStore } from "../../live-store.js";
+import { checkFinite, checkNames, invalid, kindOf, type NamesOf } from "../../../internal/check-options.js";
+import { checkStoreLimits, LiveStore } from "../../live-store.js";
 import { noticePrefix } from "./channels.js";
 import { checkClient, type RedisClient, type RedisClusterClient } from "./client.js";
 import { RedisDriver } from "./redis-driver.js";
@@ -57,8 +49,7 @@ export function redisStore(options: RedisStoreOptions): LiveStore {
   if (typeof prefix !== "string") throw invalid(`prefix must be a string, not ${kindOf(prefix)}.`);
   checkFinite({ ttl });
   // Before a driver listens to the client.
-  checkTimes({ timeout });
-  if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
+  checkStoreLimits(timeout, maxSessionSize);
   // Outside of the prefix: who lists the sessions does not find them.
   const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
   return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout, maxSessionSize });
