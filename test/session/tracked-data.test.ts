@@ -2,6 +2,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { startApp } from "../support/app.js";
 import { backendOf } from "../../src/store/live-store.js";
+import { countCommits } from "../support/server-session.js";
 import { subscribe } from "../support/subscriber.js";
 
 async function withSocket() {
@@ -130,16 +131,10 @@ test("after an array of tracked elements was assigned, a change elsewhere is no 
   await session.save();
   session.list = session.list.filter(() => true);
   await session.save();
-  let commits = 0;
-  const { store } = app.sessions;
-  const commit = backendOf(store).commit.bind(backendOf(store));
-  backendOf(store).commit = (...values) => {
-    commits++;
-    return commit(...values);
-  };
+  const commits = countCommits(app.sessions.store);
   await ada.post("/set", { list: [{ n: 5 }, { n: 2 }] });
   await session.save();
-  expect(commits).toBe(0);
+  expect(commits.count).toBe(0);
 });
 
 test("an element of an array that a handler holds does not become another element", async () => {

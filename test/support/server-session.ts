@@ -1,5 +1,5 @@
 // An application with one logged-in client, and its session as the server has it.
-import { backendOf } from "../../src/store/live-store.js";
+import { backendOf, type LiveStore } from "../../src/store/live-store.js";
 import { startApp } from "./app.js";
 
 /** `session` is `socket.session`, `errors` what `sessions` reports, `stored` reads the text of the session. */
@@ -13,4 +13,16 @@ export async function startWithSession(options: Parameters<typeof startApp>[0] =
   const { id } = server.session;
   const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
   return { app, ada, session: server.session, server, errors, id, stored };
+}
+
+/** Counts the commits of a store from now on. */
+export function countCommits(store: LiveStore): { readonly count: number } {
+  const counted = { count: 0 };
+  const backend = backendOf(store);
+  const commit = backend.commit.bind(backend);
+  backend.commit = (...values) => {
+    counted.count++;
+    return commit(...values);
+  };
+  return counted;
 }
