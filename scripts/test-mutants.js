@@ -18,6 +18,8 @@ for (const name of folder ? [folder] : ["store/record", "handshake", "session"])
     testRunner: "vitest",
     vitest: { configFile: "test/mutants.config.ts", related: false },
     mutate: [`src/${name}/${file}`],
+    plugins: ["@stryker-mutator/*", "./scripts/mutants-ignore-debug.js"],
+    ignorers: ["debug"],
     coverageAnalysis: "perTest",
     // What is evaluated when a module loads would need all tests for each mutant.
     ignoreStatic: true,
