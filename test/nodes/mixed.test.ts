@@ -87,7 +87,7 @@ describe.each(storages.filter(({ name }) => name !== "a Redis cluster"))(
       expect(await socket.emitWithAck("save")).toBe("saved");
       expect(await ada.get("/session")).toEqual({ user: "ada", nested: { a: 1 }, count: 1 });
       await ada.post("/set", { other: "from the old service" });
-      // It gives no notice: the lease finds it.
+      // In Redis it gives no notice: the lease finds it.
       await expect.poll(() => socket.emitWithAck("get")).toMatchObject({ count: 1, other: "from the old service" });
 
       const bob = await node.login({ user: "bob" });

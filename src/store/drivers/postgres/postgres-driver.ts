@@ -10,6 +10,7 @@ import { openPostgresNotices } from "./notices.js";
 import { createdRow, endPrefix, endRow, endRowId, noteRowId, ownPrefix, ownRow, writeRowId } from "./own-rows.js";
 import type { PostgresPool } from "./pool.js";
 import type { PostgresTable } from "./table.js";
+import { isTold, noticeNameOf } from "./trigger.js";
 
 /** Sessions in the rows of a table, and the notes beside them. */
 export class PostgresDriver implements Driver {
@@ -58,7 +59,7 @@ export class PostgresDriver implements Driver {
         WHERE here.expire <= to_timestamp($4) RETURNING 1
       ), noted AS (
         UPDATE $table SET sess = $6, expire = now() + make_interval(secs => $7) WHERE sid = $5 AND EXISTS (SELECT 1 FROM made)
-      ) SELECT 1 FROM made`,
+      ) SELECT ${isTold} FROM made`,
       [id, text, this.#expiry(expires), seconds(Date.now()), endRowId(id), createdRow, seconds(storedEndMemory)],
     );
     return rows.length === 1;
@@ -78,7 +79,7 @@ export class PostgresDriver implements Driver {
       ), noted AS (
         INSERT INTO $table (sid, sess, expire) SELECT $7::varchar, $8, to_timestamp($9) FROM written WHERE $7::varchar IS NOT NULL
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire
-      ) SELECT pg_notify($channel, $6) FROM written`,
+      ) SELECT pg_notify($channel, $6), ${isTold} FROM written`,
       [
         id,
         text,
@@ -110,7 +111,7 @@ export class PostgresDriver implements Driver {
   async touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
     const rows = await this.#query(
       `UPDATE $table SET sess = $2, expire = ${later("$3", "$6")}
-      WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING 1`,
+      WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING ${isTold}`,
       [id, text, this.#expiry(expires), expected, seconds(Date.now()), mayEndSooner(text, expected)],
     );
     return rows.length === 1;
@@ -124,7 +125,7 @@ export class PostgresDriver implements Driver {
       `WITH gone AS (DELETE FROM $table WHERE sid = $1), reason AS (
         INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, now() + make_interval(secs => $4))
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$5")}
-      ) SELECT pg_notify($channel, $6)`,
+      ) SELECT pg_notify($channel, $6), ${isTold}`,
       [id, endRowId(id), endRow(code, Date.now()), seconds(storedEndMemory), seconds(pastEndMemory), payload],
     );
   }
@@ -166,13 +167,12 @@ export class PostgresDriver implements Driver {
   async clear(): Promise<void> {
     const now = Date.now();
     const code = "SESSION_DESTROYED";
-    // The name of a session in notices, as noticeName() makes it.
-    const name = `left(encode(sha256(convert_to(sid, 'UTF8')), 'hex'), 32)`;
+    const name = noticeNameOf("sid");
     await this.#query(
       `WITH gone AS (DELETE FROM $table WHERE NOT starts_with(sid, $5) RETURNING sid), reasons AS (
         INSERT INTO $table AS here (sid, sess, expire) SELECT $1 || ${name}, $2, now() + make_interval(secs => $3) FROM gone
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$6")}
-      ) SELECT pg_notify($channel, ${name} || ' ' || $4) FROM gone`,
+      ) SELECT pg_notify($channel, ${name} || ' ' || $4), ${isTold} FROM gone`,
       [
         endPrefix,
         endRow(code, now),

@@ -1,6 +1,16 @@
 // The table of sessions: its name, how to create it, and what is wrong where a statement fails.
+import createDebug from "debug";
 import type { PostgresClient, PostgresPool } from "./pool.js";
 import { Refusal } from "../refusal.js";
+import { channelOf, triggerName, triggerStatements } from "./trigger.js";
+
+const debug = createDebug("socket-session:postgres");
+
+/** How long the trigger of a table that is in use waits for its lock, in ms. */
+const triggerPatience = 500;
+
+/** Why a table may stay without its trigger: the user does not own it, the table is locked, or the server is too old. */
+const triggerRefusals: ReadonlySet<string> = new Set(["42501", "55P03", "42601"]);
 
 /** Any number, the same on all nodes: who creates the table holds this lock. */
 const lock = 7_351_946_228;
@@ -46,6 +56,7 @@ export class PostgresTable {
   readonly #pool: PostgresPool;
   readonly #creates: boolean;
   readonly #index: string;
+  readonly #trigger: string;
   readonly #timeout: number;
   #created: Promise<unknown> | undefined;
 
@@ -53,6 +64,8 @@ export class PostgresTable {
     this.#pool = pool;
     this.name = schema === undefined ? quoted(table) : `${quoted(schema)}.${quoted(table)}`;
     this.#index = quoted(`IDX_${table}_expire`);
+    const trigger = quoted(`${table}_change`);
+    this.#trigger = schema === undefined ? trigger : `${quoted(schema)}.${trigger}`;
     this.#creates = creates;
     this.#timeout = timeout;
   }
@@ -91,15 +104,8 @@ export class PostgresTable {
   #filled(text: string): string {
     return text
       .replaceAll("$table", () => this.name)
-      .replaceAll("$channel", () => this.#channel)
+      .replaceAll("$channel", () => channelOf(this.#oid))
       .replaceAll("$oid", () => this.#oid);
-  }
-
-  /** By the table's schema and name, in whatever way each node names it: they stay when the table is made again. */
-  get #channel(): string {
-    const name = "relnamespace::regnamespace::text || '.' || quote_ident(relname)";
-    const hash = `left(encode(sha256(convert_to(${name}, 'UTF8')), 'hex'), 32)`;
-    return `(SELECT 'socket_session_' || ${hash} FROM pg_class WHERE oid = ${this.#oid})`;
   }
 
   get #oid(): string {
@@ -126,14 +132,29 @@ export class PostgresTable {
 
   async #createIfMissing(): Promise<void> {
     // Who may not create tables can still use one that is there.
-    const { rows } = await this.#pool.query({
-      text: "SELECT to_regclass($1) AS table",
-      values: [this.name],
-      query_timeout: this.#timeout,
-    });
-    if ((rows[0] as { table: unknown }).table !== null) return;
-    // In one message, so that it is one transaction: nodes that start together do it one after the other.
-    const text = [`SELECT pg_advisory_xact_lock(${lock});`, ...this.#statements()].join("\n");
+    const text = `SELECT to_regclass($1) IS NOT NULL AS table,
+      EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2) AS trigger`;
+    const values = [this.name, triggerName];
+    const { rows } = await this.#pool.query({ text, values, query_timeout: this.#timeout });
+    const found = rows[0] as { readonly table: boolean; readonly trigger: boolean };
+    if (!found.table) await this.#run(this.#statements());
+    if (!found.trigger) await this.#createTrigger();
+  }
+
+  /** The table may have been there before, of another owner or in use: sessions do without the trigger, too. */
+  async #createTrigger(): Promise<void> {
+    try {
+      // A lock that waits keeps all later writers waiting.
+      await this.#run([`SET LOCAL lock_timeout = ${triggerPatience};`, ...triggerStatements(this.name, this.#trigger)]);
+    } catch (error) {
+      if (!triggerRefusals.has(codeOf(error))) throw error;
+      debug("no trigger: changes by services without this library are found at the end of the lease: %s", error);
+    }
+  }
+
+  /** In one message, so that it is one transaction: nodes that start together do it one after the other. */
+  async #run(statements: readonly string[]): Promise<void> {
+    const text = [`SELECT pg_advisory_xact_lock(${lock});`, ...statements].join("\n");
     await this.#pool.query({ text, query_timeout: this.#timeout });
   }
 
