@@ -60,50 +60,42 @@ function entryOf({ id, created, text }: StoredSession, connectionsPerNode: reado
   return entry;
 }
 
-/** The id that a target stands for; undefined for what stands for none. */
-export function idOf(target: Target): string | undefined {
-  if (typeof target === "string") return target || undefined;
-  if (typeof target !== "object" || target === null) return undefined;
+/** What a target stands for, as far as it does. */
+interface Resolved {
+  readonly id?: string | undefined;
+  /** The live session of an object that this library gave, after its end, too. */
+  readonly live?: ActiveSession;
+  /** The express-session object that a request holds. */
+  readonly held?: SessionData;
+  readonly isAnonymous?: boolean;
+}
+
+/** The id that a target stands for, and what is behind it on this node. */
+export function resolve(target: Target): Resolved {
+  if (typeof target === "string") return { id: target || undefined };
+  if (typeof target !== "object" || target === null) return {};
   const listed = idsOfEntries.get(target);
-  if (listed !== undefined) return listed;
-  const behind = behindOf(target);
-  if (behind) return behind.id;
-  const {
-    sessionID,
-    session,
-    id: own,
-    save,
-  } = target as Record<"sessionID" | "id" | "save", unknown> & {
-    session?: { id?: unknown };
-  };
+  if (listed !== undefined) return { id: listed };
+  const { session } = target as { session?: { id?: unknown } | null };
+  const held = typeof session === "object" && session !== null ? session : undefined;
+  const behind = operations(target) ?? (held && operations(held));
+  if (behind instanceof ActiveSession) return { id: behind.id, live: behind };
+  if (behind) return { isAnonymous: true };
+  const { sessionID, id: own, save } = target as { sessionID?: unknown; id?: unknown; save?: unknown };
   const id = sessionID ?? session?.id ?? (typeof save === "function" ? own : undefined);
-  return typeof id === "string" && id !== "" ? id : undefined;
+  return {
+    id: typeof id === "string" && id !== "" ? id : undefined,
+    ...(held && typeof sessionID === "string" && { held: held as SessionData }),
+  };
 }
 
-/** As {@link idOf}. @throws SessionError `TARGET_INVALID`, `SESSION_MISSING` for an anonymous socket */
-export function requireId(target: Target): string {
-  if (typeof target !== "string" && behindOf(target) && !liveBehind(target)) {
-    throw new SessionError("SESSION_MISSING");
-  }
-  const id = idOf(target);
+/** As {@link resolve}. @throws SessionError `TARGET_INVALID`, `SESSION_MISSING` for an anonymous socket */
+export function requireSession(target: Target): Resolved & { readonly id: string } {
+  const resolved = resolve(target);
+  if (resolved.isAnonymous) throw new SessionError("SESSION_MISSING");
+  const { id } = resolved;
   if (id === undefined) throw new SessionError("TARGET_INVALID");
-  return id;
-}
-
-/** The live session of an object that this library gave, after its end, too. */
-export function liveBehind(target: Target): ActiveSession | undefined {
-  if (typeof target === "string") return undefined;
-  const live = behindOf(target);
-  return live instanceof ActiveSession ? live : undefined;
-}
-
-/** The express-session object that a request holds. */
-export function heldSession(target: Target): SessionData | undefined {
-  if (typeof target === "string" || behindOf(target)) return undefined;
-  const { session, sessionID } = target as { session?: unknown; sessionID?: unknown };
-  return typeof session === "object" && session !== null && typeof sessionID === "string"
-    ? (session as SessionData)
-    : undefined;
+  return { ...resolved, id };
 }
 
 /** A user as `sessions.ofUser()` is given it, as the index of users has it. @throws SessionError `OPTION_INVALID` */
@@ -112,11 +104,4 @@ export function userName(user: string | number): string {
   if (!isName)
     throw new SessionError("OPTION_INVALID", { detail: "A user must be a number or a string that is not empty." });
   return String(user);
-}
-
-/** The session object in a target, where it is one that this library gave. */
-function behindOf(target: object | null | undefined): ReturnType<typeof operations> {
-  if (typeof target !== "object" || target === null) return undefined;
-  const { session } = target as { session?: unknown };
-  return operations(target) ?? (typeof session === "object" && session !== null ? operations(session) : undefined);
 }

@@ -27,8 +27,9 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   target: servers,
   options: ["target", ...servers],
   events: ["options", "target", ...servers],
-  "create-sessions": ["events", "options", "target", ...servers],
-  index: ["create-sessions", "events", "options", "target", ...servers],
+  sessions: ["events", "options", "target", ...servers],
+  "create-sessions": ["sessions", "events", "options", "target", ...servers],
+  index: ["create-sessions", "sessions", "events", "options", "target", ...servers],
   redis: store,
   postgres: store,
   // The page's half: nothing of the server.
