@@ -50,7 +50,7 @@ export function clearInvalidAttributes(cookie: Record<string, unknown>): void {
   for (const [field, value] of Object.entries(cookie)) {
     if (field === "originalMaxAge" || field === "expires") continue;
     const rule = ruleOf(cookieRules, field);
-    if (rule && !isUnset(value) && !rule.isGood(value)) cookie[field] = null;
+    if (rule && !rule.isGood(value)) cookie[field] = null;
   }
 }
 

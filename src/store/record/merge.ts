@@ -18,7 +18,7 @@ export interface Patch {
 
 /** True for objects that merge by key: `{}` literals and what JSON.parse makes of them. */
 export function isPlainObject(value: unknown): value is JsonObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }
@@ -115,10 +115,10 @@ export function isEqual(one: unknown, other: unknown): boolean {
 export function apply(target: JsonObject, patch: Patch): JsonObject {
   const waiting: [target: JsonObject, patch: Patch][] = [[target, patch]];
   for (let one = waiting.pop(); one; one = waiting.pop()) {
-    const [object, { set, unset = [], into = {} }] = one;
-    for (const key of unset) delete object[key];
-    if (set) Object.assign(object, set);
-    for (const [key, inner] of Object.entries(into)) {
+    const [object, { set, unset, into }] = one;
+    if (unset) for (const key of unset) delete object[key];
+    Object.assign(object, set);
+    for (const [key, inner] of Object.entries(into ?? {})) {
       const there = Object.hasOwn(object, key) ? object[key] : undefined;
       const changed = isPlainObject(there) ? there : {};
       object[key] = changed;
@@ -138,7 +138,7 @@ export function reconcile(target: JsonObject, wanted: JsonObject): void {
   /** What stands in the place of `there` from now on. */
   const reconciled = (there: unknown, value: unknown): unknown => {
     // One object in two places: after this they may differ.
-    if (typeof there !== "object" || there === null || seen.has(there)) return value;
+    if (typeof there !== "object" || seen.has(there)) return value;
     seen.add(there);
     if ((isPlainObject(there) && isPlainObject(value)) || (Array.isArray(there) && Array.isArray(value))) {
       waiting.push([there, value]);
@@ -174,21 +174,20 @@ function reconcileArrays(elements: unknown[], wanted: readonly unknown[], reconc
 
 /** For each wanted value the object among the elements that says the same; each is found once. */
 function found(elements: readonly unknown[], wanted: readonly unknown[]): unknown[] {
-  const byText = new Map<string | undefined, object[]>();
+  const byText = new Map<string | undefined, unknown[]>();
   for (const element of elements) {
-    if (typeof element !== "object" || element === null) continue;
     const text = textOf(element);
     const same = byText.get(text);
     if (same) same.push(element);
     else byText.set(text, [element]);
   }
   for (const same of byText.values()) same.reverse();
-  return wanted.map((value) =>
-    typeof value === "object" && value !== null ? byText.get(textOf(value))?.pop() : undefined,
-  );
+  return wanted.map((value) => byText.get(textOf(value))?.pop());
 }
 
-function textOf(value: object): string | undefined {
+/** Undefined for what JSON cannot hold, and for scalars, which have no identity to keep. */
+function textOf(value: unknown): string | undefined {
+  if (typeof value !== "object") return undefined;
   try {
     return JSON.stringify(value);
   } catch {

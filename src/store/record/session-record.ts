@@ -44,7 +44,6 @@ const longestLife = 1e15;
 function clearInvalidTimes(cookie: JsonObject): void {
   const { originalMaxAge, expires } = cookie;
   if (typeof originalMaxAge !== "number" || Math.abs(originalMaxAge) >= longestLife) cookie["originalMaxAge"] = null;
-  if (expires === null) return;
   const isNumber = typeof expires === "number" && Math.abs(expires) < longestLife;
   if (isNumber) cookie["expires"] = new Date(expires).toISOString();
   else if (moment(expires) === Number.POSITIVE_INFINITY) cookie["expires"] = null;
@@ -213,6 +212,6 @@ function later(a: Json | undefined, b: Json | undefined): string | null {
 
 /** Gives a parsed record the cookie object that express-session works with. */
 export function inflate(record: SessionRecord): SessionData {
-  session.Store.prototype.createSession({ sessionID: "" } as never, record as never);
+  session.Store.prototype.createSession({} as never, record as never);
   return record as unknown as SessionData;
 }
