@@ -2,7 +2,7 @@
 import { defineConfig } from "vitest/config";
 
 const tests: Readonly<Record<string, readonly string[]>> = {
-  "store/record": ["test/store/record/**/*.test.ts", "test/store/drivers/memory.test.ts"],
+  "store/record": ["test/store/record/**/*.test.ts"],
   handshake: ["test/handshake/**/*.test.ts", "test/promises/{doors,tickets}.test.ts"],
   session: ["test/session/**/*.test.ts", "test/promises/{activity,ends,fresh-and-saved,outage}.test.ts"],
 };
