@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 
 const tests: Readonly<Record<string, readonly string[]>> = {
   "store/record": ["test/store/record/**/*.test.ts"],
-  handshake: ["test/handshake/**/*.test.ts", "test/promises/{doors,tickets}.test.ts"],
+  handshake: ["test/handshake/**/*.test.ts"],
   session: ["test/session/**/*.test.ts", "test/promises/{activity,ends,fresh-and-saved,outage}.test.ts"],
 };
 
@@ -11,7 +11,7 @@ export default defineConfig({
   test: {
     include: [...(tests[process.env["MUTATED_FOLDER"] ?? ""] ?? Object.values(tests).flat())],
     // They start a server or a process of their own.
-    exclude: ["test/session/{absent-ids,deep-data}.test.ts"],
+    exclude: ["test/session/{absent-ids,deep-data}.test.ts", "test/handshake/create.test.ts"],
     testTimeout: 20_000,
     expect: { poll: { timeout: 5000 } },
   },

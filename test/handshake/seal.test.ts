@@ -74,6 +74,37 @@ test("a hash is the same for the same text, secret and purpose, and for nothing 
   expect(seal.hash("an ie")).not.toBe(hash);
 });
 
-test.each([[[]], [[""]], [["a secret", Buffer.alloc(0)]]])("nothing is sealed with the secrets %j", (secrets) => {
-  expect(() => new Seal(secrets, "test")).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
+describe("a text that another process sealed", () => {
+  const otherProcess = async (): Promise<Seal> => {
+    vi.resetModules();
+    const { Seal: Other } = await import("../../src/handshake/seal.js");
+    return new Other(["a secret"], "test");
+  };
+
+  test("opens for its lifetime, by the system's clock", async () => {
+    const other = await otherProcess();
+    vi.useFakeTimers({ toFake: ["Date"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const sealed = other.seal("an id", 1000.4);
+    expect(seal.open(sealed)).toBe("an id");
+    vi.setSystemTime(Date.now() + 999);
+    expect(seal.open(sealed)).toBe("an id");
+    vi.setSystemTime(Date.now() + 1);
+    expect(seal.open(sealed)).toBeUndefined();
+    expect(seal.open(sealed, true)).toBe("an id");
+    // Its own process goes by the clock that nobody sets.
+    expect(other.open(sealed)).toBe("an id");
+  });
+
+  test("is hashed alike", async () => {
+    expect((await otherProcess()).hash("an id")).toBe(seal.hash("an id"));
+  });
 });
+
+test.each([[[]], [[""]], [[Buffer.alloc(0)]], [["a secret", ""]], [["a secret", Buffer.alloc(0)]]])(
+  "nothing is sealed with the secrets %j",
+  (secrets) => {
+    const message = expect.stringContaining("A secret must be a string or Buffer, and not empty.");
+    expect(() => new Seal(secrets, "test")).toThrow(expect.objectContaining({ code: "OPTION_INVALID", message }));
+  },
+);
