@@ -13,3 +13,8 @@ export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
 export function after<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
   return isPromise(value) ? value.then(next) : next(value);
 }
+
+/** The promise of what `task` does: it begins at once, and rejects where it throws. */
+export async function promised<T>(task: () => Awaitable<T>): Promise<T> {
+  return task();
+}

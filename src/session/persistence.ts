@@ -1,23 +1,21 @@
 // What a live session knows of the store, and what it has over it: takes in what others changed, saves what was
 // changed here. Knows nothing of connections, nor of time but for trying again.
 import { type EndCode, endCodeOf, SessionError } from "../errors.js";
-import { backoff } from "../internal/backoff.js";
+import { type Awaitable, isPromise, promised } from "../internal/awaitable.js";
 import { monotonicNow, never } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
 import { stringify } from "../store/record/session-record.js";
 import { ChangeTracker } from "./change-tracker.js";
 import { fillRoot, isOther, keepCookie, rebaseRoot, rebaseText } from "./rebase.js";
+import { failedAgain, hopeless, type SaveFailure } from "./save-failure.js";
 import type { SessionHost } from "./session-host.js";
 import { cookieRefusalOf, createRoot, refusalOf } from "./socket-session.js";
-
-const shortestRetry = 100;
-const longestRetry = 5_000;
-const firstSearch = 100;
-const lastSearch = 60_000;
+import { UntrackedReference } from "./untracked-reference.js";
 
 /** A save under way. */
 interface Save {
-  done: Promise<void>;
+  /** Settles with it; undefined while the store may still answer at once. */
+  done: Promise<void> | undefined;
   /** What its changes stand on. */
   base: string;
   /** What it asked for; undefined when the store has taken it. */
@@ -25,26 +23,6 @@ interface Save {
   /** The save after it, for all who changed something meanwhile. */
   next: Promise<void> | undefined;
 }
-
-/** An object of the data that the application holds untracked. */
-interface UntrackedReference {
-  /** When it was put in. */
-  at: number;
-  /** When to look for changes made behind the proxy. */
-  lookAt: number;
-  /** True where that is done after this turn of the event loop anyway. */
-  isDue: boolean;
-}
-
-/** Changes that could not be saved. */
-interface Failed {
-  readonly times: number;
-  /** When to try again; never where trying again cannot help. */
-  readonly retryAt: number;
-}
-
-/** Of what can be saved only when something else is changed. */
-const hopeless: Failed = { times: 1, retryAt: never };
 
 /** Session data that saves itself. */
 export abstract class PersistentSession extends ChangeTracker {
@@ -59,7 +37,7 @@ export abstract class PersistentSession extends ChangeTracker {
   #isScheduled = false;
   #save: Save | undefined;
   #untracked: UntrackedReference | undefined;
-  #failed: Failed | undefined;
+  #failed: SaveFailure | undefined;
   #isAbandoned = false;
 
   constructor(id: string, host: SessionHost<PersistentSession>) {
@@ -201,7 +179,10 @@ export abstract class PersistentSession extends ChangeTracker {
     if (this.#isScheduled || this.#save) return;
     this.#isScheduled = true;
     // After this turn of the event loop: all handlers of one batch of packets are saved together.
-    setImmediate(() => this.#saveScheduled());
+    setImmediate(() => {
+      this.#isScheduled = false;
+      if (this.#isDirty && !this.ended && !this.#isRetrying) this.#saveInBackground();
+    });
   }
 
   /**
@@ -209,10 +190,8 @@ export abstract class PersistentSession extends ChangeTracker {
    * comparing: after events, before reads, and at growing distances for a minute.
    */
   protected override onUntrackedReference(): void {
-    const at = monotonicNow();
-    this.#untracked ??= { at, lookAt: 0, isDue: false };
-    this.#untracked.at = at;
-    this.#untracked.lookAt = at + firstSearch;
+    const isDue = this.#untracked?.isDue ?? false;
+    this.#untracked = new UntrackedReference(monotonicNow(), isDue);
     this.host.wakeAt(this.#untracked.lookAt);
   }
 
@@ -239,23 +218,35 @@ export abstract class PersistentSession extends ChangeTracker {
 
   // --- saving ---
 
-  #saveScheduled(): void {
-    this.#isScheduled = false;
-    if (this.#isDirty && !this.ended && !this.#isRetrying) this.save().catch(noop);
+  /** Saves for nobody who waits. What fails has been reported. */
+  #saveInBackground(): void {
+    try {
+      const saving = this.#saveChanges();
+      if (isPromise(saving)) saving.catch(noop);
+    } catch {
+      // The store has failed at once.
+    }
   }
 
   /** Resolves when every change made so far is durable. */
   save(): Promise<void> {
-    if (this.ended) return Promise.reject(new SessionError(this.ended));
+    return promised(() => this.#saveChanges());
+  }
+
+  #saveChanges(): Awaitable<void> {
+    if (this.ended) throw new SessionError(this.ended);
     this.findUntrackedChanges();
     const under = this.#save;
     if (under) {
-      if (!this.#isDirty) return under.done;
+      if (under.done && !this.#isDirty) return under.done;
       // It has taken its text: what changed since goes with the next, once for all who wait.
-      under.next ??= under.done.then(noop, noop).then(() => this.save());
+      under.next ??= (under.done ?? Promise.resolve()).then(noop, noop).then(() => {
+        under.next = undefined;
+        return this.#saveChanges();
+      });
       return under.next;
     }
-    if (!this.#isDirty) return Promise.resolve();
+    if (!this.#isDirty) return;
     let text: string;
     try {
       keepCookie(this.root, this.#base);
@@ -264,39 +255,58 @@ export abstract class PersistentSession extends ChangeTracker {
       // To try again is no use before something is changed; nor to keep the session for it.
       this.#failed = hopeless;
       this.host.onSaveError(error);
-      return Promise.reject(error);
+      throw error;
     }
     this.#isDirty = false;
-    const save: Save = { done: Promise.resolve(), base: this.#base, sent: text, next: undefined };
+    const save: Save = { done: undefined, base: this.#base, sent: text, next: undefined };
     this.#save = save;
-    save.done = this.#commit(save, text);
+    return this.#commit(save, text);
+  }
+
+  #commit(save: Save, text: string): Awaitable<void> {
+    let committing: Awaitable<void>;
+    try {
+      committing = this.host.store.commit(this.id, () => save.base, text, this);
+    } catch (error) {
+      return this.#onCommitFailed(error);
+    }
+    if (!isPromise(committing)) return this.#onCommitted(save);
+    save.done = committing.then(
+      () => this.#onCommitted(save),
+      (error: unknown) => this.#onCommitFailed(error),
+    );
     return save.done;
   }
 
-  async #commit(save: Save, text: string): Promise<void> {
+  #onCommitted(save: Save): void {
+    // Where the stored text could not be brought in, what was sent is what is known.
+    this.#base = save.sent ?? this.#base;
+    this.#failed = undefined;
+    this.host.onSaved();
+    this.#afterSave();
+  }
+
+  #onCommitFailed(error: unknown): never {
     try {
-      await this.host.store.commit(this.id, () => save.base, text, this);
-      // Where the stored text could not be brought in, what was sent is what is known.
-      this.#base = save.sent ?? this.#base;
-      this.#failed = undefined;
-      this.host.onSaved();
-    } catch (error) {
       if (this.ended) throw new SessionError(this.ended);
       if (this.endIfGone(error) || this.#isAbandoned) throw error;
       const isHopeless = (error as SessionError).code === "DATA_INVALID";
-      if (!isHopeless) this.#retryLater();
+      if (!isHopeless) this.host.wakeAt((this.#failed = failedAgain(this.#failed)).retryAt);
       // What was changed meanwhile may have mended it: it is tried with that.
       else if (!this.#isDirty) this.#failed = hopeless;
       this.#isDirty = true;
       this.host.onSaveError(error);
       throw error;
     } finally {
-      this.#save = undefined;
-      if (!this.ended) {
-        if (this.#isDirty && !this.#failed) this.onChange();
-        this.host.releaseIfIdle(this);
-      }
+      this.#afterSave();
     }
+  }
+
+  #afterSave(): void {
+    this.#save = undefined;
+    if (this.ended) return;
+    if (this.#isDirty && !this.#failed) this.onChange();
+    this.host.releaseIfIdle(this);
   }
 
   /** Ends the session where an error tells of its end. */
@@ -306,13 +316,6 @@ export abstract class PersistentSession extends ChangeTracker {
     if ((error as SessionError).code !== "SESSION_UNKNOWN") this.end(code);
     else if (!this.ended) this.onMissing();
     return true;
-  }
-
-  #retryLater(): void {
-    const times = (this.#failed?.times ?? 0) + 1;
-    const retryAt = monotonicNow() + backoff(times, shortestRetry, longestRetry);
-    this.#failed = { times, retryAt };
-    this.host.wakeAt(retryAt);
   }
 
   /** True where the store is tried again later, by the clock. */
@@ -325,10 +328,10 @@ export abstract class PersistentSession extends ChangeTracker {
     const untracked = this.#untracked;
     if (untracked && now >= untracked.lookAt) {
       this.findUntrackedChanges();
-      untracked.lookAt = now + (now - untracked.at);
-      if (now - untracked.at > lastSearch) this.#untracked = undefined;
+      untracked.onLooked(now);
+      if (untracked.isOver(now)) this.#untracked = undefined;
     }
-    if (this.#failed && now >= this.#failed.retryAt) this.save().catch(noop);
+    if (this.#failed && now >= this.#failed.retryAt) this.#saveInBackground();
     return Math.min(this.#failed?.retryAt ?? never, this.#untracked?.lookAt ?? never);
   }
 

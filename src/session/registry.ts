@@ -198,9 +198,9 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
 
   async #load(live: ActiveSession): Promise<void> {
     try {
-      // Watched first, then read: nothing that another node does slips between.
-      const watching = this.store.watch(live.id);
-      if (watching) await watching;
+      // Watched first, then read: nothing that another node does slips between. A moment later in any case: the caller
+      // has to note that the session is loading.
+      await this.store.watch(live.id);
       const freshness = this.store.isShared ? live.freshness : undefined;
       const invalidations = freshness?.invalidations ?? 0;
       const since = monotonicNow();

@@ -3,6 +3,7 @@
 import createDebug from "debug";
 import type { Session, SessionData } from "express-session";
 import { endCodeOf } from "../errors.js";
+import type { Awaitable } from "../internal/awaitable.js";
 import type { Listed, Listing } from "./drivers/driver.js";
 import { reconcile } from "./record/merge.js";
 import { mergeInto, parse, stringify, strip, timesOf } from "./record/session-record.js";
@@ -175,7 +176,7 @@ function writerOf(origin: Origin): Writer {
 }
 
 /** What express-session must not report after the response was sent: the session has ended. */
-async function unlessEnded(work: () => Promise<void>): Promise<void> {
+async function unlessEnded(work: () => Awaitable<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

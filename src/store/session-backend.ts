@@ -2,6 +2,7 @@
 // with their tickets, their users and the policies of createSessions(). Knows neither sockets nor express-session's API.
 import type { SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
+import { type Awaitable, after } from "../internal/awaitable.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
 import { AllSessions } from "./all-sessions.js";
@@ -184,17 +185,18 @@ export class SessionBackend {
 
   /**
    * Reads what is stored now. `use` runs within the session's queue, so that it sees the state before any later
-   * notice and after all earlier ones. Rejects with `RECORD_INVALID` for what is no session.
+   * notice and after all earlier ones: at once, where the storage answers at once. `RECORD_INVALID` for what is no session.
    */
-  read<T>(id: string, use: (text: string | undefined) => T): Promise<T> {
-    return this.#sessions.queue.run(id, async () => {
-      const text = await this.#sessions.readCurrent(id);
-      // What this process alone writes need not be looked at.
-      if (text !== undefined && this.isShared && !this.#sessions.parseOrReport(id, text)) {
-        throw new SessionError("RECORD_INVALID");
-      }
-      return use(text);
-    });
+  read<T>(id: string, use: (text: string | undefined) => T): Awaitable<T> {
+    return this.#sessions.queue.run(id, () =>
+      after(this.#sessions.readCurrent(id), (text) => {
+        // What this process alone writes need not be looked at.
+        if (text !== undefined && this.isShared && !this.#sessions.parseOrReport(id, text)) {
+          throw new SessionError("RECORD_INVALID");
+        }
+        return use(text);
+      }),
+    );
   }
 
   /** Whether a session is stored. */
@@ -211,12 +213,12 @@ export class SessionBackend {
    * Applies what changed from `base()` to `next`; rejects with the end's code where there is nothing to update. Where
    * the storage does not answer, `source` is told by `applyConfirmed()` when that turns out to be stored.
    */
-  commit(id: string, base: () => string, next: string, source: SavingWriter): Promise<void> {
+  commit(id: string, base: () => string, next: string, source: SavingWriter): Awaitable<void> {
     return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source }));
   }
 
   /** Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. */
-  prolong(id: string, at: number): Promise<void> {
+  prolong(id: string, at: number): Awaitable<void> {
     const { queue, recordWriter } = this.#sessions;
     return queue.run(id, () => this.#sessions.rewrite(id, (text) => recordWriter.prolong(text, at), { isTouch: true }));
   }
@@ -232,7 +234,7 @@ export class SessionBackend {
   }
 
   /** Notes a ticket of this session until `expires` (ms since 1970); rejects with the end's code. */
-  addTicket(id: string, nonce: string, expires: number): Promise<void> {
+  async addTicket(id: string, nonce: string, expires: number): Promise<void> {
     return this.#sessions.queue.run(id, () =>
       this.#sessions.rewrite(id, (text) => {
         const record = parse(text);

@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { type EndCode, SessionError } from "../errors.js";
+import { type Awaitable, after } from "../internal/awaitable.js";
 import { inBatches } from "../internal/batches.js";
 import { KeyedQueue } from "../internal/keyed-queue.js";
 import { warnOnce } from "../warnings.js";
@@ -25,6 +26,16 @@ const longestWait = 20;
 const batchSize = 200;
 /** How many unreadable records this process reports. */
 const mostUnreadable = 200;
+
+/** What is to be done to a session, and how often that was tried without success. */
+interface Rewrite {
+  readonly id: string;
+  readonly change: (text: string) => SerializedRecord;
+  readonly options: RewriteOptions;
+  /** The writer's own text, where it has one. */
+  readonly sent: string | undefined;
+  failures: number;
+}
 
 /** The sessions of one storage, each changed by one task of this process at a time. */
 export class StoredSessions {
@@ -65,27 +76,27 @@ export class StoredSessions {
   }
 
   /** What is stored, unless it is over its absolute lifetime. Runs within the queue. */
-  async readCurrent(id: string): Promise<string | undefined> {
+  readCurrent(id: string): Awaitable<string | undefined> {
     const resolving = this.storage.resolveLostAnswer(id);
-    if (resolving) await resolving;
-    const text = await this.storage.read(id);
-    if (text === undefined) {
-      await this.storage.lookUpEnd(id);
-      return undefined;
-    }
-    const end = this.ends.get(id);
-    if (end) {
-      // What was read may be older than that.
-      if (await this.#isCreatedAgain(id)) return this.readCurrent(id);
-      // Perhaps only this node knows: the session ends for all.
-      await this.storage.remove(id, end.code);
-      this.recordEnd(id, end.code);
-      return undefined;
-    }
-    if (!this.recordWriter.isTooOld(text)) return text;
-    await this.storage.remove(id, "SESSION_EXPIRED");
-    this.recordEnd(id, "SESSION_EXPIRED");
-    return undefined;
+    if (resolving) return resolving.then(() => this.readCurrent(id));
+    return after(this.storage.read(id), (text) => {
+      if (text === undefined) return after(this.storage.lookUpEnd(id), () => undefined);
+      const end = this.ends.get(id);
+      if (end) return this.#readAfterEnd(id, end.code);
+      return this.recordWriter.isTooOld(text) ? this.#endForAll(id, "SESSION_EXPIRED") : text;
+    });
+  }
+
+  /** Of a session that is stored, and has ended as far as this node knows. */
+  async #readAfterEnd(id: string, code: EndCode): Promise<string | undefined> {
+    // What was read may be older than that.
+    return (await this.#isCreatedAgain(id)) ? this.readCurrent(id) : this.#endForAll(id, code);
+  }
+
+  /** Ends a session that only this node knows to be over, perhaps. */
+  async #endForAll(id: string, code: EndCode): Promise<undefined> {
+    await this.storage.remove(id, code);
+    this.recordEnd(id, code);
   }
 
   /** A stored text, parsed. Undefined for one that is no session: it lets nobody in, and is reported once. */
@@ -114,40 +125,54 @@ export class StoredSessions {
    * Compare-and-set until it holds: `change` makes the new text from the current one. Runs within the queue; rejects
    * with the end's code where there is nothing to rewrite.
    */
-  async rewrite(
+  rewrite(
     id: string,
     change: (text: string) => SerializedRecord,
     options: RewriteOptions = {},
     sent?: string,
-  ): Promise<void> {
-    const { source, isTouch = false } = options;
-    for (let attempt = 0; attempt < attempts; attempt++) {
-      const text = await this.readCurrent(id);
-      if (text === undefined) throw new SessionError(this.ends.get(id)?.code ?? "SESSION_UNKNOWN");
-      const next = this.#apply(id, text, change);
-      const isChanged = next.text !== text;
-      let write: WriteId | undefined;
-      // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
-      if (isChanged || (isTouch && this.#driver.isShared)) {
-        if (this.users) await this.users.note(id, next, text);
-        let written: boolean;
-        // No notice tells of more time. Of less, the nodes that have the session must know.
-        if (isTouch && next.expires >= timesOf(text).expires) written = await this.storage.touch(id, text, next);
-        else {
-          write = this.storage.nextWrite();
-          written = await this.storage.replace(id, text, next, sent ?? next.text, options, write.number);
-        }
-        if (!written) {
-          this.retries++;
-          // Among many writers, those who keep losing make room.
-          if (attempt >= firstWait) await delay(Math.random() * Math.min(attempt, longestWait));
-          continue;
-        }
-      }
-      source?.applyCommitted(next.text);
-      if (isChanged) this.#bus.notify({ kind: "stored", id, text: next.text, writer: source, write });
-      return;
-    }
+  ): Awaitable<void> {
+    return this.#readAndWrite({ id, change, options, sent, failures: 0 });
+  }
+
+  #readAndWrite(task: Rewrite): Awaitable<void> {
+    return after(this.readCurrent(task.id), (text) => this.#writeOver(text, task));
+  }
+
+  #writeOver(text: string | undefined, task: Rewrite): Awaitable<void> {
+    const { id, change, options } = task;
+    if (text === undefined) throw new SessionError(this.ends.get(id)?.code ?? "SESSION_UNKNOWN");
+    const next = this.#apply(id, text, change);
+    const isChanged = next.text !== text;
+    // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
+    const isNeeded = isChanged || (options.isTouch === true && this.#driver.isShared);
+    if (!isNeeded) return this.#tell(next, isChanged, undefined, task);
+    const send = (): Awaitable<void> => this.#send(text, next, isChanged, task);
+    return this.users ? this.users.note(id, next, text).then(send) : send();
+  }
+
+  #send(text: string, next: SerializedRecord, isChanged: boolean, task: Rewrite): Awaitable<void> {
+    const { id, options, sent = next.text } = task;
+    // No notice tells of more time. Of less, the nodes that have the session must know.
+    const isMoreTime = options.isTouch === true && next.expires >= timesOf(text).expires;
+    const write = isMoreTime ? undefined : this.storage.nextWrite();
+    const writing = write
+      ? this.storage.replace(id, text, next, sent, options, write.number)
+      : this.storage.touch(id, text, next);
+    return after(writing, (isWritten) => (isWritten ? this.#tell(next, isChanged, write, task) : this.#tryAgain(task)));
+  }
+
+  #tell({ text }: SerializedRecord, isChanged: boolean, write: WriteId | undefined, task: Rewrite): void {
+    const { source } = task.options;
+    source?.applyCommitted(text);
+    if (isChanged) this.#bus.notify({ kind: "stored", id: task.id, text, writer: source, write });
+  }
+
+  /** Another node was quicker. */
+  async #tryAgain(task: Rewrite): Promise<void> {
+    this.retries++;
+    // Among many writers, those who keep losing make room.
+    if (task.failures >= firstWait) await delay(Math.random() * Math.min(task.failures, longestWait));
+    if (++task.failures < attempts) return this.#readAndWrite(task);
     throw new SessionError("STORE_UNAVAILABLE", { detail: "Too many writers change this session at once." });
   }
 
@@ -155,7 +180,7 @@ export class StoredSessions {
    * Applies the changes from `base()` to `next`; as {@link StoredSessions.rewrite}. `base` is called in its turn: an
    * earlier write of the same writer may have turned out to be stored by then.
    */
-  merge(id: string, base: () => string, next: string, options?: RewriteOptions): Promise<void> {
+  merge(id: string, base: () => string, next: string, options?: RewriteOptions): Awaitable<void> {
     return this.rewrite(id, (text) => this.recordWriter.merge(text, base(), next, options?.isTouch), options, next);
   }
 

@@ -100,7 +100,7 @@ export function callsContract(
     test("our marks stay where a session is replaced, and are not taken from outside", async () => {
       backendOf(store).claim({ absoluteTimeout: aMinute });
       await store.set("a", own({ n: 1 }));
-      const marks = (): Promise<Fields> =>
+      const marks = async (): Promise<Fields> =>
         backendOf(store).read("a", (text) => {
           const { __created, __tickets } = JSON.parse(text as string) as Fields;
           return { __created, tickets: Object.keys(__tickets as Fields) };

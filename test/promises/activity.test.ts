@@ -135,7 +135,7 @@ test("the last event before a silence is told to the store, although touches are
       io.on("connection", (socket) => socket.on("here", (done) => done(Date.now())));
     },
   });
-  const expiresOf = (id: string): Promise<number> =>
+  const expiresOf = async (id: string): Promise<number> =>
     backendOf(app.sessions.store).read(id, (text) => Date.parse(JSON.parse(text as string).cookie.expires));
   const { id, at } = await inTime(2000, async () => {
     const ada = await app.login();

@@ -178,7 +178,8 @@ test("a change by a handler that outlived its connection is saved after an outag
   session.other = "kept";
   await expect.poll(() => errors).toContainEqual(expect.objectContaining({ code: "STORE_UNAVAILABLE" }));
   line.state = "up";
-  const stored = (): Promise<string | undefined> => backendOf(app.sessions.store).read(session.id, (text) => text);
+  const stored = async (): Promise<string | undefined> =>
+    backendOf(app.sessions.store).read(session.id, (text) => text);
   await expect.poll(stored).toContain('"other":"kept"');
 });
 

@@ -400,7 +400,7 @@ describe("a part of the storage that is away", () => {
 });
 
 test("a change that is told while a session is read for its first connection is not left to the lease", async () => {
-  const driver = new MemoryDriver();
+  const driver: Driver = new MemoryDriver();
   let listener: NoticeListener | undefined;
   const reading = vi.spyOn(driver, "read");
   const store = new LiveStore(

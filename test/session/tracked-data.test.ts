@@ -156,7 +156,8 @@ async function withHeldList() {
   const { app, session, server, socket } = await withSocket();
   const held: string[] = (session.cart ??= []);
   await session.save();
-  const text = (): Promise<string | undefined> => backendOf(app.sessions.store).read(session.id, (found) => found);
+  const text = async (): Promise<string | undefined> =>
+    backendOf(app.sessions.store).read(session.id, (found) => found);
   expect(await text()).toContain('"cart":[]');
   return { app, held, server, socket, text };
 }

@@ -158,7 +158,8 @@ test("one answer that makes no sense logs nobody out and loses no change", async
   const [server] = [...io.of("/").sockets.values()] as any[];
   line.isOdd = true;
   server.session.user = "eve";
-  const text = (): Promise<string | undefined> => backendOf(sessions.store).read(server.session.id, (found) => found);
+  const text = async (): Promise<string | undefined> =>
+    backendOf(sessions.store).read(server.session.id, (found) => found);
   await expect.poll(() => line.isOdd).toBe(false);
   await expect.poll(text).toContain('"user":"eve"');
   expect(socket.connected).toBe(true);

@@ -11,7 +11,7 @@ export async function startWithSession(options: Parameters<typeof startApp>[0] =
   const errors: any[] = [];
   app.sessions.on("error", (error) => errors.push(error));
   const { id } = server.session;
-  const stored = (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
+  const stored = async (): Promise<string> => backendOf(app.sessions.store).read(id, (text) => text as string);
   return { app, ada, session: server.session, server, errors, id, stored };
 }
 

@@ -3,6 +3,7 @@
 import { inspect } from "node:util";
 import createDebug from "debug";
 import { SessionError } from "../../errors.js";
+import type { Awaitable } from "../../internal/awaitable.js";
 import { monotonicNow } from "../../internal/monotonic.js";
 import { Refusal } from "../drivers/refusal.js";
 import { withTimeout } from "../../internal/timeout.js";
@@ -41,16 +42,21 @@ export class CommandRunner {
     return this.downSince === undefined ? this.#outageUntil : monotonicNow();
   }
 
-  /** Runs a command. Whatever fails is `STORE_UNAVAILABLE`, without the id in the cause. */
-  run<T>(id: string, command: () => Promise<T>): Promise<T> {
+  /**
+   * Runs a command. Whatever fails is `STORE_UNAVAILABLE`, without the id in the cause. The answer of a storage that is
+   * not shared is handed on as it comes.
+   */
+  run<T>(id: string, command: () => Promise<T>): Promise<T>;
+  run<T>(id: string, command: () => Awaitable<T>): Awaitable<T>;
+  run<T>(id: string, command: () => Awaitable<T>): Awaitable<T> {
     return this.#isShared ? this.#runShared(id, command) : command();
   }
 
-  async #runShared<T>(id: string, command: () => Promise<T>): Promise<T> {
+  async #runShared<T>(id: string, command: () => Awaitable<T>): Promise<T> {
     try {
       // Clients queue what they cannot send: an outage must not fill the memory with commands.
       if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
-      const running = command();
+      const running = Promise.resolve(command());
       const answer = await withTimeout(running, this.timeout, () => {
         this.#unanswered++;
         const answers = this.#answers;

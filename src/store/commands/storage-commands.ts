@@ -2,6 +2,7 @@
 // Knows records as texts; `StoredSessions` decides what is written.
 import { setTimeout as delay } from "node:timers/promises";
 import type { EndCode } from "../../errors.js";
+import { type Awaitable, after, isPromise } from "../../internal/awaitable.js";
 import type { KeyedQueue } from "../../internal/keyed-queue.js";
 import { monotonicNow } from "../../internal/monotonic.js";
 import type { ChangeBus } from "../cluster/change-bus.js";
@@ -53,9 +54,9 @@ export class StorageCommands {
   }
 
   /** What is stored. While a late write may still arrive, what was written after it. */
-  read(id: string): Promise<string | undefined> {
+  read(id: string): Awaitable<string | undefined> {
     const known = this.#lateWrites.latest(id);
-    return known ? Promise.resolve(known.text) : this.#runner.run(id, () => this.#driver.read(id));
+    return known ? known.text : this.#runner.run(id, () => this.#driver.read(id));
   }
 
   /** True where several records can be read with one command. */
@@ -75,18 +76,19 @@ export class StorageCommands {
   }
 
   /** Asks the storage why a session is not there, unless this node knows. */
-  async lookUpEnd(id: string): Promise<void> {
+  lookUpEnd(id: string): Awaitable<void> {
     const { endOf } = this.#driver;
     if (!endOf || this.#ends.get(id)) return;
-    const end = await this.#runner.run(id, () => endOf.call(this.#driver, id));
-    if (end) this.#ends.recordRemembered(id, end);
+    return this.#runner
+      .run(id, () => endOf.call(this.#driver, id))
+      .then((end) => end && this.#ends.recordRemembered(id, end));
   }
 
   /** Creates a record; false where the id is taken. */
   async create(id: string, { text, expires }: SerializedRecord): Promise<boolean> {
     const endBefore = this.#ends.get(id);
     const attempt: Attempt = { mayBeDone: false };
-    const create = (): Promise<boolean> =>
+    const create = (): Awaitable<boolean> =>
       this.#write(id, text, () => this.#observe(attempt, this.#driver.create(id, text, expires)));
     try {
       return await create();
@@ -104,7 +106,7 @@ export class StorageCommands {
   }
 
   /** Moves the expiry; false where another text than `expected` is stored. */
-  touch(id: string, expected: string, next: SerializedRecord): Promise<boolean> {
+  touch(id: string, expected: string, next: SerializedRecord): Awaitable<boolean> {
     return this.#write(id, next.text, () => this.#driver.touch(id, next.text, next.expires, expected));
   }
 
@@ -117,41 +119,46 @@ export class StorageCommands {
    * Puts `next` in place of `expected`; false where another text is stored. `sent` is the writer's own text, `write` the
    * number of this write.
    */
-  async replace(
+  replace(
     id: string,
     expected: string,
     next: SerializedRecord,
     sent: string,
-    { source, origin }: RewriteOptions,
+    options: RewriteOptions,
     write: number,
-  ): Promise<boolean> {
+  ): Awaitable<boolean> {
     // An expiry that the writer did not move stays: another service may have moved it beside the text.
     const isKept = Number.isFinite(next.expires) && next.expires === timesOf(expected).expires;
     const expires = isKept ? undefined : next.expires;
     const attempt: Attempt = { mayBeDone: false };
-    try {
-      return await this.#write(id, next.text, () =>
-        this.#observe(attempt, this.#driver.replace(id, next.text, expires, expected, write)),
-      );
-    } catch (error) {
+    const written = this.#write(id, next.text, () =>
+      this.#observe(attempt, this.#driver.replace(id, next.text, expires, expected, write)),
+    );
+    if (!isPromise(written)) return written;
+    return written.catch((error: unknown) => {
       if (!attempt.mayBeDone || !this.#driver.lastWrite) throw error;
-      const writer = source ?? origin ?? updater;
+      const writer = options.source ?? options.origin ?? updater;
       const lost: LostAnswer = { write, expected, next, expires, writer, sent, isRetried: true };
-      if (source) {
-        this.#lostAnswers.keep(id, lost, monotonicNow());
-        throw error;
-      }
-      // A caller that gets an error for a write that arrived would make it once more, in another way.
-      const isStored = await this.#askUntilAnswered(() => this.#replaceAgain(id, lost));
-      if (isStored !== undefined) return isStored;
-      if (origin) this.#lostAnswers.keep(id, { ...lost, isRetried: false }, monotonicNow());
-      this.#invalidate(id);
+      return this.#outcomeOf(id, lost, options, error);
+    });
+  }
+
+  /** Whether a write is stored that failed with `error`; rejects with it where that cannot be found out. */
+  async #outcomeOf(id: string, lost: LostAnswer, { source, origin }: RewriteOptions, error: unknown): Promise<boolean> {
+    if (source) {
+      this.#lostAnswers.keep(id, lost, monotonicNow());
       throw error;
     }
+    // A caller that gets an error for a write that arrived would make it once more, in another way.
+    const isStored = await this.#askUntilAnswered(() => this.#replaceAgain(id, lost));
+    if (isStored !== undefined) return isStored;
+    if (origin) this.#lostAnswers.keep(id, { ...lost, isRetried: false }, monotonicNow());
+    this.#invalidate(id);
+    throw error;
   }
 
   /** Removes a session; the storage remembers why. */
-  remove(id: string, code: EndCode): Promise<void> {
+  remove(id: string, code: EndCode): Awaitable<void> {
     return this.#write(id, undefined, () => this.#driver.remove(id, code));
   }
 
@@ -211,7 +218,7 @@ export class StorageCommands {
   async #replaceAgain(id: string, { write, expected, next, expires }: LostAnswer): Promise<boolean> {
     if (await this.#hasWritten(id, write)) return true;
     // With its own number: should the first one still be under way, the storage carries out one of the two.
-    const replace = (): Promise<boolean> => this.#driver.replace(id, next.text, expires, expected, write);
+    const replace = (): Awaitable<boolean> => this.#driver.replace(id, next.text, expires, expected, write);
     return (await this.#write(id, next.text, replace)) || this.#hasWritten(id, write);
   }
 
@@ -219,12 +226,12 @@ export class StorageCommands {
     return (await this.#lastWrite(id)) === write;
   }
 
-  #lastWrite(id: string, node?: string): Promise<number | undefined> {
-    return this.#runner.run(id, () => this.#driver.lastWrite?.(id, node) ?? Promise.resolve(undefined));
+  #lastWrite(id: string, node?: string): Awaitable<number | undefined> {
+    return this.#runner.run(id, () => this.#driver.lastWrite?.(id, node));
   }
 
   /** Asks again until there is an answer, for as long as a command may take; undefined where there never was one. */
-  async #askUntilAnswered(ask: () => Promise<boolean>): Promise<boolean | undefined> {
+  async #askUntilAnswered(ask: () => Awaitable<boolean>): Promise<boolean | undefined> {
     const until = monotonicNow() + this.#runner.timeout;
     for (;;) {
       try {
@@ -242,7 +249,8 @@ export class StorageCommands {
   }
 
   /** Notes that a command was sent, and whether the storage refused it. */
-  #observe(attempt: Attempt, running: Promise<boolean>): Promise<boolean> {
+  #observe(attempt: Attempt, running: Awaitable<boolean>): Awaitable<boolean> {
+    if (!isPromise(running)) return running;
     attempt.mayBeDone = true;
     running.catch((error: unknown) => {
       if (this.#driver.isRefusal?.(error)) attempt.mayBeDone = false;
@@ -251,16 +259,20 @@ export class StorageCommands {
   }
 
   /** Writes, and follows a write that was given up and may still arrive. */
-  async #write<T>(id: string, text: string | undefined, command: () => Promise<T>): Promise<T> {
-    let running: Promise<T> | undefined;
-    try {
-      const written = await this.#runner.run(id, () => (running = command()));
-      if (written !== false) this.#lateWrites.noteWrite(id, text);
-      return written;
-    } catch (error) {
-      if (running && !this.#driver.isAtomic) this.#follow(id, running);
+  #write<T>(id: string, text: string | undefined, command: () => Awaitable<T>): Awaitable<T> {
+    let running: Awaitable<T> | undefined;
+    const written = after(
+      this.#runner.run(id, () => (running = command())),
+      (answer) => {
+        if (answer !== false) this.#lateWrites.noteWrite(id, text);
+        return answer;
+      },
+    );
+    if (!isPromise(written) || this.#driver.isAtomic) return written;
+    return written.catch((error: unknown) => {
+      if (isPromise(running)) this.#follow(id, running);
       throw error;
-    }
+    });
   }
 
   #follow(id: string, running: Promise<unknown>): void {

@@ -1,6 +1,7 @@
 // The interface of a driver for one kind of storage, and its contract in words. To a driver sessions are texts with an id
 // and an expiry; merging and the express-session API are the live store's.
 import type { EndCode } from "../../errors.js";
+import type { Awaitable } from "../../internal/awaitable.js";
 
 /**
  * What the live store needs from one kind of storage. All times are ms since 1970; `Infinity` means no expiry.
@@ -11,6 +12,7 @@ import type { EndCode } from "../../errors.js";
  * - `create` writes only where nothing is stored, `replace` only where exactly `expected` is (compare-and-set). Both
  *   answer whether they wrote. A driver without compare-and-set always writes; it is then safe in one process only.
  * - A call that fails rejects with the storage's own error and has, as far as the driver knows, changed nothing.
+ * - What concerns one session may be answered at once, without a promise: a storage in memory makes nobody wait.
  * - With `notices`, `replace` and `remove` notify the other nodes in the same atomic step in which they write.
  */
 export interface Driver {
@@ -32,30 +34,30 @@ export interface Driver {
   /** Names the part of the storage that has this session, where one part alone may be down; absent where it is one. */
   partOf?(id: string): string;
 
-  read(id: string): Promise<string | undefined>;
+  read(id: string): Awaitable<string | undefined>;
   /** Several sessions of one part at once, in the order of `ids`; absent where the storage cannot. */
   readMany?(ids: readonly string[]): Promise<(string | undefined)[]>;
-  create(id: string, text: string, expires: number): Promise<boolean>;
+  create(id: string, text: string, expires: number): Awaitable<boolean>;
   /**
    * With `expires` undefined the stored expiry stays: others may have moved it beside the data. A given one never moves
    * it back, unless `text` has another maxAge than `expected`, or an earlier expiry. `write` numbers the writes of this
    * node, upwards: see {@link Driver.lastWrite}.
    */
-  replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean>;
+  replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Awaitable<boolean>;
   /**
    * The number of the latest numbered `replace` of this session by this node, or by the one that calls itself `node`; known
    * for {@link writeMemory}. Called when an answer was lost, or when the storage may have lost data. Absent where the
    * storage does not know.
    */
-  lastWrite?(id: string, node?: string): Promise<number | undefined>;
+  lastWrite?(id: string, node?: string): Awaitable<number | undefined>;
   /** True where an error is the storage's own answer: it did not carry the command out. */
   isRefusal?(error: unknown): boolean;
   /** Why the client has no connection, where it lets commands wait meanwhile. It becomes the cause when they fail. */
   readonly connectionError?: unknown;
   /** As `replace`, where `text` differs from `expected` in the expiry alone: a storage may keep that beside the data. */
-  touch(id: string, text: string, expires: number, expected: string): Promise<boolean>;
+  touch(id: string, text: string, expires: number, expected: string): Awaitable<boolean>;
   /** Removes a session; the storage remembers `code` for {@link endMemory}, where it can. */
-  remove(id: string, code: EndCode): Promise<void>;
+  remove(id: string, code: EndCode): Awaitable<void>;
   /** Why a session ended within {@link endMemory}, on whichever node; absent where the storage does not remember. */
   endOf?(id: string): Promise<End | undefined>;
   /**

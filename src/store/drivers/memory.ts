@@ -39,24 +39,18 @@ export class MemoryDriver implements Driver {
     return (this.#notes ??= new MemoryDriver());
   }
 
-  async read(id: string): Promise<string | undefined> {
+  read(id: string): string | undefined {
     return this.#alive(id)?.text;
   }
 
-  async create(id: string, text: string, expires: number): Promise<boolean> {
+  create(id: string, text: string, expires: number): boolean {
     if (this.#alive(id)) return false;
     this.#entries.set(id, { text, expires });
     this.#sweeper ??= setInterval(() => this.#sweep(), sweepInterval).unref();
     return true;
   }
 
-  async replace(
-    id: string,
-    text: string,
-    expires: number | undefined,
-    expected: string,
-    write?: number,
-  ): Promise<boolean> {
+  replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): boolean {
     const entry = this.#alive(id);
     if (entry?.text !== expected) return false;
     entry.text = text;
@@ -65,15 +59,15 @@ export class MemoryDriver implements Driver {
     return true;
   }
 
-  async lastWrite(id: string): Promise<number | undefined> {
+  lastWrite(id: string): number | undefined {
     return this.#alive(id)?.write;
   }
 
-  touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
+  touch(id: string, text: string, expires: number, expected: string): boolean {
     return this.replace(id, text, expires, expected);
   }
 
-  async remove(id: string): Promise<void> {
+  remove(id: string): void {
     this.#entries.delete(id);
   }
 

@@ -116,7 +116,7 @@ export class UserIndex {
     return done;
   }
 
-  #read(name: string): Promise<string | undefined> {
+  async #read(name: string): Promise<string | undefined> {
     return this.#runner.run("", () => this.#notes.read(name));
   }
 

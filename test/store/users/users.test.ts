@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Driver } from "../../../src/store/drivers/driver.js";
 import { MemoryDriver } from "../../../src/store/drivers/memory.js";
 import { backendOf, LiveStore } from "../../../src/store/live-store.js";
 import { CommandRunner } from "../../../src/store/commands/command-runner.js";
@@ -144,7 +145,7 @@ test("a session that was nobody's for long is found when its user logs in again,
 });
 
 test("who looks while a session is becoming a user's takes nothing away from them", async () => {
-  const driver = new MemoryDriver();
+  const driver: Driver = new MemoryDriver();
   const [store, other] = [new LiveStore(driver), new LiveStore(driver)];
   for (const node of [store, other]) backendOf(node).claim({ user: (session) => session.user });
   // Another node looks when the note is written, and the session is not.
@@ -202,7 +203,7 @@ test("ten thousand sessions of a user are read and ended in batches, their note 
   const { asked, notes } = count(new MemoryDriver());
   let [underWay, most, reads] = [0, 0, 0];
   let isFollowed = false;
-  const follow = async <T>(work: Promise<T>): Promise<T> => {
+  const follow = async <T>(work: T | Promise<T>): Promise<T> => {
     if (!isFollowed) return work;
     most = Math.max(most, ++underWay);
     await new Promise(setImmediate);
