@@ -1,9 +1,15 @@
 // docs/benchmarks.svg: bars of cost relative to bare Socket.IO. Plain SVG, readable on light and dark pages.
 import { baseline, contestants } from "./contestants/index.js";
-import { costs } from "./rows.js";
+import { costs, resultOf } from "./rows.js";
 
 const colours = ["#8a8f98", "#d97706", "#a16207", "#b45309", "#2563eb"];
-const shown = costs.filter(({ id }) => id !== "disconnect");
+const memory = ["connect", "heap", "read", "write", "write-burst"];
+const redis = ["connect", "heap", "write", "write-burst", "storm"];
+const rowsOf = (storage, ids, where) =>
+  costs
+    .filter(({ id }) => ids.includes(id))
+    .map(({ id, title }) => ({ id: resultOf(id, storage), title: `${title}${where}` }));
+const shown = [...rowsOf("memory", memory, ""), ...rowsOf("redis", redis, ", Redis")];
 const barHeight = 13;
 const gap = 16;
 const left = 230;
@@ -12,23 +18,25 @@ const top = 64;
 const barsEnd = width - 90;
 
 export function chart(results) {
-  const ratioOf = (row, { name }) => (name === baseline ? 1 : results.ratio(row.id, name, baseline));
+  const ratioOf = (row, { name }) => (name === baseline ? 1 : results.ratio(row.id, name));
   const all = shown.flatMap((row) => contestants.map((contestant) => ratioOf(row, contestant) ?? 0));
   const longest = Math.max(1.5, ...all);
   const scale = (barsEnd - left) / longest;
   let y = top;
-  const groups = shown.map((row) => {
-    const bars = contestants.flatMap((contestant, index) => {
-      const ratio = ratioOf(row, contestant);
-      if (ratio === undefined) return [];
-      const at = y;
-      y += barHeight;
-      return bar(at, ratio * scale, `${ratio.toFixed(2)}×`, colours[index], contestant.name === "socket-session");
+  const groups = shown
+    .filter(({ id }) => results.has(id))
+    .map((row) => {
+      const bars = contestants.flatMap((contestant, index) => {
+        const ratio = ratioOf(row, contestant);
+        if (ratio === undefined) return [];
+        const at = y;
+        y += barHeight;
+        return bar(at, ratio * scale, `${ratio.toFixed(2)}×`, colours[index], contestant.name === "socket-session");
+      });
+      const middle = y - (bars.length * barHeight) / 2 + 4;
+      y += gap;
+      return `${text(left - 12, middle, row.title, 'text-anchor="end"')}\n${bars.join("\n")}`;
     });
-    const middle = y - (bars.length * barHeight) / 2 + 4;
-    y += gap;
-    return `${text(left - 12, middle, row.title.replace(/^… /, "… "), 'text-anchor="end"')}\n${bars.join("\n")}`;
-  });
   const one = left + scale;
   const height = y + 8;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-labelledby="title">

@@ -1,14 +1,19 @@
 // How long and how much is measured: defaults, --quick, and one flag per number.
 import { parseArgs } from "node:util";
+import { contestants } from "./contestants/index.js";
+import { rowNames } from "./passes.js";
 
 const full = {
   generations: 2,
   rounds: 8,
-  connects: 200,
-  connections: 1000,
-  heapRounds: 2,
-  sockets: 30,
-  events: 250,
+  warmUps: 2,
+  connections: 3000,
+  sockets: 200,
+  events: 100,
+  stormRounds: 5,
+  stormClients: 10_000,
+  idleSessions: 100_000,
+  idleSeconds: 10,
   clusterRuns: 3,
   clusterSockets: 1000,
   clusterCommands: 200,
@@ -16,53 +21,95 @@ const full = {
 const quick = {
   generations: 1,
   rounds: 3,
-  connects: 50,
-  connections: 150,
-  heapRounds: 1,
-  sockets: 10,
-  events: 30,
+  warmUps: 1,
+  connections: 500,
+  sockets: 50,
+  events: 40,
+  stormRounds: 2,
+  stormClients: 1000,
+  idleSessions: 5000,
+  idleSeconds: 3,
   clusterRuns: 1,
   clusterSockets: 200,
   clusterCommands: 50,
 };
 
-export const usage = `npm run bench -- [--quick] [--cluster | --no-cluster] [--no-report] [--<number> n]
+export const usage = `npm run bench -- [options]
 
-  --quick          a short run, under a minute: good for a look, not for numbers to rely on
-  --cluster        several nodes alone; the rest of docs/benchmarks.md stays as it is
-  --no-cluster     one node alone; that section stays as it is
-  --no-report      prints only, leaves docs/benchmarks.* as they are
-  --generations n  fresh server processes, each warmed up again (${full.generations})
-  --rounds n       rounds per generation (${full.rounds})
-  --connects n     connects per round (${full.connects})
-  --connections n  open connections for the heap (${full.connections})
-  --heapRounds n   heap rounds per generation (${full.heapRounds})
-  --sockets n      sockets that send events (${full.sockets})
-  --events n       events per socket and round (${full.events})
+Without options, all is measured, which takes about a quarter of an hour, and docs/benchmarks.* are written.
+
+  --check [commit]   compares with a commit, by default the last release; fails where a row is worse; under 2 minutes
+  --profile row      profiles the server while it does this, into .cache/bench, and prints where its time goes
+  --quick            a short run, some minutes: good for a look, not for numbers to rely on
+  --only a,b         these rows alone, printed only: ${rowNames.slice(0, 11).join(", ")}, …
+  --store a,b        these storages alone, printed only: memory, redis, postgres
+  --contestants a,b  these alone, and bare, printed only: ${contestants.map(({ name }) => name).join(", ")}
+  --cluster          several nodes alone; the rest of docs/benchmarks.md stays as it is
+  --no-cluster       one node alone; that section stays as it is
+  --no-report        prints only, leaves docs/benchmarks.* as they are
+
+  --generations n      fresh server processes, each warmed up again (${full.generations})
+  --rounds n           rounds per generation (${full.rounds})
+  --warmUps n          rounds before them that do not count (${full.warmUps})
+  --connections n      connections per round (${full.connections})
+  --sockets n          sockets that send events (${full.sockets})
+  --events n           events per socket and round (${full.events})
+  --stormRounds n      rounds in which all clients come back at once (${full.stormRounds})
+  --stormClients n     how many they are (${full.stormClients})
+  --idleSessions n     live sessions that nobody uses (${full.idleSessions})
+  --idleSeconds n      how long their cost is measured (${full.idleSeconds})
   --clusterRuns n      runs with fresh nodes (${full.clusterRuns})
   --clusterSockets n   sockets on a node (${full.clusterSockets})
   --clusterCommands n  how often each is done whose commands are counted (${full.clusterCommands})
 `;
 
 export function readOptions(args = process.argv.slice(2)) {
-  const numbers = Object.fromEntries(Object.keys(full).map((name) => [name, { type: "string" }]));
-  const names = ["quick", "cluster", "no-cluster", "no-report", "help"];
-  const switches = Object.fromEntries(names.map((name) => [name, { type: "boolean" }]));
-  const { values } = parseArgs({ args, options: { ...numbers, ...switches } });
-  const options = { ...(values.quick ? quick : full), isQuick: values.quick === true };
-  for (const name of Object.keys(full)) {
-    if (values[name] === undefined) continue;
+  const strings = [...Object.keys(full), "only", "store", "contestants", "profile"];
+  const switches = ["check", "quick", "cluster", "no-cluster", "no-report", "help"];
+  const flags = (names, type) => Object.fromEntries(names.map((name) => [name, { type }]));
+  const { values, positionals } = parseArgs({
+    args,
+    options: { ...flags(strings, "string"), ...flags(switches, "boolean") },
+    allowPositionals: true,
+  });
+  if (positionals.length > (values.check ? 1 : 0)) throw new Error(`what is ${positionals.at(-1)}?`);
+  const numbers = { ...(values.quick ? quick : full) };
+  const given = Object.keys(full).filter((name) => values[name] !== undefined);
+  for (const name of given) {
     const number = Number(values[name]);
     if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} is a whole number above 0`);
-    options[name] = number;
+    numbers[name] = number;
   }
   // A burst is ten events.
-  options.events = Math.ceil(options.events / 10) * 10;
+  numbers.events = Math.ceil(numbers.events / 10) * 10;
+  const only = listOf("only", values.only ?? values.profile, rowNames);
+  const stores = listOf("store", values.store, ["memory", "redis", "postgres"]);
+  const names = listOf(
+    "contestants",
+    values.contestants,
+    contestants.map(({ name }) => name),
+  );
+  const isPart = [only, stores, names].some((list) => list !== undefined);
   return {
-    ...options,
-    help: values.help === true,
+    ...numbers,
+    given,
+    only,
+    stores,
+    contestants: names,
+    isQuick: values.quick === true,
+    isHelp: values.help === true,
+    isCheck: values.check === true,
+    commit: positionals[0],
+    profiled: values.profile,
     hasOneNode: values.cluster !== true,
-    hasCluster: values["no-cluster"] !== true,
-    isReported: values["no-report"] !== true,
+    hasCluster: values["no-cluster"] !== true && !isPart,
+    isReported: values["no-report"] !== true && !isPart,
   };
+}
+
+function listOf(flag, text, known) {
+  const list = text?.split(",");
+  const unknown = list?.find((name) => !known.includes(name));
+  if (unknown) throw new Error(`--${flag}: ${unknown} is none of ${known.join(", ")}`);
+  return list;
 }

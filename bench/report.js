@@ -3,24 +3,35 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { chart } from "./chart.js";
 import { section, sectionOf, withSection } from "./cluster/section.js";
-import { baseline, contestants } from "./contestants/index.js";
+import { contestants } from "./contestants/index.js";
 import { facts } from "./facts.js";
 import { judge } from "./goals.js";
 import { costs, counts } from "./rows.js";
+import { tolerance } from "./statistics.js";
+import { aligned, commandTable, costTable, countTable, markdown, usersTable } from "./tables.js";
 
 const docs = new URL("../docs/", import.meta.url);
 const file = new URL("benchmarks.md", docs);
+const storages = [
+  ["memory", "Memory store"],
+  ["redis", "Redis"],
+  ["postgres", "PostgreSQL"],
+];
 
 export function report(results, run) {
-  const tables = { costs: costTable(results), user: userTable(results), counts: countTable(results) };
   const goals = judge(results);
   const lines = goals.map(({ goal, measured, isMet }) => `${isMet ? "met    " : "NOT met"}  ${goal}: ${measured}`);
-  const blocks = [aligned(tables.costs), aligned(tables.counts), lines.join("\n")];
-  process.stdout.write(`\n${blocks.join("\n\n")}\n`);
+  const blocks = [
+    ...storages.map(([storage, title]) => titled(title, costTable(results, storage))),
+    titled("Commands to Redis", commandTable(results)),
+    titled("Store calls", countTable(results)),
+    lines.join("\n"),
+  ];
+  process.stdout.write(`\n${blocks.filter((block) => block !== "").join("\n\n")}\n`);
   if (!run.options.isReported) return;
   mkdirSync(docs, { recursive: true });
   writeFileSync(new URL("benchmarks.svg", docs), chart(results));
-  const written = page(results, tables, goals, run);
+  const written = page(results, goals, run);
   // What another run wrote of several nodes stays until it is measured again.
   const several = sectionOf(readFileSync(file, { encoding: "utf8", flag: "a+" }));
   writeFileSync(file, several === undefined ? written : withSection(written, several));
@@ -37,91 +48,64 @@ export function reportCluster(results, options) {
   process.stdout.write("\nWritten to docs/benchmarks.md.\n");
 }
 
-function costTable(results) {
-  return tableOf(costs, "", (row, { name }) => {
-    const value = results.value(row.id, name);
-    if (value === undefined) return "–";
-    const absolute = `${Math.round(value).toLocaleString("en")} ${row.unit}`;
-    return name === baseline ? absolute : `${results.ratio(row.id, name, baseline).toFixed(2)}× (${absolute})`;
-  });
+function titled(title, table) {
+  return table.length > 1 ? `${title}\n${aligned(table)}` : "";
 }
 
-/** The CPU rows again, without the operating system's share: it differs most between machines. */
-function userTable(results) {
-  const rows = costs.filter(({ unit }) => unit === "µs");
-  return tableOf(rows, "", (row, { name }) => {
-    const id = `${row.id}-user`;
-    const value = results.value(id, name);
-    if (value === undefined) return "–";
-    return name === baseline ? `${Math.round(value)} µs` : `${results.ratio(id, name, baseline).toFixed(2)}×`;
-  });
+/** A table for each storage that was measured. */
+function sections(those, tableOf) {
+  const tables = those.map(([storage, title]) => ({ title, table: tableOf(storage) }));
+  const there = tables.filter(({ table }) => table.length > 1);
+  return there.map(({ title, table }) => `\n### ${title}\n\n${markdown(table, "---:")}\n`).join("");
 }
 
-function countTable(results) {
-  return tableOf(counts, "", (row, { name }) => {
-    const value = results.value(row.id, name);
-    if (value === undefined) return "–";
-    return row.unit === "share" ? `${Math.round(value * 100)} %` : String(Math.round(value * 100) / 100);
-  });
-}
-
-function tableOf(rows, corner, cell) {
-  const head = [corner, ...contestants.map(({ title }) => title)];
-  return [head, ...rows.map((row) => [row.title, ...contestants.map((contestant) => cell(row, contestant))])];
-}
-
-function aligned(table) {
-  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  const pad = (text, column) => (column === 0 ? text.padEnd(widths[column]) : text.padStart(widths[column]));
-  return table.map((row) => row.map(pad).join("  ")).join("\n");
-}
-
-function markdown([head, ...rows], align = "---") {
-  const rule = head.map((_, column) => (column === 0 ? "---" : align));
-  return [head, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
-}
-
-function page(results, tables, goals, { options, seconds }) {
-  const spread = spreadOf(results);
-  const rounds = options.generations * options.rounds;
+function page(results, goals, { options, seconds }) {
+  const missed = goals.filter(({ isMet }) => !isMet);
   const goalRows = goals.map(({ goal, measured, isMet }) => [goal, measured, isMet ? "yes" : "**no**"]);
   const meanings = [...costs, ...counts].filter(({ means }) => means !== "");
+  const number = (value) => value.toLocaleString("en");
   return `<!-- Written by \`npm run bench\`; do not edit. -->
 # Benchmarks
 
 What sessions on sockets cost, compared to Socket.IO without sessions. Run the benchmarks yourself:
 
 \`\`\`sh
-npm run bench               # some minutes; writes this page and its picture
-npm run bench -- --cluster  # several nodes alone
-npm run bench -- --quick    # a look, too short to rely on
+npm run bench               # a quarter of an hour; writes this page and its picture
+npm run bench -- --check    # compares with the last release, in two minutes
+npm run bench -- --only connect --store redis
 npm run bench -- --help     # all options
 \`\`\`
 ${options.isQuick ? "\n**This page is of a `--quick` run: too short to rely on.**\n" : ""}
 ![Cost relative to bare Socket.IO](benchmarks.svg)
 
+## Goals
+
+${missed.length === 0 ? "All are met in this run." : `${missed.length} of ${goals.length} are not met in this run:`}
+
+${markdown([["goal", "this run", "met"], ...goalRows])}
+
+## What 10,000 users cost
+
+CPU time of the server process and its heap, everything included: Socket.IO's own share is the column “bare”.
+${sections(storages.slice(0, 2), (storage) => usersTable(results, storage))}
 ## Cost
 
-Each cell has the ratio to bare Socket.IO, and the absolute number. Less is better.
-
-${markdown(tables.costs, "---:")}
-
-The same for CPU time without that of the operating system, whose share differs most between machines:
-
-${markdown(tables.user, "---:")}
+Each cell has the ratio to bare Socket.IO, and what is added to it. Less is better. Each round measures bare first and
+once more at the end. “bare twice” is by how much the two differed, as the median; rounds in which it was more than
+${tolerance * 100} % are thrown away, and “rounds” says how many were kept.
+${sections(storages, (storage) => costTable(results, storage))}
+${number(options.stormClients)} clients come back at once; ${number(options.idleSessions)} sessions are idle.
 
 ## Store calls
 
+What comes to Redis over the network. A script is one command, whatever it does within Redis.
+
+${markdown(commandTable(results), "---:")}
+
 An express-session \`MemoryStore\` counts its calls: \`get\` is a read, \`set\` and \`touch\` are writes. The others use it
-directly, socket-session through \`liveStore(store)\`. The costs above are those of socket-session's default store, whose
-calls cannot be counted from outside; the same code makes them. Calls to a store in memory cost almost nothing; with a
-store behind a network they are the cost of sessions. A fraction below 1 depends on how many events come during a save.
+directly, socket-session through \`liveStore(store)\`. A fraction below 1 depends on how many events come during a save.
 
-${markdown(tables.counts, "---:")}
-
-## Goals
-
-${markdown([["goal", "this run", "met"], ...goalRows])}
+${markdown(countTable(results), "---:")}
 
 ## What is compared
 
@@ -137,23 +121,14 @@ ${meanings.map(({ title, means }) => `| ${title} | ${means} |`).join("\n")}
   longer than a measurement). The clients are in another process, speak the protocol by hand, and are the same for all.
   All traffic is on 127.0.0.1.
 - CPU is \`process.cpuUsage()\` of the server process alone: user and system time of all its threads, with garbage
-  collection. Wall time does not count.
-- Contestants take turns within each round. Each ratio is taken within a round; the median of ${rounds} rounds counts
-  (${options.generations} generations of fresh processes, ${options.rounds} rounds each, after warm-up).
-  Half of the rounds' ratios for socket-session were within: ${spread}.
-- Per round: ${options.connects} connects; ${options.sockets} sockets with ${options.events} events each. Heap: ${options.connections.toLocaleString("en")} connections.
+  collection. Garbage of what was before is collected first. Wall time counts only for the event loop's delays.
+- Contestants take turns within each round. Each ratio is taken within a round; the median of the rounds counts
+  (${options.generations} generations of fresh processes, ${options.rounds} rounds each, after ${options.warmUps} rounds of warm-up).
+- Per round: ${number(options.connections)} connections; ${options.sockets} sockets with ${options.events} events each.
 - This run took ${seconds} s.
 
 ## The machine
 
 ${markdown([["", ""], ...facts()])}
 `;
-}
-
-function spreadOf(results) {
-  const parts = ["connect", "read", "write-burst"].map((row) => {
-    const { low, high } = results.spread(row, "socket-session", baseline);
-    return `${row} ${low.toFixed(2)} to ${high.toFixed(2)}`;
-  });
-  return parts.join(", ");
 }

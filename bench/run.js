@@ -1,91 +1,75 @@
 // npm run bench: what sessions on sockets cost, next to Socket.IO without any. Contestants take turns, round by round,
-// so that whatever else the machine does hits all alike; what counts are medians.
+// so that whatever else the machine does hits all alike; what counts are medians of rounds within one another.
+import { check } from "./check.js";
 import { measureCluster } from "./cluster/run.js";
-import { baseline, contestants } from "./contestants/index.js";
-import { logIn } from "./http.js";
-import { measureConnect } from "./measure/connect.js";
-import { measureEvents } from "./measure/events.js";
-import { measureHeap } from "./measure/heap.js";
-import { measureStoreCalls } from "./measure/store-calls.js";
+import { baseline, contestantsOn } from "./contestants/index.js";
 import { readOptions, usage } from "./options.js";
+import { passes } from "./passes.js";
+import { profile } from "./profile.js";
 import { report, reportCluster } from "./report.js";
-import { ServerProcess } from "./servers.js";
+import { logInto, takeTurns, withServers } from "./rounds.js";
+import { resultOf } from "./rows.js";
 import { Results } from "./statistics.js";
+import { openStorage } from "./storages.js";
 
-const options = readOptions();
-if (options.help) {
-  process.stdout.write(usage);
-  process.exit();
-}
-
-const results = new Results();
 const started = Date.now();
-const ignored = () => undefined;
+const options = readOptions();
+const say = (step) => process.stderr.write(`[${String(seconds()).padStart(3)} s] ${step}\n`);
 
-if (options.hasOneNode) await measureOneNode();
-if (options.hasCluster) {
-  const { clusterSockets: sockets, clusterRuns: runs, clusterCommands: commands } = options;
-  const say = (step) => process.stderr.write(`[${seconds()} s] several nodes: ${step}\n`);
-  reportCluster(await measureCluster({ sockets, runs, commands }, say), options);
+if (options.isHelp) process.stdout.write(usage);
+else if (options.isCheck) await check(options, say);
+else if (options.profiled) await profile(options, say);
+else {
+  if (options.hasOneNode) await measureOneNode();
+  if (options.hasCluster) {
+    const { clusterSockets: sockets, clusterRuns: runs, clusterCommands: commands } = options;
+    const sayOne = (step) => say(`several nodes: ${step}`);
+    reportCluster(await measureCluster({ sockets, runs, commands }, sayOne), options);
+  }
 }
 
 async function measureOneNode() {
-  for (let generation = 1; generation <= options.generations; generation++) {
-    await withServers({}, `servers ${generation}/${options.generations}`, measureGeneration);
-  }
-  await withServers({ isCounting: true }, "counting servers", async (servers, say) => {
-    say("store calls");
-    for (const server of servers) {
-      await measureStoreCalls(server, adderFor(server));
+  const results = new Results(baseline);
+  for (const pass of passes(options)) {
+    let storage;
+    try {
+      storage = await openStorage(pass.storage);
+    } catch (error) {
+      say(`${pass.storage} is left out: ${error.message}`);
+      continue;
     }
+    try {
+      for (let generation = 0; generation < pass.generations; generation++) {
+        await measurePass({ ...pass, storage }, generation, results);
+      }
+    } finally {
+      await storage.close();
+    }
+  }
+  report(results, { options, seconds: seconds() });
+}
+
+async function measurePass({ storage, contestants: names, ...pass }, generation, results) {
+  const there = contestantsOn(storage.name).filter(({ name }) => names?.includes(name) ?? true);
+  const wanted = there.filter(({ name }) => name === baseline || (options.contestants?.includes(name) ?? true));
+  if (wanted.every(({ name }) => name === baseline) && storage.name === "counting") return;
+  await storage.clear?.();
+  await withServers(wanted, { storage }, async (servers) => {
+    const rows = pass.measures[0].rows;
+    const title = `${storage.name}, ${rows.join(" ").slice(0, 40)}, servers ${generation + 1}/${pass.generations}`;
+    say(`${title}: logins`);
+    await logInto(servers, pass.sessions);
+    await takeTurns(
+      servers,
+      pass.measures.map(({ measure }) => measure),
+      { ...options, ...pass, storage, isWanted: (row) => options.only?.includes(row) ?? true },
+      (row, round, name, value) =>
+        results.add(resultOf(row, storage.name), generation * pass.rounds + round, name, value),
+      (step) => say(`${title}: ${step}`),
+    );
   });
-  report(results, { options, seconds: Math.round((Date.now() - started) / 1000) });
-}
-
-async function measureGeneration(servers, say) {
-  const { connections, connects, rounds, heapRounds, isQuick } = options;
-  say("logins");
-  const sessions = Math.max(connections, connects);
-  for (const server of servers) {
-    if (server.contestant.hasSession) server.cookies = await logIn(server, sessions);
-  }
-  // Bare Socket.IO is sent cookies too: it only does not look at them.
-  const someCookies = servers.find((server) => server.contestant.hasSession).cookies;
-  for (const server of servers) if (server.cookies.length === 0) server.cookies = [...someCookies];
-
-  const inTurns = async (measure, isCounted = true) => {
-    for (const server of servers) await measure(server, options, isCounted ? adderFor(server) : ignored);
-  };
-  // What was compiled late is slow: the first rounds do not count.
-  for (let round = isQuick ? 0 : -2; round <= rounds; round++) {
-    const isCounted = round > 0;
-    say(isCounted ? `round ${round}/${rounds}` : "warm-up");
-    await inTurns(measureConnect, isCounted);
-    await inTurns(measureEvents, isCounted);
-  }
-  for (let round = 0; round <= heapRounds; round++) {
-    say(round > 0 ? `heap ${round}/${heapRounds}` : "heap, warm-up");
-    await inTurns(measureHeap, round > 0);
-  }
-}
-
-async function withServers(how, title, work) {
-  const say = (step) => process.stderr.write(`[${seconds()} s] ${title}: ${step}\n`);
-  say("start");
-  const servers = [];
-  try {
-    const wanted = contestants.filter((contestant) => !how.isCounting || contestant.name !== baseline);
-    servers.push(...(await Promise.all(wanted.map((contestant) => ServerProcess.start(contestant, how)))));
-    await work(servers, say);
-  } finally {
-    await Promise.all(servers.map((server) => server.stop()));
-  }
-}
-
-function adderFor(server) {
-  return (row, value) => results.add(row, server.contestant.name, value);
 }
 
 function seconds() {
-  return String(Math.round((Date.now() - started) / 1000)).padStart(3);
+  return Math.round((Date.now() - started) / 1000);
 }

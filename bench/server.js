@@ -1,20 +1,22 @@
 // The measured process: one contestant behind Express and Socket.IO. Started by servers.js, does what it is told
-// over IPC. Arguments: the contestant's module, and "counting" where store calls are counted.
+// over IPC. Arguments: the contestant's module, and the storage of its sessions.
 import { createServer } from "node:http";
+import { Session } from "node:inspector/promises";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
 import express from "express";
 import { Server } from "socket.io";
-import { CountingStore } from "./counting-store.js";
+import { statements } from "./contestants/clients.js";
+import { calls } from "./counting-store.js";
 
-const [module, mode] = process.argv.slice(2);
+const [module, storage] = process.argv.slice(2);
 const { start } = await import(module);
-const store = mode === "counting" ? new CountingStore() : undefined;
 
 const app = express();
 const http = createServer(app);
 // Long enough that no heartbeat falls into a measurement.
-const io = new Server(http, { pingInterval: 600_000 });
-const { read, write, writeStored, statements } = start({ app, io, secret: "a secret for benchmarks", store });
+const io = new Server(http, { pingInterval: 1_200_000 });
+const { read, write, writeStored } = await start({ app, io, secret: "a secret for benchmarks", storage });
 
 app.post("/login", (request, response) => {
   if (request.session) {
@@ -25,6 +27,9 @@ app.post("/login", (request, response) => {
   response.json({});
 });
 app.get("/count", (request, response) => response.json(request.session.count));
+app.post("/logout", (request, response, next) => {
+  request.session.destroy((error) => (error ? next(error) : response.end()));
+});
 
 io.on("connection", (socket) => {
   socket.on("ping", (acknowledge) => acknowledge());
@@ -33,9 +38,13 @@ io.on("connection", (socket) => {
   socket.on("writeStored", (acknowledge) => writeStored(socket, acknowledge));
 });
 
+let delays;
+let profiler;
+
 const commands = {
   cpu: () => process.cpuUsage(),
-  async heap() {
+  /** Collects garbage, so that nobody pays for what another has left; the heap that is in use then. */
+  async collect() {
     for (let pass = 0; pass < 4; pass++) {
       globalThis.gc();
       await setImmediate();
@@ -43,12 +52,32 @@ const commands = {
     return process.memoryUsage().heapUsed;
   },
   connections: () => io.engine.clientsCount,
-  counts: () => ({ reads: store.reads, writes: store.writes }),
-  /** Those that a contestant counts itself. */
-  statements: () => ({ ...statements() }),
+  calls: () => ({ ...calls }),
+  statements: () => ({ ...statements }),
+  watchDelays() {
+    delays = monitorEventLoopDelay({ resolution: 1 });
+    delays.enable();
+  },
+  /** How long the event loop let a timer of 1 ms wait, 99 of 100 times (ms). */
+  delay() {
+    delays.disable();
+    return delays.percentile(99) / 1e6;
+  },
+  async startProfile() {
+    profiler = new Session();
+    profiler.connect();
+    await profiler.post("Profiler.enable");
+    await profiler.post("Profiler.setSamplingInterval", { interval: 200 });
+    await profiler.post("Profiler.start");
+  },
+  async stopProfile() {
+    const { profile } = await profiler.post("Profiler.stop");
+    profiler.disconnect();
+    return profile;
+  },
 };
 
 process.on("message", async (command) => process.send({ answer: await commands[command]() }));
 process.on("disconnect", () => process.exit());
 
-http.listen(0, "127.0.0.1", () => process.send({ port: http.address().port }));
+http.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => process.send({ port: http.address().port }));

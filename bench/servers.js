@@ -23,19 +23,20 @@ export class ServerProcess {
     process.once("exit", this.#kill);
   }
 
-  /** Starts a contestant's server on a free port. */
-  static async start(contestant, { isCounting = false, execArgv = [], env: more = {} } = {}) {
-    const module = contestant.module ?? new URL(`contestants/${contestant.name}.js`, import.meta.url).href;
+  /** Starts a contestant's server on a free port. `library`: the folder of another build of this library. */
+  static async start(contestant, { storage = { name: "memory" }, library, execArgv = [] } = {}) {
+    const module = new URL(`contestants/${contestant.module ?? contestant.name}.js`, import.meta.url).href;
     const { DEBUG: _, NODE_OPTIONS: __, ...env } = process.env;
-    const args = isCounting ? [module, "counting"] : [module];
+    if (storage.url) env.STORE_URL = storage.url;
+    if (library) env.LIBRARY = library;
     // gc() would throw away what is compiled of code that has not run for a moment.
     const flags = ["--expose-gc", "--no-flush-bytecode", ...execArgv];
-    const child = fork(script, args, { env: { ...env, ...more }, execArgv: flags });
+    const child = fork(script, [module, storage.name], { env, execArgv: flags });
     const { port } = await messageOf(child);
     return new ServerProcess(contestant, child, port);
   }
 
-  /** Asks for one of the server's commands: "cpu" (µs), "heap" (bytes), "connections", "counts", "statements". */
+  /** Asks for one of the commands of server.js. */
   async ask(command) {
     const answered = messageOf(this.#child);
     this.#child.send(command);

@@ -1,4 +1,11 @@
-// Medians: one slow round, because the machine was busy, must not count.
+// Rounds and medians. Each round measures the baseline twice: where the two differ, something else had the machine,
+// and the round does not count.
+
+/** How much the baseline may differ from itself within a round that counts. */
+export const tolerance = 0.03;
+
+/** The second measurement of the baseline in a round. */
+export const again = "again";
 
 export function median(values) {
   return quantile(values, 0.5);
@@ -12,42 +19,84 @@ export function quantile(values, share) {
   return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
 }
 
-/** Samples by row and contestant. A row's n-th samples were taken right after one another. */
+/** What was measured, by row, round and contestant. */
 export class Results {
-  #samples = new Map();
+  #baseline;
+  #rows = new Map();
 
-  add(row, contestant, value) {
-    const key = `${row} ${contestant}`;
-    const there = this.#samples.get(key);
-    if (there) there.push(value);
-    else this.#samples.set(key, [value]);
+  constructor(baseline) {
+    this.#baseline = baseline;
   }
 
-  samples(row, contestant) {
-    return this.#samples.get(`${row} ${contestant}`) ?? [];
+  add(row, round, contestant, value) {
+    if (!this.#rows.has(row)) this.#rows.set(row, new Map());
+    const rounds = this.#rows.get(row);
+    rounds.set(round, { ...rounds.get(round), [contestant]: value });
+  }
+
+  has(row) {
+    return this.#rows.has(row);
+  }
+
+  /** What a contestant had in the first round: for what is no number. */
+  first(row, contestant) {
+    return this.#rows.get(row)?.values().next().value[contestant];
+  }
+
+  /** The rounds of a row that count, and how quiet the machine was. */
+  rounds(row) {
+    const all = [...(this.#rows.get(row)?.values() ?? [])];
+    const differences = all.flatMap((round) => this.#difference(round) ?? []);
+    const quiet = all.filter((round) => (this.#difference(round) ?? 0) <= tolerance);
+    // A noisy number is better than none; the report marks it.
+    return {
+      all: all.length,
+      quiet: quiet.length,
+      counted: quiet.length > 0 ? quiet : all,
+      difference: differences.length > 0 ? median(differences) : undefined,
+    };
   }
 
   /** The median, or undefined where nothing was measured. */
   value(row, contestant) {
-    const samples = this.samples(row, contestant);
-    return samples.length > 0 ? median(samples) : undefined;
+    return this.#median(row, contestant, (round) =>
+      contestant === this.#baseline ? this.#base(round) : round[contestant],
+    );
   }
 
-  /** The ratios to another contestant, round by round, so that noise that hit both cancels out. */
-  ratios(row, contestant, other) {
-    const others = this.samples(row, other);
-    return this.samples(row, contestant).map((value, round) => value / others[round]);
+  /** The ratio to the baseline, within each round. */
+  ratio(row, contestant) {
+    return this.#median(row, contestant, (round) => round[contestant] / this.#base(round));
   }
 
-  /** The median ratio, or undefined. */
-  ratio(row, contestant, other) {
-    const ratios = this.ratios(row, contestant, other);
-    return ratios.length > 0 ? median(ratios) : undefined;
+  /** What a contestant takes beyond the baseline, within each round. */
+  overhead(row, contestant) {
+    return this.#median(row, contestant, (round) => round[contestant] - this.#base(round));
   }
 
-  /** The quartiles of the ratios: half of the rounds were within. */
-  spread(row, contestant, other) {
-    const ratios = this.ratios(row, contestant, other);
-    return { low: quantile(ratios, 0.25), high: quantile(ratios, 0.75) };
+  /** The overhead of one contestant as a share of another's, within each round. */
+  overheadShare(row, contestant, other) {
+    return this.#median(row, contestant, (round) => {
+      const base = this.#base(round);
+      return (round[contestant] - base) / (round[other] - base);
+    });
+  }
+
+  #median(row, contestant, of) {
+    const values = this.rounds(row)
+      .counted.filter((round) => round[contestant] !== undefined)
+      .map(of)
+      .filter(Number.isFinite);
+    return values.length > 0 ? median(values) : undefined;
+  }
+
+  #base(round) {
+    const first = round[this.#baseline];
+    return (first + (round[again] ?? first)) / 2;
+  }
+
+  #difference(round) {
+    const [first, second] = [round[this.#baseline], round[again]];
+    return first === undefined || second === undefined ? undefined : Math.abs(second / first - 1);
   }
 }

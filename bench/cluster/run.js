@@ -2,17 +2,22 @@
 import { setTimeout } from "node:timers/promises";
 import { ServerProcess } from "../servers.js";
 import { measureCommands, measureLogout, measureMemory, measureReconnects } from "./measure.js";
-import { storages } from "./storages.js";
+import { contestants, baseline, ours } from "../contestants/index.js";
+import { openStorage } from "../storages.js";
 
-const bare = { name: "bare", hasSession: false };
+const storages = [
+  ["redis", "Redis"],
+  ["postgres", "PostgreSQL"],
+];
+const [bare, own] = [baseline, ours].map((wanted) => contestants.find(({ name }) => name === wanted));
 
 /** `say` is told what is under way. A storage that cannot be started is left out. */
 export async function measureCluster({ sockets, runs, commands }, say) {
   const results = [];
-  for (const { name, title, open } of storages) {
+  for (const [name, title] of storages) {
     let storage;
     try {
-      storage = await open();
+      storage = await openStorage(name);
     } catch (error) {
       say(`${title} is left out: ${error.message}`);
       continue;
@@ -31,9 +36,7 @@ export async function measureCluster({ sockets, runs, commands }, say) {
 }
 
 async function measureOn(name, storage, { sockets, runs, commands }, say) {
-  const module = new URL(`stores/${name}.js`, import.meta.url).href;
-  const contestant = { name: `socket-session on ${name}`, module, hasSession: true };
-  const start = () => ServerProcess.start(contestant, { env: { STORE_URL: storage.url } });
+  const start = () => ServerProcess.start(own, { storage });
   const countsOf = (server) => storage.counts?.() ?? server.ask("statements");
   const withServers = async (starts, work) => {
     const servers = await Promise.all(starts.map((one) => one()));

@@ -1,9 +1,10 @@
 // express-socket.io-session, saving by hand.
 import session from "express-session";
 import sharedSession from "express-socket.io-session";
+import { plainStore } from "./plain-store.js";
 
-export function start(host, { autoSave = false } = {}) {
-  const { app, io, secret, store } = host;
+export async function start({ app, io, secret, storage }, { autoSave = false } = {}) {
+  const store = await plainStore(storage);
   const sessionMiddleware = session({ secret, store, resave: true, saveUninitialized: true });
   app.use(sessionMiddleware);
   io.use(sharedSession(sessionMiddleware, { autoSave }));

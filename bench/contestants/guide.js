@@ -1,7 +1,9 @@
 // Socket.IO's own guide: https://socket.io/how-to/use-with-express-session
 import session from "express-session";
+import { plainStore } from "./plain-store.js";
 
-export function start({ app, io, secret, store }) {
+export async function start({ app, io, secret, storage }) {
+  const store = await plainStore(storage);
   const sessionMiddleware = session({ secret, store, resave: true, saveUninitialized: true });
   app.use(sessionMiddleware);
   io.engine.use(sessionMiddleware);

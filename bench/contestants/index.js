@@ -3,16 +3,30 @@
 /** The contestant that all others are compared with. */
 export const baseline = "bare";
 
-/** Name, title, and what the report says about it. `ownAck: false`: it cannot tell when a change is stored. */
+/** This library. */
+export const ours = "socket-session";
+
+const everywhere = ["memory", "redis", "postgres", "counting"];
+const inMemory = ["memory", "counting"];
+
+/** `savesUnseen`: it cannot tell when a change is stored. */
 export const contestants = [
-  { name: "bare", title: "bare", about: "Socket.IO without any session", hasSession: false },
+  {
+    name: "bare",
+    title: "bare",
+    about: "Socket.IO without any session",
+    hasSession: false,
+    storages: ["memory", "redis", "postgres"],
+  },
   {
     name: "guide",
     title: "guide",
     about:
       "Socket.IO's guide “How to use with express-session”: `io.engine.use(sessionMiddleware)`, `reload()` where " +
-      "freshness is asked, `reload()`, change, `save()` where something is written",
+      "freshness is asked, `reload()`, change, `save()` where something is written. On Redis with connect-redis, on " +
+      "PostgreSQL with connect-pg-simple",
     hasSession: true,
+    storages: everywhere,
   },
   {
     name: "express-socket.io-session",
@@ -21,6 +35,7 @@ export const contestants = [
       "express-socket.io-session with `autoSave: false`: `reload()` where freshness is asked, change and `save()` " +
       "(no `reload()`, as in its documentation) where something is written",
     hasSession: true,
+    storages: inMemory,
   },
   {
     name: "express-socket.io-session-autosave",
@@ -28,6 +43,15 @@ export const contestants = [
     about: "express-socket.io-session with `autoSave: true`: it saves by itself; it cannot tell when that is done",
     hasSession: true,
     savesUnseen: true,
+    storages: inMemory,
   },
-  { name: "socket-session", title: "socket-session", about: "this library with its default store", hasSession: true },
+  {
+    name: "socket-session",
+    title: "socket-session",
+    about: "this library with its default store, `redisStore()` and `postgresStore()`",
+    hasSession: true,
+    storages: everywhere,
+  },
 ];
+
+export const contestantsOn = (storage) => contestants.filter(({ storages }) => storages.includes(storage));

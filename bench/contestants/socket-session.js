@@ -1,8 +1,24 @@
-// This library. With a store given, wrapped by liveStore(); else with its own memory store.
-import { createSessions, liveStore } from "socket-session";
+// This library, as it is built here, or in the folder that LIBRARY names.
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { CountingStore } from "../counting-store.js";
+import { postgresPool, redisClient } from "./clients.js";
 
-export function start({ app, io, secret, store }) {
-  const sessions = createSessions({ secret, ...(store && { store: liveStore(store) }) });
+const root = process.env.LIBRARY ?? fileURLToPath(new URL("../..", import.meta.url));
+const load = (name) => import(pathToFileURL(join(root, "dist", "esm", `${name}.js`)).href);
+const { createSessions, liveStore } = await load("index");
+
+const stores = {
+  memory: () => ({}),
+  counting: () => ({ store: liveStore(new CountingStore()) }),
+  redis: async () => ({ store: (await load("redis")).redisStore({ client: await redisClient() }) }),
+  postgres: async () => ({
+    store: (await load("postgres")).postgresStore({ pool: postgresPool(), createTable: true }),
+  }),
+};
+
+export async function start({ app, io, secret, storage }) {
+  const sessions = createSessions({ secret, ...(await stores[storage]()) });
   app.use(sessions.middleware);
   sessions.attach(io);
   return {

@@ -9,22 +9,22 @@ export async function measureEvents(server, { sockets, events }, add) {
   const cookies = server.cookies.slice(0, sockets);
   const clients = await connectAll(server, cookies);
   const total = sockets * events;
-  const measure = (row, event, size) =>
-    measureCpu(server, total, row, add, () =>
-      Promise.all(clients.map((client) => client.emitAll(event, events, size))),
-    );
+  const emitAll = (event, size) => Promise.all(clients.map((client) => client.emitAll(event, events, size)));
+  const measure = async (row, event, size) => {
+    if (add.isWanted(row)) await measureCpu(server, total, row, add, () => emitAll(event, size));
+  };
   const { hasSession, savesUnseen } = server.contestant;
-  // What is left of connecting is done before anything counts.
-  await Promise.all(clients.map((client) => client.emitAll("read", events, 1)));
+  // What is done for the first event of a connection is done before anything counts.
+  await Promise.all(clients.map((client) => client.emit("write")));
   await measure("read", "read", 1);
-  if (!savesUnseen) await measure("write-stored", "writeStored", 1);
   await measure("write", "write", 1);
-  const before = hasSession && (await countsOf(server, cookies));
-  await measure("write-burst", "write", burst);
-  if (hasSession) {
+  if (!savesUnseen) await measure("write-stored", "writeStored", 1);
+  if (hasSession && add.isWanted("write-burst")) {
+    const before = await countsOf(server, cookies);
+    await measure("write-burst", "write", burst);
     const after = await countsOf(server, cookies);
     add("kept", (sum(after) - sum(before)) / total);
-  }
+  } else await measure("write-burst", "write", burst);
   await closeAll(server, clients);
 }
 

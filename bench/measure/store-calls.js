@@ -7,14 +7,14 @@ const sockets = 10;
 const polls = 5;
 const events = 20;
 
-export async function measureStoreCalls(server, add) {
+export async function measureStoreCalls(server, _options, add) {
   const cookies = await logIn(server, sockets);
   const callsOf = async (work, per) => {
-    const before = await server.ask("counts");
+    const before = await server.ask("calls");
     await work();
     // What is saved after the acknowledgement counts too.
     await setTimeout(50);
-    const after = await server.ask("counts");
+    const after = await server.ask("calls");
     return { reads: (after.reads - before.reads) / per, writes: (after.writes - before.writes) / per };
   };
 

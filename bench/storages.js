@@ -1,4 +1,4 @@
-// The storages between the measured nodes: private servers on this machine, because what is measured empties them.
+// The storages of the measured processes: private servers on this machine, because what is measured empties them.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -7,19 +7,27 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import pg from "pg";
 import { createClient } from "redis";
-import { findRedis } from "../../scripts/find-redis.js";
-import { freePort } from "../../scripts/free-port.js";
-import { preparePostgres } from "../../scripts/find-postgres.js";
+import { findRedis } from "../scripts/find-redis.js";
+import { freePort } from "../scripts/free-port.js";
+import { preparePostgres } from "../scripts/find-postgres.js";
 
 /** Housekeeping of clients and of this benchmark, which no session causes. */
 const others = new Set(["info", "client", "hello", "ping", "config", "command", "flushdb", "select"]);
 const patience = 20_000;
+/** What is still under way when the clients are done (ms). */
+const rest = 200;
 
-/** Each opens a storage, or rejects where there is none. */
-export const storages = [
-  { name: "redis", title: "Redis", open: openRedis },
-  { name: "postgres", title: "PostgreSQL", open: openPostgres },
-];
+/** Opens a storage by its name, or rejects where there is none. */
+export const openStorage = (name) => storages[name]();
+
+const inProcess = (name) => async () => ({ name, version: undefined, close: async () => {} });
+
+const storages = {
+  memory: inProcess("memory"),
+  counting: inProcess("counting"),
+  redis: openRedis,
+  postgres: openPostgres,
+};
 
 async function openRedis() {
   const { url, stop } = await privateRedis();
@@ -27,13 +35,32 @@ async function openRedis() {
   client.on("error", () => {});
   await client.connect();
   return {
+    name: "redis",
     url,
     version: `Redis ${/redis_version:(\S+)/.exec(await client.info("server"))[1]}`,
-    /** How often it was asked, by command; a script and what it does count each. */
+    /** How often it was asked, by command; what a script does counts besides the script. */
     async counts() {
       const stats = await client.info("commandstats");
       const calls = [...stats.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, name, count]) => [name, Number(count)]);
       return Object.fromEntries(calls.filter(([name]) => !others.has(name)));
+    },
+    /** The commands that come over the network while `work` runs, by name. */
+    async commandsDuring(work) {
+      const counts = {};
+      const monitor = client.duplicate();
+      monitor.on("error", () => {});
+      await monitor.connect();
+      await monitor.monitor((line) => {
+        const [, from, command] = /^\S+ \[\d+ (\S+)\] "(\w+)"/.exec(line) ?? [];
+        const name = command?.toLowerCase();
+        if (name && from !== "lua" && !others.has(name)) counts[name] = (counts[name] ?? 0) + 1;
+      });
+      await work();
+      // What is answered after this was told before.
+      await client.ping();
+      await setTimeout(rest);
+      monitor.destroy();
+      return counts;
     },
     async bytes() {
       return Number(/used_memory:(\d+)/.exec(await client.info("memory"))[1]);
@@ -53,6 +80,7 @@ async function openPostgres() {
   await client.connect();
   const value = async (text) => Object.values((await client.query(text)).rows[0])[0];
   return {
+    name: "postgres",
     url,
     version: `PostgreSQL ${(await value("SHOW server_version")).split(" ")[0]}`,
     /** The nodes count for it. */
