@@ -23,7 +23,8 @@ function refusalsOf(asked: Asked): [Promise<string | undefined>, Promise<string 
   const request = requestOf(headers, { isEncrypted });
   const trust = new ProxyTrust(proxy, ownHosts(hosts));
   const rules = { origins, requireOrigin };
-  return [refusedOrigin(request, rules, trust, cors), refusedPage(request, rules, trust)];
+  const byHandshake = async (): Promise<string | undefined> => refusedOrigin(request, rules, trust, cors);
+  return [byHandshake(), refusedPage(request, rules, trust)];
 }
 
 async function isRefused(asked: Asked): Promise<boolean> {
@@ -36,7 +37,7 @@ const own = `http://${host}`;
 const page = "https://page.example";
 const evil = "https://evil.example";
 
-/** The names of a row: what the handshake was refused for, and what the route was. */
+/** What its handshake is refused for, and what its route. */
 type Row = [rule: string, asked: Asked, handshake: string | undefined, route: string | undefined];
 
 const sites = { same: "same-origin", sister: "same-site", cross: "cross-site", typed: "none" };
