@@ -38,7 +38,7 @@ function parse(host: unknown): OwnHost {
     (typeof host === "string" && /^(\.?)(\[[^\]]+\]|[^:/?#@\\*\s.][^:/?#@\\*\s]*)(?::(\d{1,5}))?$/.exec(host)) || [];
   const url = `http://${name}`;
   const isPort = port === undefined || (Number(port) > 0 && Number(port) < 65_536);
-  if (name === "" || !URL.canParse(url) || !isPort) {
+  if (!URL.canParse(url) || !isPort) {
     const names = 'names such as "app.example.com", "localhost:3000", or ".example.com" with all below it';
     throw invalid(`hosts must contain ${names}, not ${shown(host)}.`);
   }

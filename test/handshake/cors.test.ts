@@ -121,6 +121,7 @@ describe("an entry of a list", () => {
     ["is a regular expression that does not match", /^http:/, ok, false],
     ["of another kind allows nobody", true, ok, false],
     ["of another kind allows nobody", undefined, ok, false],
+    ["of another kind allows nobody, even with its text", new URL(ok), ok, false],
   ])("%s: %s for %s", (_, allowed, origin, isMatch) => {
     expect(matches(allowed, origin)).toBe(isMatch);
     expect(matches([allowed], origin)).toBe(isMatch);
