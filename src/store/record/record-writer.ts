@@ -87,7 +87,7 @@ export class RecordWriter {
   /** True where a session has reached its absolute lifetime. */
   isTooOld(text: string): boolean {
     if (this.absoluteTimeout === undefined) return false;
-    const since = timesOf(text).createdAt;
-    return since !== undefined && since + this.absoluteTimeout <= Date.now();
+    const { createdAt = Number.POSITIVE_INFINITY } = timesOf(text);
+    return createdAt + this.absoluteTimeout <= Date.now();
   }
 }

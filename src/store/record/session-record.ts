@@ -3,7 +3,7 @@
 import session, { type SessionData } from "express-session";
 import { clearInvalidAttributes } from "./cookie-rules.js";
 import { isTooDeep, unstorable } from "./size-limits.js";
-import { apply, diff, isPlainObject, type Json, type JsonObject } from "./merge.js";
+import { apply, diff, isPlainObject, type JsonObject } from "./merge.js";
 
 /** The stored cookie, as express-session's Cookie#toJSON writes it. */
 export interface CookieRecord extends JsonObject {
@@ -205,9 +205,9 @@ export function prolong(record: SessionRecord, now: number): void {
   cookie.expires = later(cookie.expires, new Date(now + cookie.originalMaxAge).toISOString());
 }
 
-function later(a: Json | undefined, b: Json | undefined): string | null {
-  if (typeof a !== "string" || typeof b !== "string") return typeof b === "string" ? b : null;
-  return Date.parse(a) >= Date.parse(b) ? a : b;
+/** The second one where there are no two moments to compare. */
+function later(a: string | null, b: string | null): string | null {
+  return Date.parse(a as string) >= Date.parse(b as string) ? a : b;
 }
 
 /** Gives a parsed record the cookie object that express-session works with. */
