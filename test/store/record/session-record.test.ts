@@ -148,6 +148,12 @@ describe("the times of a session", () => {
     ["a maxAge of 0 is a limit", '{"cookie":{"originalMaxAge":0,"expires":null}}', 0, infinite],
     ["a date that is none", '{"cookie":{"originalMaxAge":1,"expires":"never"},"a":1}', 1, infinite],
     ["in another order", '{"a":1,"cookie":{"expires":1893456000000,"originalMaxAge":5}}', 5, now],
+    [
+      "another cookie in a field does not count",
+      '{"a":{"cookie":{"originalMaxAge":1,"expires":null}},"cookie":{"originalMaxAge":5,"expires":null}}',
+      5,
+      infinite,
+    ],
   ])("%s", (_, text, maxAge, expires) => expect(timesOf(text)).toEqual({ maxAge, expires, createdAt: undefined }));
 
   test("say when it was created, where that was noted", () => {
@@ -311,6 +317,7 @@ test("a maxAge is the same within 50 ms, and none is the same as none", () => {
     [1, -49],
   ]) {
     expect(isSameMaxAge(a, b)).toBe(false);
+    expect(isSameMaxAge(b, a)).toBe(false);
   }
 });
 
@@ -334,9 +341,11 @@ describe("prolong", () => {
   });
 
   test("leaves a session without a maxAge alone", () => {
-    const one = record({}, cookie(null, 5));
-    prolong(one, now);
-    expect(one).toEqual(record({}, cookie(null, 5)));
+    for (const its of [cookie(null), cookie(null, -5)]) {
+      const one = record({}, { ...its });
+      prolong(one, now);
+      expect(one).toEqual(record({}, its));
+    }
   });
 });
 
