@@ -6,7 +6,7 @@
 //   npm run test:mutants -- store/record merge.ts               one file of it
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 const [folder, file = "**/*.ts"] = process.argv.slice(2);
@@ -41,7 +41,7 @@ for (const name of folder ? [folder] : ["store/record", "handshake", "session"])
   const { status } = spawnSync(process.execPath, ["node_modules/@stryker-mutator/core/bin/stryker.js", "run", path], {
     cwd: root,
     stdio: "inherit",
-    env: { ...process.env, MUTATED_FOLDER: name },
+    env: { ...process.env, MUTATED_FOLDER: name, MUTATED_FILE: basename(file, ".ts") },
   });
   isGreen &&= status === 0;
 }

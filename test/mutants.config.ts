@@ -1,17 +1,30 @@
 // The tests that `npm run test:mutants` judges a folder by: its own, and the promises that it alone keeps.
 import { defineConfig } from "vitest/config";
 
+const folder = process.env["MUTATED_FOLDER"] ?? "";
+const file = process.env["MUTATED_FILE"] ?? "*";
+
+/** Of `session`: its own test judges each file, and these judge it, too. None of them starts a server. */
+const alsoJudges: Readonly<Record<string, readonly string[]>> = {
+  registry: ["let-go", "lease", "clock"],
+  persistence: ["let-go", "lease"],
+  "live-session": ["let-go", "lease", "clock"],
+};
+
 const tests: Readonly<Record<string, readonly string[]>> = {
   "store/record": ["test/store/record/**/*.test.ts"],
   handshake: ["test/handshake/**/*.test.ts"],
-  session: ["test/session/**/*.test.ts", "test/promises/{activity,ends,fresh-and-saved,outage}.test.ts"],
+  session: [file, ...(alsoJudges[file] ?? [])].map((name) => `test/session/${name}.test.ts`),
 };
 
 export default defineConfig({
   test: {
-    include: [...(tests[process.env["MUTATED_FOLDER"] ?? ""] ?? Object.values(tests).flat())],
-    // They start a server or a process of their own.
-    exclude: ["test/session/{absent-ids,deep-data}.test.ts", "test/handshake/create.test.ts"],
+    include: [...(tests[folder] ?? Object.values(tests).flat())],
+    // They start a server or a process of their own, or take many turns.
+    exclude: [
+      "test/handshake/create.test.ts",
+      "test/session/{client-named-fields,dead-cookies,deep-data,heard,lost,tracked-data}.test.ts",
+    ],
     testTimeout: 20_000,
     expect: { poll: { timeout: 5000 } },
   },

@@ -26,7 +26,7 @@ export function noteTimes(session: Active, times: Times, isCounted: boolean): vo
   const now = monotonicNow();
   const { activeAt, reportedAt } = activityAfter(session, session, times, now, Date.now());
   session.activeAt = activeAt;
-  session.reportedAt = reportedAt || (isCounted && times.maxAge === undefined ? now : 0);
+  session.reportedAt = reportedAt || (isCounted ? now : 0);
   Object.assign(session, times);
 }
 

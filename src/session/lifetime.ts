@@ -65,7 +65,7 @@ export function mayHaveExpired(
   now: number,
   systemNow: number,
 ): boolean {
-  const { maxAge, expires } = times;
+  const { maxAge = never, expires } = times;
   if (systemNow >= Math.min(expires, absoluteEndOf(times, absoluteTimeout))) return true;
-  return maxAge !== undefined && (now >= reportedAt + maxAge || expires - systemNow > maxAge);
+  return now >= reportedAt + maxAge || expires - systemNow > maxAge;
 }

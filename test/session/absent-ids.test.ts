@@ -1,67 +1,8 @@
-// Cookies whose session is not there: what they cost, and that a session that comes is let in at once.
-import { expect, onTestFinished, test } from "vitest";
+// Ids that were not in the store, and the searches for them, by themselves.
+import { expect, test } from "vitest";
 import { AbsentIds } from "../../src/session/absent-ids.js";
-import { Registry } from "../../src/session/registry.js";
-import { MemoryDriver } from "../../src/store/drivers/memory.js";
-import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
-import { LiveStore } from "../../src/store/live-store.js";
-import { startApp } from "../support/app.js";
-import { ownPrefix, redisClient, startRedis } from "../support/redis.js";
-import { backendOf } from "../../src/store/live-store.js";
 
-async function start() {
-  const { port, server } = await startRedis();
-  onTestFinished(() => server.close());
-  const client = await redisClient(`redis://127.0.0.1:${port}`);
-  const prefix = ownPrefix();
-  const app = await startApp({ sessions: { store: redisStore({ client, prefix }) } });
-  /** How often each command was sent since it was last asked. */
-  const commands = async (): Promise<Record<string, number>> => {
-    const stats = await client.info("commandstats");
-    await client.configResetStat();
-    const lines = stats.matchAll(/^cmdstat_([a-z|]+):calls=(\d+)/gm);
-    return Object.fromEntries([...lines].map(([, name, calls]) => [name, Number(calls)]));
-  };
-  return { client, prefix, app, commands, other: redisStore({ client, prefix }) };
-}
-
-test("a dead cookie that comes again and again costs a look, and no subscription", async () => {
-  const { app, commands, other } = await start();
-  const ada = await app.login();
-  await backendOf(other).end(ada.sessionId, "SESSION_DESTROYED");
-  expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
-  await commands();
-  for (let times = 0; times < 10; times++) {
-    expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
-  }
-  const { get, subscribe, unsubscribe } = await commands();
-  expect({ get, subscribe, unsubscribe }).toEqual({ get: 10, subscribe: undefined, unsubscribe: undefined });
-});
-
-test("a session that is made while its id is known as absent is let in at once, and heard of", async () => {
-  const { app, client, prefix, other } = await start();
-  const ada = await app.login();
-  const id = ada.sessionId;
-  const text = (await client.get(prefix + id)) as string;
-  await client.del(prefix + id);
-  expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
-  expect(await ada.refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
-  await client.set(prefix + id, text);
-  const socket = await ada.connect();
-  const end = new Promise((resolve) => socket.once("session:end", resolve));
-  await backendOf(other).end(id, "SESSION_DESTROYED");
-  expect(await end).toMatchObject({ code: "SESSION_DESTROYED" });
-});
-
-test("a session of a cookie that is alive costs what it did: one read, one subscription", async () => {
-  const { app, commands } = await start();
-  const ada = await app.login();
-  await commands();
-  await ada.connect();
-  expect(await commands()).toMatchObject({ get: 1, subscribe: 1 });
-});
-
-test("who asks while a look is under way waits for the one after it, all together", async () => {
+test("who asks while a search is under way waits for the one after it, all together", async () => {
   const ids = new AbsentIds();
   ids.add("a");
   const answers: ((isFound: boolean) => void)[] = [];
@@ -71,14 +12,14 @@ test("who asks while a look is under way waits for the one after it, all togethe
   answers[0]?.(false);
   expect(await first).toBe(false);
   await expect.poll(() => answers.length).toBe(2);
-  // It was made after the first look had begun.
+  // It was made after the first search had begun.
   answers[1]?.(true);
   expect(await Promise.all(later)).toEqual([true, true]);
   expect(ids.has("a")).toBe(false);
   expect(answers.length).toBe(2);
 });
 
-test("a look that fails is no answer, and the next one begins anew", async () => {
+test("a search that fails is no answer, and the next one begins anew", async () => {
   const ids = new AbsentIds();
   ids.add("a");
   await expect(ids.search("a", () => Promise.reject(new Error("down")))).rejects.toThrow("down");
@@ -93,21 +34,53 @@ test("no more than a thousand ids are remembered, the newest", () => {
   expect(ids.has("2999")).toBe(true);
 });
 
-test("of two handshakes with one unknown id neither gets in, however they interleave", async () => {
-  for (let later = 0; later < 40; later++) {
-    const registry = new Registry(
-      backendOf(new LiveStore(new MemoryDriver())),
-      { lease: 1000, maxStale: 1000, maxUnsaved: 10 },
-      { change() {}, end() {}, lost() {}, error() {}, wantsChanges: () => false },
-    );
-    const acquire = (): Promise<string> =>
-      registry.acquire("unknown", { end() {} }).then(
-        () => "in",
-        (error: { code: string }) => error.code,
-      );
-    const first = acquire();
-    for (let turn = 0; turn < later; turn++) await Promise.resolve();
-    const second = acquire();
-    expect(await Promise.all([first, second]), `${later} turns later`).toEqual(["SESSION_UNKNOWN", "SESSION_UNKNOWN"]);
+test("an id that was never absent is searched for, and is not remembered whatever the answer", async () => {
+  const ids = new AbsentIds();
+  for (const answer of [true, false]) {
+    expect(await ids.search("b", async (id) => id === "b" && answer)).toBe(answer);
+    expect(ids.has("b")).toBe(false);
   }
+});
+
+test("an id that is absent again keeps its place and its search", async () => {
+  const ids = new AbsentIds();
+  let searches = 0;
+  let answer = (_: boolean): void => undefined;
+  const find = (): Promise<boolean> => {
+    searches++;
+    return new Promise((resolve) => (answer = resolve));
+  };
+  ids.add("a");
+  const first = ids.search("a", find);
+  ids.add("a");
+  const later = ids.search("a", find);
+  expect(searches).toBe(1);
+  answer(false);
+  expect(await first).toBe(false);
+  await expect.poll(() => searches).toBe(2);
+  answer(true);
+  expect(await later).toBe(true);
+});
+
+test("the oldest is forgotten first, and only when there are more than a thousand", () => {
+  const ids = new AbsentIds();
+  for (let number = 0; number < 1000; number++) ids.add(`${number}`);
+  expect([ids.has("0"), ids.has("999")]).toEqual([true, true]);
+  ids.add("0");
+  expect(ids.has("1")).toBe(true);
+  ids.add("1000");
+  expect([ids.has("0"), ids.has("1"), ids.has("1000")]).toEqual([false, true, true]);
+});
+
+test("a search that ends says nothing of an id that was forgotten and remembered again meanwhile", async () => {
+  const ids = new AbsentIds();
+  let answer = (_: boolean): void => undefined;
+  ids.add("a");
+  const first = ids.search("a", () => new Promise((resolve) => (answer = resolve)));
+  for (let number = 0; number < 1000; number++) ids.add(`${number}`);
+  expect(ids.has("a")).toBe(false);
+  ids.add("a");
+  answer(true);
+  expect(await first).toBe(true);
+  expect(ids.has("a")).toBe(true);
 });

@@ -44,6 +44,8 @@ test("activity that nobody reported is, by the clock; and none where there was n
   const { session } = start();
   const since = session.reportedAt;
   expect(tickActivity(session, since + 5000)).toBe(never);
+  session.activeAt = since;
+  expect(tickActivity(session, since + 5000)).toBe(never);
   session.activeAt = since + 10;
   expect(tickActivity(session, since + 999)).toBe(since + 1000);
   expect(session.prolong).not.toHaveBeenCalled();
@@ -53,6 +55,17 @@ test("activity that nobody reported is, by the clock; and none where there was n
   session.reportedAt = since;
   expect(tickActivity(session, since + 3000)).toBe(since + 4000);
   expect(session.prolong).toHaveBeenCalledTimes(1);
+});
+
+test.each([
+  ["ten seconds, after a pause of one", 10_000, 1000],
+  ["one second, after that pause, too", 1000, 1000],
+  ["an hour, after a minute", 3_600_000, 60_000],
+])("the next report is looked for in a life of %s", (_, maxAge, pause) => {
+  const { session } = start();
+  const now = session.reportedAt + 1e7;
+  Object.assign(session, { maxAge, activeAt: now });
+  expect(tickActivity(session, now)).toBe(now + pause);
 });
 
 test("a report that fails is no report, unless the session has ended", async () => {

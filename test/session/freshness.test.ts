@@ -33,6 +33,19 @@ test("a session is fresh for a lease after it was verified, and due then", () =>
   expect(freshness.dueAt(lease)).toBe(verifiedAt + lease);
 });
 
+test("one that was never read has neither an answer that is bad nor one that is missing, and is not fresh", () => {
+  const freshness = new Freshness();
+  expect([freshness.isUnreadable, freshness.isAnswered, freshness.invalidations]).toEqual([false, true, 0]);
+  expect(freshness.isFresh(monotonicNow(), lease)).toBe(false);
+});
+
+test("each reason to read again counts", () => {
+  const freshness = verified();
+  freshness.invalidate();
+  freshness.invalidate();
+  expect(freshness.invalidations).toBe(2);
+});
+
 test("one that was invalidated is not fresh and due at once, until a read that began after that", () => {
   const freshness = verified();
   const before = freshness.invalidations;

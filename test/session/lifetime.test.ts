@@ -72,15 +72,25 @@ describe("activity", () => {
     const activity = { activeAt: 7, reportedAt: 5 };
     expect(activityAfter(activity, idle, idle, 50, 1050)).toEqual(activity);
     expect(activityAfter(activity, idle, times({ expires: 2000 }), 50, 1050)).toEqual(activity);
+    // Though the expiry tells of an activity at 20: whoever set it has been heard before.
+    expect(activityAfter(activity, idle, idle, 20, 1020)).toEqual(activity);
+  });
+
+  test("is told by another maxAge with the same expiry, too", () => {
+    const shorter = times({ maxAge: 60, expires: 1100 });
+    expect(activityAfter({ activeAt: 7, reportedAt: 5 }, idle, shorter, 50, 1050)).toEqual({
+      activeAt: 7,
+      reportedAt: 40,
+    });
   });
 
   test("that somebody else reported counts as reported from when it was", () => {
     // The expiry says 1020; the system's clock is 1000 ahead.
     const later = times({ maxAge: 100, expires: 1120 });
-    expect(activityAfter({ activeAt: 7, reportedAt: 5 }, idle, later, 50, 1050)).toEqual({
-      activeAt: 7,
-      reportedAt: 20,
-    });
+    for (const activeAt of [7, 45]) {
+      const next = activityAfter({ activeAt, reportedAt: 5 }, idle, later, 50, 1050);
+      expect(next).toEqual({ activeAt, reportedAt: 20 });
+    }
   });
 
   test("before a session was cut short by hand counts no longer", () => {

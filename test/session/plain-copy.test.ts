@@ -1,13 +1,11 @@
 // Copies of session data for who clones.
 import { expect, test } from "vitest";
 import { untracked } from "../../src/session/plain-copy.js";
-import { startApp } from "../support/app.js";
+import { liveSession } from "../support/live-session.js";
 
-async function sessionOf(data: object): Promise<any> {
-  const { io, browser } = await startApp({ attach: { missing: "create" } });
-  const connected = new Promise<any>((resolve) => io.once("connection", resolve));
-  await browser().connect();
-  return Object.assign((await connected).session, data);
+async function sessionOf(fields: object): Promise<any> {
+  const { data } = await liveSession();
+  return Object.assign(data, fields);
 }
 
 test("holds what the session holds, wherever it stands, and can be cloned", async () => {
@@ -42,4 +40,51 @@ test("keeps an object of a class readable, ends at a cycle, and is not made by r
   const copy = untracked(around);
   expect(copy?.message).toEqual({ cart: ["apple"] });
   expect(copy?.self).toBe(copy);
+});
+
+test("is one object where the same stands in two places, and has the cookie as it is stored", async () => {
+  const session = await sessionOf({ cart: ["apple"] });
+  const copy: any = untracked({ one: session.cart, other: session.cart, session });
+  expect(copy.other).toBe(copy.one);
+  expect(copy.session.cart).toBe(copy.one);
+  expect(copy.session.cookie).toEqual({ originalMaxAge: null, expires: null, httpOnly: true, path: "/" });
+  expect(Object.getPrototypeOf(copy.session.cookie)).toBe(Object.prototype);
+});
+
+test("of data of a session alone is one, and leaves what it is of as it was", async () => {
+  const session = await sessionOf({ nested: { list: [1] } });
+  const copy = untracked(session.nested);
+  copy.list.push(2);
+  expect(session.nested.list).toEqual([1]);
+  expect(Object.getPrototypeOf(untracked({ nested: session.nested }))).toBe(Object.prototype);
+});
+
+test("takes dates and maps as they are, and leaves it to the printer to call a toJSON of the application's", async () => {
+  const session = await sessionOf({ nested: {} });
+  class Price {
+    toJSON = (): string => "1 €";
+  }
+  const [price, when] = [new Price(), new Date(0)];
+  const copy = untracked({ session: session.nested, price, when, map: new Map([[1, 2]]), text: "text", none: null });
+  expect(copy).toEqual({
+    session: {},
+    price: { toJSON: price.toJSON },
+    when,
+    map: new Map([[1, 2]]),
+    text: "text",
+    none: null,
+  });
+  expect(copy?.when).toBe(when);
+});
+
+test("has no field that would set its prototype", async () => {
+  const session = await sessionOf({ nested: {} });
+  const hostile = { session: session.nested, ...JSON.parse(`{"bag":{"__proto__":{"isAdmin":true},"a":1}}`) };
+  const copy = untracked(hostile);
+  expect(copy.bag.isAdmin).toBeUndefined();
+  expect(copy.bag).toEqual({ a: 1 });
+});
+
+test("of a value that is no object is not made", () => {
+  for (const value of [null, undefined, 1, "text"]) expect(untracked(value)).toBeUndefined();
 });
