@@ -137,18 +137,16 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
     if (typeof value !== "object" || value === null) return value;
     const adopted = new Map<object, unknown>();
     const waiting: object[] = [];
-    const adopt = (one: unknown): unknown => {
-      if (typeof one !== "object" || one === null) return one;
+    const adopt = (one: object): unknown => {
       if (adopted.has(one)) return adopted.get(one);
       const own = this.#own(one);
       adopted.set(one, own).set(own, own);
-      if (own === one || trackerOf(one) !== this) waiting.push(own);
+      if (trackerOf(one) !== this) waiting.push(own);
       return own;
     };
     const first = adopt(value);
     for (let one = waiting.pop(); one; one = waiting.pop()) {
-      if (Array.isArray(one)) adoptElements(one as unknown[], adopt);
-      else if (isPlainObject(one)) adoptElements(one, adopt);
+      if (Array.isArray(one) || isPlainObject(one)) adoptElements(one, adopt);
     }
     return first;
   }
@@ -160,7 +158,7 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
     if (!Array.isArray(value) && !isPlainObject(value)) return tracker ? (jsonOf(value) as object) : value;
     if (!tracker && Object.isExtensible(value)) return value;
     const copy: object = Array.isArray(value) ? [...(value as unknown[])] : { ...value };
-    if (tracker) adoptElements(copy as Record<string, unknown>, (one) => (isUntracked(one) ? jsonOf(one) : one));
+    if (tracker) adoptElements(copy as Record<string, unknown>, (one) => (trackerOf(one) ? one : jsonOf(one)));
     return copy;
   }
 
@@ -180,7 +178,7 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
 }
 
 /** Puts what `adopt` makes of them in the place of all elements or fields. */
-function adoptElements(container: unknown[] | Record<string, unknown>, adopt: (value: unknown) => unknown): void {
+function adoptElements(container: unknown[] | Record<string, unknown>, adopt: (value: object) => unknown): void {
   const put = (key: number | string): void => {
     const fields = container as Record<number | string, unknown>;
     const value = fields[key];
@@ -190,11 +188,6 @@ function adoptElements(container: unknown[] | Record<string, unknown>, adopt: (v
   };
   if (Array.isArray(container)) for (let index = 0; index < container.length; index++) put(index);
   else for (const key of Object.keys(container)) put(key);
-}
-
-/** A class instance that is given as it is. */
-function isUntracked(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !trackerOf(value);
 }
 
 /** A class instance as it is stored. */

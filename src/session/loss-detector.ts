@@ -129,11 +129,10 @@ function field(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-/** A field, or a field with a value, in 48 bits; NaN for what is nested too deeply, which is like nothing. */
-function hashOf(path: string, ...value: [] | [Json | undefined]): number {
+/** A field, or a field with a value, as one number; NaN for what is nested too deeply, which is like nothing. */
+function hashOf(path: string, value?: Json): number {
   try {
-    const text = value.length === 0 ? path : `${path}=${JSON.stringify(value[0], sortedKeys)}`;
-    return Number.parseInt(hash("sha1", text, "hex").slice(0, 12), 16);
+    return Number.parseInt(hash("sha1", `${path}=${JSON.stringify(value, sortedKeys)}`, "hex"), 16);
   } catch {
     return Number.NaN;
   }

@@ -36,6 +36,24 @@ test("a moment in the past is soon, one beyond the longest timer is no overflow"
   clock.stop();
 });
 
+test("no moment at all needs no timer", () => {
+  const clock = new Clock(() => Number.POSITIVE_INFINITY);
+  clock.wakeAt(Number.POSITIVE_INFINITY);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("moments that are close share one tick, a tenth of a second after the last", () => {
+  const ticks: number[] = [];
+  const start = monotonicNow();
+  const clock = new Clock((now) => {
+    ticks.push(Math.round(now - start));
+    return ticks.length < 4 ? now + 10 : Number.POSITIVE_INFINITY;
+  });
+  clock.wakeAt(start + 10);
+  vi.advanceTimersByTime(1000);
+  expect(ticks).toEqual([10, 110, 210, 310]);
+});
+
 test("five thousand live sessions have one timer between them, and end at their moments", async () => {
   const store = memoryStore();
   const registry = new Registry(backendOf(store), { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 }, quiet);
@@ -83,6 +101,22 @@ describe("the system's clock is set", () => {
     vi.setSystemTime(Date.now() - 7_200_000);
     vi.advanceTimersByTime(10_000);
     expect(steps).toEqual([7_200_000, -7_200_000]);
+  });
+
+  test("half a second is no step, a little more is, also where another moment is asked for meanwhile", () => {
+    const steps: number[] = [];
+    const clock = new Clock((_, step) => {
+      steps.push(Math.round(step));
+      return Number.POSITIVE_INFINITY;
+    });
+    for (const step of [500, 501]) {
+      clock.wakeAt(monotonicNow() + 5000);
+      vi.setSystemTime(Date.now() + step);
+      clock.wakeAt(monotonicNow() + 4000);
+      vi.advanceTimersByTime(4000);
+    }
+    expect(steps).toEqual([0, 501]);
+    clock.stop();
   });
 
   async function idle(): Promise<{ ended: string[]; expires: number }> {

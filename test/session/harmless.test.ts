@@ -2,19 +2,24 @@
 import { describe, expect, test } from "vitest";
 import { harmless, harmlessConstructor, harmlessDate } from "../../src/session/harmless.js";
 
-describe("a harmless function", () => {
+/** A function that nobody has made harmless yet, and the harmless one. */
+function start() {
   const original = function sum(this: { base: number }, ...values: number[]): number {
     return values.reduce((sum, value) => sum + value, this.base);
   };
-  const made = harmless(original as never);
+  return { original, made: harmless(original as never) };
+}
 
+describe("a harmless function", () => {
   test("is the same one each time, and its own", () => {
+    const { original, made } = start();
     expect(harmless(original as never)).toBe(made);
     expect(harmless(made)).toBe(made);
     expect(made).not.toBe(original);
   });
 
   test("does what the original does, with its name and length", () => {
+    const { made } = start();
     expect(made.call({ base: 1 }, 2, 3)).toBe(6);
     expect(made.apply({ base: 1 }, [2])).toBe(3);
     expect((made.bind({ base: 5 }) as () => unknown)()).toBe(5);
@@ -24,6 +29,7 @@ describe("a harmless function", () => {
   });
 
   test("has nothing else, and can be given nothing", () => {
+    const { made } = start();
     expect(Object.isFrozen(made)).toBe(true);
     expect(Reflect.ownKeys(made).toSorted()).toEqual(["length", "name"]);
     const prototype: object = Object.getPrototypeOf(made);
@@ -37,15 +43,15 @@ describe("a harmless function", () => {
 });
 
 describe("a harmless constructor", () => {
-  class Basket {}
-  const made = harmlessConstructor(Basket as never) as any;
-
   test("is the same one each time, with the original's name", () => {
+    const Basket = function Basket() {};
+    const made = harmlessConstructor(Basket as never);
     expect(harmlessConstructor(Basket as never)).toBe(made);
     expect(made.name).toBe("Basket");
   });
 
   test("makes nothing and leads nowhere", () => {
+    const made = harmlessConstructor(function Basket() {} as never) as any;
     expect(made()).toBeUndefined();
     expect(() => new made()).toThrow(TypeError);
     expect(Object.isFrozen(made)).toBe(true);
@@ -54,6 +60,7 @@ describe("a harmless constructor", () => {
   });
 
   test("has a prototype of harmless methods, for who asks whether an object is a plain one", () => {
+    const made = harmlessConstructor(function Basket() {} as never) as any;
     const { prototype } = made;
     expect(Object.isFrozen(prototype)).toBe(true);
     expect(Object.getPrototypeOf(prototype)).toBeNull();

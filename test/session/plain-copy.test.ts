@@ -56,6 +56,8 @@ test("of data of a session alone is one, and leaves what it is of as it was", as
   const copy = untracked(session.nested);
   copy.list.push(2);
   expect(session.nested.list).toEqual([1]);
+  session.nested.list = [];
+  expect(untracked(session.nested)).toEqual({ list: [] });
   expect(Object.getPrototypeOf(untracked({ nested: session.nested }))).toBe(Object.prototype);
 });
 

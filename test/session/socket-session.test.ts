@@ -120,6 +120,10 @@ describe("a session object", () => {
     expect(operations(root)).toBeUndefined();
   });
 
+  test("has its cookie first, whatever comes first: a record's times are read from its head", () => {
+    expect(JSON.stringify(Object.assign(createRoot(), { user: "ada", cookie: {} }))).toBe(`{"cookie":{},"user":"ada"}`);
+  });
+
   test("shows its data in a log, also before a handler has looked at it", async () => {
     const { data } = await liveSession({ user: "ada" });
     expect(inspect(data)).toContain("user: 'ada'");
