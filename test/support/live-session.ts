@@ -29,7 +29,7 @@ export async function liveSession(fields: object = {}, cookie: object = { origin
   await store.set("id", { cookie, ...fields } as never);
   const connection = { end: () => undefined };
   const live = await registry.acquire("id", connection);
-  const text = (): Promise<string> => backend.read("id", (found) => found as string);
+  const text = async (): Promise<string> => backend.read("id", (found) => found as string);
   const stored = async (): Promise<any> => JSON.parse(await text());
   return { store, backend, registry, connection, live, data: live.data as any, errors, changes, ends, text, stored };
 }
