@@ -36,6 +36,11 @@ export interface AdmissionRules extends OriginRules {
   readonly tickets: OneTimeTickets | undefined;
 }
 
+interface IssuedSession {
+  readonly id: string;
+  readonly setCookie: string;
+}
+
 /** What {@link Admission} needs of the sessions that it admits to. */
 export interface AdmissionHost {
   readonly registry: Registry;
@@ -43,7 +48,7 @@ export interface AdmissionHost {
   /** Whether this id is in the store. */
   exists(id: string): Promise<boolean>;
   /** Stores a new session, and tells its cookie; undefined where the cookie cannot be set. */
-  issueSession(request: IncomingMessage): Promise<{ readonly id: string; readonly setCookie: string } | undefined>;
+  issueSession(request: IncomingMessage): Promise<IssuedSession | undefined>;
   onRefused(refusal: Refusal): void;
   onError(error: unknown): void;
 }
@@ -68,7 +73,7 @@ export class Admission {
   readonly #host: AdmissionHost;
   readonly #rules: AdmissionRules;
   /** Sessions that were issued for handshakes under way. */
-  readonly #issued = new WeakMap<IncomingMessage, { readonly id: string; readonly setCookie: string }>();
+  readonly #issued = new WeakMap<IncomingMessage, IssuedSession | undefined>();
   /** Handshakes for which none could be issued. */
   readonly #unissued = new WeakSet<IncomingMessage>();
 
@@ -88,8 +93,7 @@ export class Admission {
       if ((await this.#refusedOrigin(request, cors)) !== undefined) return;
       const found = this.#findId(request);
       if ("id" in found ? await this.#host.exists(found.id) : found.code === "STORE_UNAVAILABLE") return;
-      const issued = await this.#host.issueSession(request);
-      if (issued) this.#issued.set(request, issued);
+      this.#issued.set(request, await this.#host.issueSession(request));
     } catch (error) {
       // The handshake goes on and is refused with the reason where the client can read it. A wrong option is no outage.
       if ((error as Partial<SessionError> | null)?.code !== "OPTION_INVALID") this.#unissued.add(request);

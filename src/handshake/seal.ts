@@ -46,8 +46,8 @@ export class Seal {
     // A key for each text: under one key, no more than 2^32 texts may have a random IV.
     const salt = randomBytes(saltLength);
     const { key, iv } = this.#keyOf(this.#first, salt);
-    const cipher = createCipheriv("aes-256-gcm", key, iv, { authTagLength: tagLength });
-    const body = Buffer.concat([cipher.update(`${expires} ${text}`, "utf8"), cipher.final()]);
+    const cipher = createCipheriv("aes-256-gcm", key, iv);
+    const body = Buffer.concat([cipher.update(`${expires} ${text}`), cipher.final()]);
     return Buffer.concat([salt, cipher.getAuthTag(), body]).toString("base64url");
   }
 
@@ -58,7 +58,7 @@ export class Seal {
     for (const secret of this.#secrets) {
       const opened = this.#decrypt(secret, bytes);
       if (opened === undefined) continue;
-      const [, expires, by, until, text] = /^(\d+) (\S+) (\d+) (.*)$/su.exec(opened) ?? [];
+      const [, expires, by, until, text] = /^(\d+) (\S+) (\d+) (.*)/su.exec(opened) ?? [];
       const isGood = by === self ? monotonicNow() < Number(until) : Date.now() < Number(expires);
       return isGood || whenever ? text : undefined;
     }
@@ -85,7 +85,7 @@ export class Seal {
     const decipher = createDecipheriv("aes-256-gcm", key, iv, { authTagLength: tagLength });
     decipher.setAuthTag(bytes.subarray(saltLength, head));
     try {
-      return decipher.update(bytes.subarray(head), undefined, "utf8") + decipher.final("utf8");
+      return Buffer.concat([decipher.update(bytes.subarray(head)), decipher.final()]).toString();
     } catch {
       return undefined;
     }

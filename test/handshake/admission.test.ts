@@ -162,6 +162,12 @@ describe("a foreign origin", () => {
   });
 });
 
+test("a refusal is reported also where the application has dropped the request", async () => {
+  const { admission, refusals } = await openDoor();
+  admission.report("ORIGIN_REFUSED", undefined);
+  expect(refusals).toEqual([{ code: "ORIGIN_REFUSED", origin: undefined, request: undefined }]);
+});
+
 test("a request whose host cannot be told is refused, and named (none) without an origin", async () => {
   const warned = catchWarnings();
   const trust = new ProxyTrust(undefined, ownHosts([host]));
@@ -334,6 +340,7 @@ describe('a session for a client that brings none, with missing: "create"', () =
     expect(await refused(request)).toBe(code);
     // Only this handshake is told so.
     expect(await refused(requestOf({ host }))).toBe("SESSION_MISSING");
+    expect(errors).toHaveLength(1);
   });
 
   it("is not issued where the store cannot say whether there is one", async () => {

@@ -48,6 +48,7 @@ describe("the cookie", () => {
     ["counts once, the first", `${name}=${older}; ${name}=${good}`, { id: "bob" }],
     ["is invalid where nobody signed it", `${name}=ada`, invalid],
     ["is invalid where the mark of a signature is missing", `${name}=${good.slice(2)}`, invalid],
+    ["is invalid where the signature has another mark", `${name}=x:${sign("ada", "new")}`, invalid],
     ["is invalid where another secret signed it", `${name}=s:${sign("eve", "other")}`, invalid],
     ["is invalid where an empty id is signed", `${name}=s:${sign("", "new")}`, invalid],
     ["is invalid as JSON", `${name}=j:{"$gt":""}`, invalid],
