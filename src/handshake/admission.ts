@@ -9,6 +9,7 @@ import type { Cors } from "./cors.js";
 import { originOfPage, type OriginRules, refusedOrigin } from "./origin.js";
 import type { ProxyTrust } from "./proxy-trust.js";
 import type { OneTimeTickets } from "./one-time-tickets.js";
+import { after, type Awaitable, rescue } from "../internal/awaitable.js";
 import type { Connection } from "../session/connections.js";
 import type { ActiveSession } from "../session/live-session.js";
 import type { Registry } from "../session/registry.js";
@@ -130,23 +131,25 @@ export class Admission {
   }
 
   /**
-   * Admits a connection: resolves with its live session, or with undefined for an anonymous one. Rejects with the
-   * SessionError that the client is to be told. With `isTicketToCome` a refusal that a ticket can cure is not reported.
+   * Admits a connection: gives its live session, or undefined for an anonymous one, at once where nobody has to be
+   * waited for. Throws or rejects with the SessionError that the client is to be told. With `isTicketToCome` a refusal
+   * that a ticket can cure is not reported.
    */
-  async admit(
+  admit(
     request: IncomingMessage | null | undefined,
     connection: Connection,
     cors: Cors | undefined,
     isTicketToCome: boolean,
-  ): Promise<ActiveSession | undefined> {
-    try {
-      if (request) await this.#checkOrigin(request, cors);
-      return await this.#acquire(request ?? undefined, connection, cors);
-    } catch (error) {
+  ): Awaitable<ActiveSession | undefined> {
+    const admit = (): Awaitable<ActiveSession | undefined> =>
+      after(request ? this.#checkOrigin(request, cors) : undefined, () =>
+        this.#acquire(request ?? undefined, connection, cors),
+      );
+    return rescue(admit, (error) => {
       const refusal = this.#refusalOf(error);
       if (!isTicketToCome || !canTicketHelp(refusal.code)) this.report(refusal.code, request);
       throw refusal;
-    }
+    });
   }
 
   /**
@@ -183,19 +186,16 @@ export class Admission {
     return new SessionError("STORE_UNAVAILABLE", { cause: error });
   }
 
-  async #checkOrigin(request: IncomingMessage, cors: Cors | undefined): Promise<void> {
-    const refused = (await this.#refusedOrigin(request, cors))?.slice(0, 200);
-    if (refused === undefined) return;
-    warnOnce("ORIGIN_REFUSED", refused, `Origin: ${JSON.stringify(refused)}.`);
-    throw new SessionError("ORIGIN_REFUSED");
+  #checkOrigin(request: IncomingMessage, cors: Cors | undefined): Awaitable<void> {
+    return after(this.#refusedOrigin(request, cors), refuseOrigin);
   }
 
   /** The live session of the id in the request, or of the one that was issued for it. */
-  async #acquire(
+  #acquire(
     request: IncomingMessage | undefined,
     connection: Connection,
     cors: Cors | undefined,
-  ): Promise<ActiveSession | undefined> {
+  ): Awaitable<ActiveSession | undefined> {
     const { missing } = this.#rules;
     const issued = request && this.#issued.get(request);
     // WebTransport has no request that could carry a cookie.
@@ -205,12 +205,9 @@ export class Admission {
       if (missing === "anonymous" && found.code !== "STORE_UNAVAILABLE") return undefined;
       throw new SessionError(request && this.#unissued.has(request) ? "STORE_UNAVAILABLE" : found.code);
     }
-    try {
-      return await this.#host.registry.acquire(found.id, connection);
-    } catch (error) {
-      if (missing === "anonymous" && (error as SessionError).code === "SESSION_UNKNOWN") return undefined;
-      throw error;
-    }
+    const { registry } = this.#host;
+    if (missing !== "anonymous") return registry.acquire(found.id, connection);
+    return rescue(() => registry.acquire(found.id, connection), anonymousIfUnknown);
   }
 
   #findId(request: IncomingMessage): Found {
@@ -222,14 +219,15 @@ export class Admission {
     }
   }
 
-  async #refusedOrigin(request: IncomingMessage, cors: Cors | undefined): Promise<string | undefined> {
-    try {
-      return await refusedOrigin(request, this.#rules, this.#host.trust, cors);
-    } catch (error) {
-      // The application's own function threw: what it did not allow is refused.
-      this.#host.onError(error);
-      return request.headers.origin ?? "(none)";
-    }
+  #refusedOrigin(request: IncomingMessage, cors: Cors | undefined): Awaitable<string | undefined> {
+    return rescue(
+      () => refusedOrigin(request, this.#rules, this.#host.trust, cors),
+      (error) => {
+        // The application's own function threw: what it did not allow is refused.
+        this.#host.onError(error);
+        return request.headers.origin ?? "(none)";
+      },
+    );
   }
 
   #warnOfCors(request: IncomingMessage, cors: Cors | undefined): void {
@@ -237,4 +235,15 @@ export class Admission {
     if (!cors || typeof cors === "function") return;
     if (isCrossOrigin && cors.origin !== undefined && cors.credentials !== true) warnOnce("CORS_WITHOUT_CREDENTIALS");
   }
+}
+
+function refuseOrigin(refused: string | undefined): void {
+  if (refused === undefined) return;
+  const origin = refused.slice(0, 200);
+  warnOnce("ORIGIN_REFUSED", origin, `Origin: ${JSON.stringify(origin)}.`);
+  throw new SessionError("ORIGIN_REFUSED");
+}
+
+function anonymousIfUnknown(error: unknown): undefined {
+  if ((error as SessionError).code !== "SESSION_UNKNOWN") throw error;
 }

@@ -2,6 +2,7 @@
 // them for each request. `origin` may be a function, too.
 import type { IncomingMessage } from "node:http";
 import { parseOrigin, normalize } from "./proxy-trust.js";
+import { type Awaitable } from "../internal/awaitable.js";
 import { withTimeout } from "../internal/timeout.js";
 
 /** The `cors` option, as far as it counts here. */
@@ -20,20 +21,20 @@ type OriginFunction = (origin: string, done: Done<unknown>) => unknown;
 /** How long a function of the application's may think about an origin, in ms; then it is refused. */
 export const answerTimeout = 5000;
 
-/** Rejects where a function of the application's throws, or does not answer in time. */
-export async function isAllowedByCors(
-  cors: Cors | undefined,
-  origin: string,
-  request: IncomingMessage,
-): Promise<boolean> {
-  const options = typeof cors === "function" ? await answerOf("cors", cors, request) : cors;
+/** Throws or rejects where a function of the application's throws, or does not answer in time. */
+export function isAllowedByCors(cors: Cors | undefined, origin: string, request: IncomingMessage): Awaitable<boolean> {
+  if (typeof cors !== "function") return isAllowedByOptions(cors, origin);
+  return answerOf("cors", cors, request).then((options) => isAllowedByOptions(options, origin));
+}
+
+function isAllowedByOptions(options: CorsOptions | false | undefined, origin: string): Awaitable<boolean> {
   if (!options) return false;
   const { origin: allowed, credentials } = options;
   // Meant so, as it says that cookies may come along.
   if (allowed === true) return credentials === true;
   if (typeof allowed !== "function") return matches(allowed, origin);
-  const answer = await answerOf("cors.origin", allowed as OriginFunction, origin);
-  return answer === true || matches(answer, origin);
+  const answering = answerOf("cors.origin", allowed as OriginFunction, origin);
+  return answering.then((answer) => answer === true || matches(answer, origin));
 }
 
 /** True where an entry of a list allows an origin. The wildcard allows none: CORS never lets it go with cookies. */

@@ -1,6 +1,7 @@
 // Decides whether a page of some origin may open sockets here. Browsers do not stop a foreign page from opening a
 // WebSocket with the user's cookies (cross-site WebSocket hijacking), so the server must.
 import type { IncomingMessage } from "node:http";
+import { after, type Awaitable } from "../internal/awaitable.js";
 import { warnOnce } from "../warnings.js";
 import { type Cors, inTime, isAllowedByCors, matches } from "./cors.js";
 import { isOrigin, parseOrigin, type ProxyTrust } from "./proxy-trust.js";
@@ -17,13 +18,13 @@ export interface OriginRules {
   readonly requireOrigin: boolean;
 }
 
-/** The origin that is refused, or undefined where the request may go on. */
-export async function refusedOrigin(
+/** The origin that is refused, or undefined where the request may go on: at once, unless the application has to be asked. */
+export function refusedOrigin(
   request: IncomingMessage,
   rules: OriginRules,
   trust: ProxyTrust,
   cors: Cors | undefined,
-): Promise<string | undefined> {
+): Awaitable<string | undefined> {
   const strange = trust.strangeHost(request);
   if (strange !== undefined) return `(host ${strange})`;
   const { origin } = request.headers;
@@ -33,10 +34,13 @@ export async function refusedOrigin(
   if (trust.isPlainly(request, origin)) return undefined;
   const own = parseOrigin(origin);
   if (own !== undefined && own === trust.originOf(request)) return undefined;
-  if (await isAllowed(rules.origins, origin, request)) return undefined;
-  if (await isAllowedByCors(cors, origin, request)) return undefined;
-  if (own !== undefined && own === trust.originOf(request, true)) warnOnce("PROXY_UNTRUSTED");
-  return origin;
+  return after(isAllowed(rules.origins, origin, request), (isListed) =>
+    after(isListed || isAllowedByCors(cors, origin, request), (isAllowedAnywhere) => {
+      if (isAllowedAnywhere) return undefined;
+      if (own !== undefined && own === trust.originOf(request, true)) warnOnce("PROXY_UNTRUSTED");
+      return origin;
+    }),
+  );
 }
 
 /**
@@ -76,8 +80,9 @@ function refusedWithoutOrigin(request: IncomingMessage, rules: OriginRules): str
   return rules.requireOrigin ? "(none)" : undefined;
 }
 
-async function isAllowed(origins: AllowedOrigins, origin: string, request: IncomingMessage): Promise<boolean> {
+function isAllowed(origins: AllowedOrigins, origin: string, request: IncomingMessage): Awaitable<boolean> {
   if (typeof origins !== "function") return matches(origins, origin);
   const answer = origins(origin, request);
-  return (typeof answer === "boolean" ? answer : await inTime("origins", answer)) === true;
+  // Another library's promise is no Promise of ours.
+  return typeof answer === "boolean" ? answer : inTime("origins", answer).then((given) => given === true);
 }

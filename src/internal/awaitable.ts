@@ -18,3 +18,13 @@ export function after<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R
 export async function promised<T>(task: () => Awaitable<T>): Promise<T> {
   return task();
 }
+
+/** What a call gives; where it throws or rejects, what `failed` makes of that. */
+export function rescue<T, R>(call: () => Awaitable<T>, failed: (error: unknown) => R): Awaitable<T | R> {
+  try {
+    const value = call();
+    return isPromise(value) ? value.catch(failed) : value;
+  } catch (error) {
+    return failed(error);
+  }
+}

@@ -2,6 +2,7 @@
 // its activity and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
 import { type EndCode, SessionError, closeReason } from "../errors.js";
+import { after, type Awaitable } from "../internal/awaitable.js";
 import { monotonicNow, never } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
 import { parse, strip, timesOf } from "../store/record/session-record.js";
@@ -214,15 +215,14 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
     return this.#mayGoOn(now);
   }
 
-  /** For a new connection: reads the store unless what is known is fresh. Rejects where the store does not answer. */
-  async ready(): Promise<void> {
+  /** For a new connection: reads the store unless what is known is fresh. Throws or rejects where the store does not answer. */
+  ready(): Awaitable<void> {
     const since = monotonicNow();
     // The clock that ends sessions may be late by a moment; who comes in is not.
     const isOver = since >= this.#deadline(since);
-    if (!this.isDetached && !this.host.store.isDown && !isOver && this.#isFresh(since)) return;
+    if (!this.isDetached && !this.host.store.isDown && !isOver && this.#isFresh(since)) return undefined;
     const { invalidations } = this.freshness;
-    await this.read();
-    this.freshness.markVerified(invalidations, since);
+    return after(this.read(), () => this.freshness.markVerified(invalidations, since));
   }
 
   #isFresh(now: number): boolean {

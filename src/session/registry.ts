@@ -1,6 +1,7 @@
 // Session id → live session, for as long as connections here use it. Hears the store's notices for all of them.
 import createDebug from "debug";
 import { type EndCode, SessionError } from "../errors.js";
+import { after, type Awaitable, isPromise, rescue } from "../internal/awaitable.js";
 import { monotonicNow, never } from "../internal/monotonic.js";
 import type { Notice, Subscriber } from "../store/cluster/change-bus.js";
 import type { SessionBackend } from "../store/session-backend.js";
@@ -8,6 +9,7 @@ import { AbsentIds } from "./absent-ids.js";
 import { Clock } from "./clock.js";
 import type { Connection } from "./connections.js";
 import { ActiveSession, type LiveSession } from "./live-session.js";
+import { SaveErrors } from "./save-errors.js";
 import type { Lost, SessionHost } from "./session-host.js";
 import { Sweeper } from "./sweeper.js";
 import { Views } from "./view.js";
@@ -37,9 +39,6 @@ export interface RegistryOptions {
 /** How long after a rotation (ms) its old id is turned down with "come back", not with "unknown". */
 const rotationGrace = 10_000;
 
-/** How long no save has failed when an outage is over (ms): more than they wait before they try again. */
-const outageMemory = 60_000;
-
 /** The live sessions of a node that share one store. */
 export class Registry implements Subscriber, SessionHost<ActiveSession> {
   readonly store: SessionBackend;
@@ -58,8 +57,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   readonly #sweeper = new Sweeper(this.#sessions, this);
   readonly #unsubscribe: () => void;
   #isClosed = false;
-  /** Until when saves that fail are of the outage that was reported last, unless one goes well. */
-  #reportedUntil = 0;
+  readonly #saveErrors: SaveErrors;
 
   constructor(store: SessionBackend, options: RegistryOptions, events: RegistryEvents) {
     this.store = store;
@@ -68,6 +66,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     this.views = options.views ?? new Views(undefined, (error) => events.error(error));
     this.#maxUnsaved = options.maxUnsaved;
     this.#events = events;
+    this.#saveErrors = new SaveErrors((error) => events.error(error));
     this.#unsubscribe = store.subscribe(this);
   }
 
@@ -92,47 +91,50 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   /**
-   * The live session for a new connection: shared with all others here, read from the store once. Rejects with
-   * `SESSION_UNKNOWN`, `SESSION_ROTATED` (a moment ago) or `STORE_UNAVAILABLE`. The session is let go of by
-   * `live.remove(connection)`.
+   * The live session for a new connection: shared with all others here, read from the store once. At once where the
+   * store answers at once, or is not asked. Throws or rejects with `SESSION_UNKNOWN`, `SESSION_ROTATED` (a moment ago)
+   * or `STORE_UNAVAILABLE`. The session is let go of by `live.remove(connection)`.
    */
-  async acquire(id: string, connection: Connection): Promise<ActiveSession> {
+  acquire(id: string, connection: Connection): Awaitable<ActiveSession> {
     if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
-    let live = this.#sessions.get(id);
-    if (!live && this.#absent.has(id)) {
-      // A search first, without a subscription: most cookies that were dead a moment ago still are.
-      if (!(await this.#absent.search(id, (asked) => this.store.has(asked)))) throw this.#unknown(id);
-      if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
-      live = this.#sessions.get(id);
-    }
-    if (!live) {
-      // In the map before the read starts: a notice that comes meanwhile finds it.
-      // The id is a piece of the cookie header, which would stay in memory as long as the piece.
-      const own = Buffer.from(id).toString();
-      live = new ActiveSession(own, this);
-      this.#sessions.set(own, live);
-      live.loading = this.#load(live);
-    }
+    const live = this.#sessions.get(id);
+    if (!live && this.#absent.has(id)) return this.#search(id, connection);
+    return this.#join(id, live, connection);
+  }
+
+  /** A search first, without a subscription: most cookies that were dead a moment ago still are. */
+  async #search(id: string, connection: Connection): Promise<ActiveSession> {
+    if (!(await this.#absent.search(id, (asked) => this.store.has(asked)))) throw this.#unknown(id);
+    if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
+    return this.#join(id, this.#sessions.get(id), connection);
+  }
+
+  /** Lets a connection into the session that is known here, or else into the one that the store has. */
+  #join(id: string, known: ActiveSession | undefined, connection: Connection): Awaitable<ActiveSession> {
+    const live = known ?? this.#create(id);
     live.pending++;
     this.#unsaved.delete(live);
-    try {
-      if (live.loading) await live.loading;
-      else {
-        // It was let go of meanwhile: what other nodes did is heard again before it is read.
-        if (live.isDetached) await this.store.watch(id);
-        await live.ready();
-      }
-      if (live.ended) throw new SessionError(live.ended);
-      live.isDetached = false;
-      live.add(connection);
-      return live;
-    } catch (error) {
-      // It lets nobody in; who is in already stays, as one odd answer is no end.
-      throw (error as SessionError).code === "RECORD_INVALID" ? this.#unknown(id) : error;
-    } finally {
-      live.pending--;
-      this.releaseIfIdle(live);
-    }
+    return rescue(
+      () => after(known ? this.#makeReady(known) : this.#startLoading(live), () => this.#letIn(live, connection)),
+      (error) => {
+        this.#stopWaiting(live);
+        // It lets nobody in; who is in already stays, as one odd answer is no end.
+        throw (error as SessionError).code === "RECORD_INVALID" ? this.#unknown(id) : error;
+      },
+    );
+  }
+
+  #letIn(live: ActiveSession, connection: Connection): ActiveSession {
+    if (live.ended) throw new SessionError(live.ended);
+    live.isDetached = false;
+    live.add(connection);
+    this.#stopWaiting(live);
+    return live;
+  }
+
+  #stopWaiting(live: ActiveSession): void {
+    live.pending--;
+    this.releaseIfIdle(live);
   }
 
   // --- Subscriber ---
@@ -196,34 +198,55 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     if (failed) throw failed.reason;
   }
 
-  async #load(live: ActiveSession): Promise<void> {
-    try {
-      // Watched first, then read: nothing that another node does slips between. A moment later in any case: the caller
-      // has to note that the session is loading.
-      await this.store.watch(live.id);
-      const freshness = this.store.isShared ? live.freshness : undefined;
-      const invalidations = freshness?.invalidations ?? 0;
-      const since = monotonicNow();
-      const isKnown = await this.store.read(live.id, (text) => {
-        // An unknown one stays "loading" until nobody can find it any more.
-        if (text === undefined) {
-          this.#absent.add(live.id);
-          return false;
-        }
+  /** A live session that is in the map before its read starts: a notice that comes meanwhile finds it. */
+  #create(id: string): ActiveSession {
+    // The id is a piece of the cookie header, which would stay in memory as long as the piece.
+    const live = new ActiveSession(Buffer.from(id).toString(), this);
+    this.#sessions.set(live.id, live);
+    return live;
+  }
+
+  /** Makes sure that a live session may be trusted: one that was let go of meanwhile is heard of again before it is read. */
+  #makeReady(live: ActiveSession): Awaitable<void> {
+    if (live.loading) return live.loading;
+    return after(live.isDetached ? this.store.watch(live.id) : undefined, () => live.ready());
+  }
+
+  #startLoading(live: ActiveSession): Awaitable<void> {
+    const loading = rescue(
+      // Watched first, then read: nothing that another node does slips between.
+      () => after(this.store.watch(live.id), () => this.#load(live)),
+      (error) => {
         live.loading = undefined;
-        if (live.ended) return true;
-        live.applyStored(text);
-        freshness?.markVerified(invalidations, since);
-        return true;
-      });
+        this.#forget(live);
+        throw error;
+      },
+    );
+    if (isPromise(loading)) live.loading = loading;
+    return loading;
+  }
+
+  #load(live: ActiveSession): Awaitable<void> {
+    const freshness = this.store.isShared ? live.freshness : undefined;
+    const invalidations = freshness?.invalidations ?? 0;
+    const since = monotonicNow();
+    const reading = this.store.read(live.id, (text) => {
+      // An unknown one stays "loading" until nobody can find it any more.
+      if (text === undefined) {
+        this.#absent.add(live.id);
+        return false;
+      }
+      live.loading = undefined;
+      if (live.ended) return true;
+      live.applyStored(text);
+      freshness?.markVerified(invalidations, since);
+      return true;
+    });
+    return after(reading, (isKnown) => {
       if (!isKnown) throw this.#unknown(live.id);
       // A notice that came meanwhile may tell of something newer than what was read.
       if (!live.ended && freshness && freshness.invalidations !== invalidations) void live.revalidate();
-    } catch (error) {
-      live.loading = undefined;
-      this.#forget(live);
-      throw error;
-    }
+    });
   }
 
   #unknown(id: string): SessionError {
@@ -283,21 +306,11 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   onSaveError(error: unknown): void {
-    const { code } = error as SessionError;
-    // The store has reported it, once.
-    if (code === "RECORD_INVALID") return;
-    // An outage is reported once, not by each save that is tried again. It may be one of writes alone: a store that is full,
-    // or a standby, answers reads.
-    if (code === "STORE_UNAVAILABLE") {
-      const isKnown = monotonicNow() < this.#reportedUntil;
-      this.#reportedUntil = monotonicNow() + outageMemory;
-      if (isKnown) return;
-    }
-    this.#events.error(error);
+    this.#saveErrors.report(error);
   }
 
   onSaved(): void {
-    this.#reportedUntil = 0;
+    this.#saveErrors.onSaved();
   }
 
   // --- inside ---

@@ -2,6 +2,7 @@
 // sends. Knows no server: subclasses deliver the messages and close the connection.
 import type { IncomingMessage } from "node:http";
 import { type ErrorCode, type SessionError, type CloseReason, closeReason } from "../errors.js";
+import { after, type Awaitable, isPromise, rescue } from "../internal/awaitable.js";
 import { setHidden } from "../internal/hidden.js";
 import { safely } from "../internal/safely.js";
 import type { Cors } from "../handshake/cors.js";
@@ -46,17 +47,15 @@ export abstract class SessionConnection<Receiver> implements Connection {
     return this.live?.data ?? this.attachment.anonymous;
   }
 
-  /** Sets `live` (undefined for an anonymous client), or `refusalCode`. */
-  async admit(
-    request: IncomingMessage | null | undefined,
-    cors: Cors | undefined,
-    isTicketToCome = false,
-  ): Promise<void> {
-    try {
-      this.live = await this.attachment.admission.admit(request, this, cors, isTicketToCome);
-    } catch (error) {
+  /** Sets `live` (undefined for an anonymous client), or `refusalCode`: at once where nobody has to be waited for. */
+  admit(request: IncomingMessage | null | undefined, cors: Cors | undefined, isTicketToCome = false): Awaitable<void> {
+    const admit = (): Awaitable<void> =>
+      after(this.attachment.admission.admit(request, this, cors, isTicketToCome), (live) => {
+        this.live = live;
+      });
+    return rescue(admit, (error) => {
       this.refusalCode = (error as SessionError).code;
-    }
+    });
   }
 
   /**
@@ -89,7 +88,8 @@ export abstract class SessionConnection<Receiver> implements Connection {
   }
 
   /** Holds all messages until the client is admitted. */
-  hold(pendingAdmission: Promise<void>): void {
+  hold(pendingAdmission: Awaitable<void>): void {
+    if (!isPromise(pendingAdmission)) return;
     const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.attachment.limits));
     void pendingAdmission.then(() => this.#flush(waiting, this.refusalCode === undefined));
   }

@@ -1,6 +1,7 @@
 // Origins are those of the URL standard: what counts as the server's own, what a list allows, and what is no origin.
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Awaitable } from "../../src/internal/awaitable.js";
 import { answerTimeout, type Cors } from "../../src/handshake/cors.js";
 import { ownHosts } from "../../src/handshake/hosts.js";
 import { type AllowedOrigins, originOfPage, refusedOrigin, refusedPage } from "../../src/handshake/origin.js";
@@ -18,7 +19,7 @@ interface Asked {
 }
 
 /** What a handshake, and a route, are refused for. */
-function refusalsOf(asked: Asked): [Promise<string | undefined>, Promise<string | undefined>] {
+function refusalsOf(asked: Asked): [Awaitable<string | undefined>, Promise<string | undefined>] {
   const { headers, isEncrypted = false, origins = [], requireOrigin = false, cors, hosts, proxy = false } = asked;
   const request = requestOf(headers, { isEncrypted });
   const trust = new ProxyTrust(proxy, ownHosts(hosts));

@@ -67,11 +67,14 @@ test("of two handshakes with one unknown id neither gets in, however they interl
       { lease: 1000, maxStale: 1000, maxUnsaved: 10 },
       { change() {}, end() {}, lost() {}, error() {}, wantsChanges: () => false },
     );
-    const acquire = (): Promise<string> =>
-      registry.acquire("unknown", { end() {} }).then(
-        () => "in",
-        (error: { code: string }) => error.code,
-      );
+    const acquire = async (): Promise<string> => {
+      try {
+        await registry.acquire("unknown", { end() {} });
+        return "in";
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    };
     const first = acquire();
     for (let turn = 0; turn < later; turn++) await Promise.resolve();
     const second = acquire();

@@ -74,7 +74,8 @@ class Node {
       const connection = { end() {} };
       const registry = this.registries[one.who] as Registry;
       const name = String(one.id);
-      registry.acquire(name, connection).then(
+      const acquiring = (async () => registry.acquire(name, connection))();
+      acquiring.then(
         (live) => void this.#used.push({ live, connection, registry, id: name }),
         () => undefined,
       );

@@ -1,6 +1,7 @@
 // Sessions for an Engine.IO server: a handshake is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its end has a reason. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
+import { after } from "../../internal/awaitable.js";
 import type { Cors } from "../../handshake/cors.js";
 import { checkMethods } from "../check-parts.js";
 import { claim } from "../claims.js";
@@ -71,7 +72,7 @@ export function attachEngineServer(server: EngineServer, attachment: Attachment)
     if (connection) return connection.open(socket).start(server);
     // WebTransport asks nobody before it connects.
     const late = new EngineConnection(attachment).open(socket);
-    late.hold(late.admit(request, server.opts.cors).then(() => late.start(server)));
+    late.hold(after(late.admit(request, server.opts.cors), () => late.start(server)));
   });
 }
 

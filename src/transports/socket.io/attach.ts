@@ -2,6 +2,7 @@
 // server by shape; Socket.IO itself is a peer that the application brings.
 import { closeReason, type ErrorCode, help, type SessionCode, SessionError } from "../../errors.js";
 import { setHidden } from "../../internal/hidden.js";
+import { after } from "../../internal/awaitable.js";
 import type { Admission } from "../../handshake/admission.js";
 import { claim, claimOnce, claimPath } from "../claims.js";
 import { beforeHandshakes, canWait } from "../engine-handshakes.js";
@@ -108,21 +109,23 @@ function guard(namespace: Namespace, connections: Connections): void {
   if (isGuarded) return;
   const connectionOf = (client: Client): SocketIoConnection => (guards.get(namespace) as Connections).of(client.conn);
   interceptConnects(namespace, {
-    async beforeCreate(client, auth) {
+    beforeCreate(client, auth) {
       const connection = connectionOf(client);
       // The store may be back since the last namespace was refused.
       if (connection.refusalCode === "STORE_UNAVAILABLE") connection.startAdmission(client.conn);
-      const refused = await connection.admitConnect(client.conn, removeTicket(auth), auth);
-      if (client.conn.readyState !== "open") return false;
-      if (refused !== undefined) refuse(client, namespace, refused);
-      return refused === undefined;
+      return after(connection.admitConnect(client.conn, removeTicket(auth), auth), (refused) => {
+        if (client.conn.readyState !== "open") return false;
+        if (refused !== undefined) refuse(client, namespace, refused);
+        return refused === undefined;
+      });
     },
-    async onCreate(client, auth, create) {
+    onCreate(client, auth, create) {
       const connection = connectionOf(client);
-      const socket = await restoreOwnState(namespace, connection, create);
-      if (isHelper(auth)) connection.help(socket);
-      connection.bindSocket(socket);
-      return socket;
+      return restoreOwnState(namespace, connection, create).then((socket) => {
+        if (isHelper(auth)) connection.help(socket);
+        connection.bindSocket(socket);
+        return socket;
+      });
     },
     onConnect(socket, answer) {
       const connection = connectionOf(socket.client);

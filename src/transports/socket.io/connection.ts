@@ -4,6 +4,7 @@ import type { ErrorCode, CloseReason } from "../../errors.js";
 import type { ActiveSession } from "../../session/live-session.js";
 import type { SocketSession } from "../../session/socket-session.js";
 import type { SessionView } from "../../session/view.js";
+import { type Awaitable, isPromise } from "../../internal/awaitable.js";
 import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { canTicketHelp } from "../../handshake/admission.js";
@@ -60,7 +61,7 @@ export class Connections {
 export class SocketIoConnection extends SessionConnection<Socket> implements LoginConnection {
   declare readonly attachment: SocketIoAttachment;
   readonly #connections: Connections;
-  /** While the client is being admitted, or its ticket redeemed; `refusalCode` then says why it was not. */
+  /** While the client is being admitted, where that takes time, or its ticket redeemed; `refusalCode` then says why it was not. */
   pendingAdmission: Promise<void> | undefined;
   #client: Client | undefined;
   /** The CONNECT packets that wait for it. */
@@ -92,14 +93,14 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.release();
     this.live = undefined;
     this.refusalCode = undefined;
-    this.pendingAdmission = this.#admitClient(conn);
-  }
-
-  async #admitClient(conn: RawSocket): Promise<void> {
     const { takesTickets } = this.attachment.admission;
-    await this.admit(conn.request, conn.server.opts.cors, takesTickets);
-    this.#isUnreported = takesTickets && canTicketHelp(this.refusalCode);
-    this.#finishAdmission(conn);
+    const finish = (): void => {
+      this.#isUnreported = takesTickets && canTicketHelp(this.refusalCode);
+      this.#finishAdmission(conn);
+    };
+    const admitting = this.admit(conn.request, conn.server.opts.cors, takesTickets);
+    if (isPromise(admitting)) this.pendingAdmission = admitting.then(finish);
+    else finish();
   }
 
   #finishAdmission(conn: RawSocket): void {
@@ -107,27 +108,36 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.pendingAdmission = undefined;
   }
 
-  /** Admits one CONNECT, by its ticket where it brings one. Resolves with the code of a refusal. */
-  async admitConnect(conn: RawSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
+  /** Admits one CONNECT, by its ticket where it brings one. Gives the code of a refusal. */
+  admitConnect(conn: RawSocket, ticket: string | undefined, auth: Auth): Awaitable<ErrorCode | undefined> {
     // Those of several namespaces come at once, and only one of them brings the connection its session.
-    if (this.pendingAdmission) {
-      const waiting = (this.#connecting ??= new WaitingCount(this.attachment.limits));
-      if (!waiting.add(auth)) this.overflow();
-      else {
-        while (this.pendingAdmission !== undefined) await this.pendingAdmission;
-        waiting.remove(auth);
-      }
+    if (this.pendingAdmission) return this.#admitLater(conn, ticket, auth);
+    return this.#admitNow(conn, ticket);
+  }
+
+  async #admitLater(conn: RawSocket, ticket: string | undefined, auth: Auth): Promise<ErrorCode | undefined> {
+    const waiting = (this.#connecting ??= new WaitingCount(this.attachment.limits));
+    if (!waiting.add(auth)) this.overflow();
+    else {
+      while (this.pendingAdmission !== undefined) await this.pendingAdmission;
+      waiting.remove(auth);
     }
+    return this.#admitNow(conn, ticket);
+  }
+
+  #admitNow(conn: RawSocket, ticket: string | undefined): Awaitable<ErrorCode | undefined> {
     if (this.refusalCode === "LIMIT_REACHED") return this.refusalCode;
-    if (ticket === undefined || this.#holders === undefined) {
-      if (this.refusalCode !== undefined && this.#isUnreported)
-        this.attachment.admission.report(this.refusalCode, conn.request);
-      this.#isUnreported = false;
-      return this.refusalCode;
-    }
+    if (ticket !== undefined && this.#holders !== undefined) return this.#redeem(conn, ticket, this.#holders);
+    if (this.refusalCode !== undefined && this.#isUnreported)
+      this.attachment.admission.report(this.refusalCode, conn.request);
+    this.#isUnreported = false;
+    return this.refusalCode;
+  }
+
+  async #redeem(conn: RawSocket, ticket: string, holders: readonly string[]): Promise<ErrorCode | undefined> {
     const { live } = this;
     let refused: ErrorCode | undefined;
-    this.pendingAdmission = this.redeemTicket(ticket, this.#holders, conn.request).then((code) => {
+    this.pendingAdmission = this.redeemTicket(ticket, holders, conn.request).then((code) => {
       refused = code;
       this.#finishAdmission(conn);
     });

@@ -2,6 +2,7 @@
 // what breaks without it. attach() checks those of servers and namespaces, a CONNECT those of clients and sockets.
 import type { IncomingMessage } from "node:http";
 import type { Cors } from "../../handshake/cors.js";
+import { type Awaitable, isPromise } from "../../internal/awaitable.js";
 import { setHidden } from "../../internal/hidden.js";
 import type { SocketSession } from "../../session/socket-session.js";
 import { checkMethods, unsupported } from "../check-parts.js";
@@ -152,7 +153,7 @@ export function discard(socket: Socket): void {
 /** The three moments of a CONNECT. */
 export interface ConnectHooks {
   /** Before there is a socket. False where the client was refused. */
-  beforeCreate(client: Client, auth: Auth): Promise<boolean>;
+  beforeCreate(client: Client, auth: Auth): Awaitable<boolean>;
   /** Makes the socket by `create`, which asks the adapter for a recovered state before it returns. */
   onCreate(client: Client, auth: Auth, create: () => Promise<Socket>): Promise<Socket>;
   /** Behind the middlewares. `answer` answers CONNECT, calls `answered`, then tells the application. */
@@ -171,7 +172,8 @@ export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): vo
     async _add(client, sent, done) {
       checkClient(client);
       const auth = sent ?? {};
-      if (await hooks.beforeCreate(client, auth)) return add.call(namespace, client, auth, done);
+      const mayCreate = hooks.beforeCreate(client, auth);
+      if (isPromise(mayCreate) ? await mayCreate : mayCreate) return add.call(namespace, client, auth, done);
     },
     _createSocket: (client, auth) => hooks.onCreate(client, auth, () => create.call(namespace, client, auth)),
     _doConnect(socket, done) {
