@@ -11,7 +11,7 @@ import { aligned } from "./tables.js";
 
 /** Until when rounds begin on a storage, if nothing else is asked for (s). All in all it takes two minutes at most. */
 const ends = { memory: 55, redis: 90 };
-const sizes = { generations: 1, rounds: 20, warmUps: 1, connections: 3000, sockets: 100, events: 100 };
+const sizes = { generations: 1, rounds: 20, warmUps: 1, connections: 3000, slices: 10, sockets: 100, events: 200 };
 const rows = ["connect", "disconnect", "heap", "read", "write"];
 /** Two processes with the same code differ by about this. */
 const leastNoise = 0.015;
@@ -38,7 +38,7 @@ export async function check(options, say) {
     const deadline = options.given.includes("rounds") ? undefined : started + ends[pass.storage] * 1000;
     const turns = { ...wanted, ...pass, storage, deadline, isWanted: (row) => wanted.only.includes(row) };
     try {
-      await withServers([commit, own], { storage }, async (servers) => {
+      await withServers(pass.twinsOf([commit, own]), { storage }, async (servers) => {
         await logInto(servers, pass.sessions);
         await takeTurns(
           servers,

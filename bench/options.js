@@ -8,8 +8,9 @@ const full = {
   rounds: 8,
   warmUps: 2,
   connections: 3000,
+  slices: 10,
   sockets: 200,
-  events: 100,
+  events: 200,
   stormRounds: 5,
   stormClients: 10_000,
   idleSessions: 100_000,
@@ -23,6 +24,7 @@ const quick = {
   rounds: 3,
   warmUps: 1,
   connections: 500,
+  slices: 2,
   sockets: 50,
   events: 40,
   stormRounds: 2,
@@ -52,6 +54,7 @@ Without options, all is measured, which takes about a quarter of an hour, and do
   --rounds n           rounds per generation (${full.rounds})
   --warmUps n          rounds before them that do not count (${full.warmUps})
   --connections n      connections per round (${full.connections})
+  --slices n           parts of a round between which the others have their turn (${full.slices})
   --sockets n          sockets that send events (${full.sockets})
   --events n           events per socket and round (${full.events})
   --stormRounds n      rounds in which all clients come back at once (${full.stormRounds})
@@ -80,8 +83,6 @@ export function readOptions(args = process.argv.slice(2)) {
     if (!Number.isInteger(number) || number < 1) throw new Error(`--${name} is a whole number above 0`);
     numbers[name] = number;
   }
-  // A burst is ten events.
-  numbers.events = Math.ceil(numbers.events / 10) * 10;
   const only = listOf("only", values.only ?? values.profile, rowNames);
   const stores = listOf("store", values.store, ["memory", "redis", "postgres"]);
   const names = listOf(

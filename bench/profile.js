@@ -38,7 +38,7 @@ function profileOne(row, contestant, options, say) {
   return withServers([contestant], options, async ([server]) => {
     await logInto([server], options.sessions);
     server.profiledRow = row;
-    const turns = { ...options, rounds: 1, warmUps: 3, isPaired: false, isWanted: (one) => one === row };
+    const turns = { ...options, rounds: 1, warmUps: 3, isWanted: (one) => one === row };
     await takeTurns(
       [server],
       options.measures.map(({ measure }) => measure),

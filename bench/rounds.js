@@ -1,5 +1,5 @@
-// Servers of one storage take turns, round by round: the baseline first and once more at the end, so that whatever else
-// the machine does shows as a difference between the two.
+// Servers of one storage take turns, round by round: the baseline is there twice, so that whatever else the machine does
+// shows as a difference between the two.
 import { logIn } from "./http.js";
 import { ServerProcess } from "./servers.js";
 import { again } from "./statistics.js";
@@ -27,29 +27,31 @@ export async function logInto(servers, count) {
 }
 
 /**
- * Runs the measures on all servers in turns. `add(row, round, contestant, value)` gets what was measured, the second
- * measurement of the first server as `again`. After the deadline (as of `performance.now()`) no round begins.
+ * Runs the measures on all servers, in turns from slice to slice. `add(row, round, contestant, value)` gets what was
+ * measured. After the deadline (as of `performance.now()`) no round begins.
  */
-export async function takeTurns(
-  servers,
-  measures,
-  { rounds, warmUps, isPaired = true, isWanted = () => true, deadline, ...options },
-  add,
-  say,
-) {
-  const [first] = servers;
-  const order = isPaired ? [...servers, first] : servers;
+export async function takeTurns(servers, measures, options, add, say) {
+  const { rounds, warmUps, deadline, isWanted } = options;
   for (let round = 1 - warmUps; round <= rounds; round++) {
     // What was compiled late is slow: the first rounds do not count.
     const isCounted = round > 0;
     if (round > 1 && performance.now() > deadline) break;
     say(isCounted ? `round ${round}/${rounds}` : "warm-up");
     for (const measure of measures) {
-      for (const [turn, server] of order.entries()) {
-        const name = turn >= servers.length ? again : server.contestant.name;
-        const addOne = (row, value) => isCounted && add(row, round, name, value);
-        await measure(server, options, Object.assign(addOne, { isCounted, isWanted }));
+      let running = servers.map((server) => {
+        const addOne = (row, value) => isCounted && add(row, round, server.contestant.name, value);
+        return measure(server, options, Object.assign(addOne, { isCounted, isWanted }));
+      });
+      while (running.length > 0) {
+        const left = [];
+        for (const one of running) if (!(await one.next()).done) left.push(one);
+        running = left;
       }
     }
   }
+}
+
+/** The contestants with the first of them, the baseline, once more at the end: in a process of its own. */
+export function withBaselineAgain([baseline, ...others]) {
+  return [baseline, ...others, { ...baseline, name: again, module: baseline.module ?? baseline.name }];
 }

@@ -1,5 +1,4 @@
-// The rows of the report: what each one is called and means, in which unit, on which storages it is measured, and by
-// which pass.
+// The rows of the report: what each one is called and means, and in which unit.
 
 /** Rows with a ratio to bare. */
 export const costs = [
@@ -7,21 +6,18 @@ export const costs = [
     id: "connect",
     title: "CPU per connect",
     unit: "µs",
-    storages: ["memory", "redis", "postgres"],
     means: "WebSocket handshake and namespace connect, with a browser's Origin and a session cookie of its own",
   },
   {
     id: "disconnect",
     title: "CPU per disconnect",
     unit: "µs",
-    storages: ["memory", "redis", "postgres"],
     means: "the client closes; the server forgets all about it",
   },
   {
     id: "heap",
     title: "Heap per open connection",
     unit: "B",
-    storages: ["memory", "redis", "postgres"],
     means:
       "heap in use with the connections open less heap before, after garbage collection, per connection; each has a " +
       "session of its own, which was stored before",
@@ -30,21 +26,18 @@ export const costs = [
     id: "heap-read",
     title: "… that has read its session",
     unit: "B",
-    storages: ["memory", "redis", "postgres"],
     means: "the same after one event on each connection has read the session",
   },
   {
     id: "read",
     title: "CPU per event, fresh read",
     unit: "µs",
-    storages: ["memory", "redis"],
     means: "the handler answers with a field of the session as it is stored now; one event at a time per socket",
   },
   {
     id: "write",
     title: "CPU per event, write",
     unit: "µs",
-    storages: ["memory", "redis"],
     means:
       "the handler increments a counter in the session; one event at a time per socket, answered when the recipe " +
       "allows (socket-session and autoSave save by themselves)",
@@ -53,40 +46,38 @@ export const costs = [
     id: "write-stored",
     title: "… answered when stored",
     unit: "µs",
-    storages: ["memory", "redis"],
     means: "the same, answered only when the change is in the store (socket-session: `await socket.session.save()`)",
   },
   {
     id: "write-burst",
     title: "… in bursts of ten",
     unit: "µs",
-    storages: ["memory", "redis"],
     means: "as “write”, but ten events arrive together, as after a reconnection or from a lively page",
   },
   {
     id: "storm",
     title: "CPU per connection, all at once",
     unit: "µs",
-    storages: ["redis"],
     means: "all clients come back at once, as after a deployment",
   },
   {
     id: "storm-delay",
     title: "… 99 % of the event loop's delays",
     unit: "ms",
-    storages: ["redis"],
     means: "during that, a timer of 1 ms fires after at most this time, 99 of 100 times",
     isLatency: true,
   },
   {
-    id: "idle",
-    title: "CPU for idle sessions",
+    id: "busy",
+    title: "CPU of 1,000 events per second",
     unit: "ms/s",
-    storages: ["memory"],
-    means:
-      "what the CPU time of 1,000 reading events per second grows by, per second, when as many idle sessions are " +
-      "live; they are connected over polling and silent",
-    isDifference: true,
+    means: "CPU time per second while 100 sockets send reading events",
+  },
+  {
+    id: "idle",
+    title: "… among idle sessions",
+    unit: "ms/s",
+    means: "the same in a process with many live sessions besides, which are connected over polling and silent",
   },
 ];
 

@@ -53,8 +53,7 @@ async function measurePass({ storage, contestants: names, ...pass }, generation,
   const there = contestantsOn(storage.name).filter(({ name }) => names?.includes(name) ?? true);
   const wanted = there.filter(({ name }) => name === baseline || (options.contestants?.includes(name) ?? true));
   if (wanted.every(({ name }) => name === baseline) && storage.name === "counting") return;
-  await storage.clear?.();
-  await withServers(wanted, { storage }, async (servers) => {
+  await withServers(pass.twinsOf(wanted), { storage }, async (servers) => {
     const rows = pass.measures[0].rows;
     const title = `${storage.name}, ${rows.join(" ").slice(0, 40)}, servers ${generation + 1}/${pass.generations}`;
     say(`${title}: logins`);

@@ -13,7 +13,7 @@ export function costTable(results, storage) {
       const id = resultOf(row.id, storage);
       const value = results.value(id, name);
       if (value === undefined) return "–";
-      if (name === baseline || row.isDifference) return amount(value, row.unit);
+      if (name === baseline) return amount(value, row.unit);
       const overhead = results.overhead(id, name);
       return `${results.ratio(id, name).toFixed(2)}× (${overhead < 0 ? "−" : "+"}${amount(Math.abs(overhead), row.unit)})`;
     },

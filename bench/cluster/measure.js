@@ -121,7 +121,7 @@ export async function measureMemory({ a, bare, storage }, { sockets, rounds }) {
 async function heapOf(server, cookies, meanwhile = () => undefined) {
   const settled = async () => {
     await setTimeout(rest);
-    return server.ask("collect");
+    return server.ask("heap");
   };
   const before = await settled();
   const clients = await connectAll(server, cookies);

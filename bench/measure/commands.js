@@ -4,7 +4,7 @@ import { logIn } from "../http.js";
 
 const sockets = 200;
 
-export async function measureCommands(server, { storage }, add) {
+export async function* measureCommands(server, { storage }, add) {
   const cookies = await logIn(server, sockets);
   let clients;
   const connect = (width) => async () => void (clients = await connectAll(server, cookies, width));
@@ -18,6 +18,7 @@ export async function measureCommands(server, { storage }, add) {
   await connect(16)();
   await emit("write")();
   await close();
+  yield;
   await count("commands-connect", connect(1));
   await count("commands-read", emit("read"));
   await count("commands-write", emit("write"));

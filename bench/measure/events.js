@@ -5,26 +5,29 @@ import { measureCpu } from "./cpu.js";
 
 const burst = 10;
 
-export async function measureEvents(server, { sockets, events }, add) {
+export async function* measureEvents(server, { sockets, events, slices }, add) {
   const cookies = server.cookies.slice(0, sockets);
   const clients = await connectAll(server, cookies);
-  const total = sockets * events;
-  const emitAll = (event, size) => Promise.all(clients.map((client) => client.emitAll(event, events, size)));
-  const measure = async (row, event, size) => {
-    if (add.isWanted(row)) await measureCpu(server, total, row, add, () => emitAll(event, size));
-  };
   const { hasSession, savesUnseen } = server.contestant;
+  const perSlice = Math.ceil(events / slices / burst) * burst;
+  const amount = { operations: sockets * perSlice * slices, slices };
+  const measure = async function* (row, event, size) {
+    if (!add.isWanted(row)) return;
+    yield* measureCpu(server, row, amount, add, () =>
+      Promise.all(clients.map((client) => client.emitAll(event, perSlice, size))),
+    );
+  };
   // What is done for the first event of a connection is done before anything counts.
   await Promise.all(clients.map((client) => client.emit("write")));
-  await measure("read", "read", 1);
-  await measure("write", "write", 1);
-  if (!savesUnseen) await measure("write-stored", "writeStored", 1);
-  if (hasSession && add.isWanted("write-burst")) {
-    const before = await countsOf(server, cookies);
-    await measure("write-burst", "write", burst);
+  yield* measure("read", "read", 1);
+  yield* measure("write", "write", 1);
+  if (!savesUnseen) yield* measure("write-stored", "writeStored", 1);
+  const before = hasSession && (await countsOf(server, cookies));
+  yield* measure("write-burst", "write", burst);
+  if (hasSession) {
     const after = await countsOf(server, cookies);
-    add("kept", (sum(after) - sum(before)) / total);
-  } else await measure("write-burst", "write", burst);
+    if (add.isWanted("write-burst")) add("kept", (sum(after) - sum(before)) / amount.operations);
+  }
   await closeAll(server, clients);
 }
 

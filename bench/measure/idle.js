@@ -2,40 +2,48 @@
 import { setTimeout } from "node:timers/promises";
 import { connectAll } from "../client.js";
 import { connectSilently, logIn } from "../http.js";
+import { median } from "../statistics.js";
 
 const active = 100;
 const eventsPerSecond = 1000;
 const tick = 10;
+/** Seconds that do not count. */
+const warmUp = 4;
 
-export async function measureIdle(server, { idleSessions, idleSeconds }, add) {
+/** The contestant, and once more with idle sessions. */
+export const withIdle = (contestants) => [...contestants, ...contestants.map((one) => ({ ...one, hasIdle: true }))];
+
+export async function* measureIdle(server, { idleSessions, idleSeconds }, add) {
+  const { hasIdle, hasSession } = server.contestant;
   const clients = await connectAll(server, server.cookies.slice(0, active));
-  await busyCpu(server, clients, 2);
-  const alone = await busyCpu(server, clients, idleSeconds);
-  const cookies = server.contestant.hasSession ? await logIn(server, idleSessions) : Array(idleSessions).fill("");
-  await connectSilently(server, cookies);
-  await setTimeout(1000);
-  const among = await busyCpu(server, clients, idleSeconds);
-  add("idle-alone", alone);
-  add("idle", among - alone);
+  if (hasIdle) {
+    const cookies = hasSession ? await logIn(server, idleSessions) : Array(idleSessions).fill("");
+    await connectSilently(server, cookies);
+  }
+  await server.ask("collect");
+  yield* busyCpu(server, clients, warmUp);
+  add(hasIdle ? "idle" : "busy", yield* busyCpu(server, clients, idleSeconds));
   await Promise.all(clients.map((client) => client.close()));
 }
 
-/** CPU per second (ms) while the clients send their events. */
-async function busyCpu(server, clients, seconds) {
-  await server.ask("collect");
-  const before = await server.ask("cpu");
-  const start = performance.now();
-  const end = start + seconds * 1000;
-  const answers = [];
-  let sent = 0;
-  while (performance.now() < end) {
-    await setTimeout(tick);
-    for (const due = ((performance.now() - start) / 1000) * eventsPerSecond; sent < due; sent++) {
-      const client = clients[sent % clients.length];
-      answers[sent % clients.length] = client.emit("read");
-    }
+/** CPU per second (ms) while the clients send their events: the median of the seconds, between which others have theirs. */
+async function* busyCpu(server, clients, seconds) {
+  const samples = [];
+  for (let second = 0; second < seconds; second++) {
+    const before = await server.ask("cpu");
+    const start = performance.now();
+    await emitFrom(start, clients);
+    samples.push(((await server.ask("cpu")) - before) / (performance.now() - start));
+    yield;
   }
-  await Promise.all(answers);
-  const after = await server.ask("cpu");
-  return (after.user - before.user + after.system - before.system) / (performance.now() - start);
+  return median(samples);
+}
+
+/** A second of events, in turns, not waiting for their answers. */
+async function emitFrom(start, clients) {
+  for (let sent = 0; sent < eventsPerSecond;) {
+    await setTimeout(tick);
+    const due = Math.min(((performance.now() - start) / 1000) * eventsPerSecond, eventsPerSecond);
+    for (; sent < due; sent++) void clients[sent % clients.length].emit("read");
+  }
 }

@@ -7,7 +7,7 @@ const sockets = 10;
 const polls = 5;
 const events = 20;
 
-export async function measureStoreCalls(server, _options, add) {
+export async function* measureStoreCalls(server, _options, add) {
   const cookies = await logIn(server, sockets);
   const callsOf = async (work, per) => {
     const before = await server.ask("calls");
@@ -35,6 +35,7 @@ export async function measureStoreCalls(server, _options, add) {
     add(`writes-${row}`, calls.writes);
   }
   await closeAll(server, clients);
+  yield;
 
   const polling = await callsOf(() => poll(server, cookies[0], polls), 1);
   add("reads-polling", polling.reads);

@@ -2,10 +2,10 @@
 import { closeAll, connectAll } from "../client.js";
 import { measureCpu } from "./cpu.js";
 
-export async function measureStorm(server, { stormClients }, add) {
+export async function* measureStorm(server, { stormClients }, add) {
   const cookies = server.cookies.slice(0, stormClients);
   let clients;
-  await measureCpu(server, stormClients, "storm", add, async () => {
+  yield* measureCpu(server, "storm", { operations: stormClients, slices: 1 }, add, async () => {
     await server.ask("watchDelays");
     clients = await connectAll(server, cookies, stormClients);
     add("storm-delay", await server.ask("delay"));
