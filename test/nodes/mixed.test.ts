@@ -72,10 +72,7 @@ describe.each(storages.filter(({ name }) => name !== "a Redis cluster"))(
       // Creates the table.
       await new Browser(node.url).post("/login", { user: "first" });
     });
-    afterAll(async () => {
-      await closeNodes([node]);
-      await storage.close();
-    });
+    afterAll(() => closeNodes([node]));
 
     test("a login of either service is one of the other, and what one writes the other reads", async () => {
       const old = await startOld(settings);

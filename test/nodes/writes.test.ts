@@ -1,5 +1,5 @@
 // Promise 4 between processes: nothing is lost among writers on several nodes.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { idOf, startNodes } from "../support/fleet.js";
 import { type Storage, storages } from "../support/storages.js";
 
@@ -11,7 +11,6 @@ describe.each(storages)("on $name", ({ name, open }) => {
   beforeAll(async () => {
     storage = await open();
   });
-  afterAll(() => storage.close());
 
   test(
     `a counter raised ${processes * times} times from ${processes} processes ends there, and every field is kept`,

@@ -8,7 +8,7 @@ import { RedisStore } from "connect-redis";
 import session, { type SessionData, type Store } from "express-session";
 import memorystore from "memorystore";
 import sessionFileStore from "session-file-store";
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { liveStore, memoryStore } from "../../src/index.js";
 import type { ActiveSession } from "../../src/session/live-session.js";
 import { backendOf, LiveStore } from "../../src/store/live-store.js";
@@ -112,9 +112,6 @@ let redis: Awaited<ReturnType<typeof useRedis>>;
 let postgres: Awaited<ReturnType<typeof usePostgres>>;
 beforeAll(async () => {
   [redis, postgres] = await Promise.all([useRedis(), usePostgres()]);
-});
-afterAll(async () => {
-  await Promise.all([redis.close(), postgres.close()]);
 });
 
 async function onRedis(wrap: boolean): Promise<Beside> {

@@ -1,5 +1,5 @@
 // Ids that repeat, because `genid` makes them: who logged out and logs in again on another node stays logged in.
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { LiveStore } from "../../src/store/live-store.js";
 import { postgresStore } from "../../src/store/drivers/postgres/postgres-store.js";
 import { channelName, clusterChannelName } from "../../src/store/drivers/redis/channels.js";
@@ -16,7 +16,7 @@ interface Place {
 
 interface Storage {
   readonly name: string;
-  open(): Promise<{ nodes(count: number): Promise<Place>; close(): Promise<void> }>;
+  open(): Promise<{ nodes(count: number): Promise<Place> }>;
 }
 
 type Client = Awaited<ReturnType<typeof redisClient>>;
@@ -44,7 +44,7 @@ const storages: readonly Storage[] = [
   {
     name: "Redis",
     open: async () => {
-      const { url, close } = await useRedis();
+      const { url } = await useRedis();
       return {
         nodes: (count) =>
           inRedis(
@@ -52,21 +52,20 @@ const storages: readonly Storage[] = [
             count,
             (key) => channelName(key, 0),
           ),
-        close,
       };
     },
   },
   {
     name: "a Redis cluster",
     open: async () => {
-      const { ports, close } = await useRedisCluster();
-      return { nodes: (count) => inRedis(() => redisClusterClient(ports) as never, count, clusterChannelName), close };
+      const { ports } = await useRedisCluster();
+      return { nodes: (count) => inRedis(() => redisClusterClient(ports) as never, count, clusterChannelName) };
     },
   },
   {
     name: "PostgreSQL",
     open: async () => {
-      const { url, close } = await usePostgres();
+      const { url } = await usePostgres();
       const nodes = async (count: number): Promise<Place> => {
         const pool = postgresPool(url);
         const table = ownTable();
@@ -83,7 +82,7 @@ const storages: readonly Storage[] = [
           },
         };
       };
-      return { nodes, close };
+      return { nodes };
     },
   },
 ];
@@ -95,7 +94,6 @@ describe.each(storages)("on $name", { timeout: 30_000 }, ({ open }) => {
   beforeAll(async () => {
     storage = await open();
   });
-  afterAll(() => storage.close());
 
   const nodeOn = (store: LiveStore): Promise<App> => startApp({ sessions: { secret, store, genid: () => id } });
 

@@ -1,7 +1,7 @@
 // Records that are no sessions: cut off, of another program, or of another kind.
 import session, { type SessionData } from "express-session";
 import { RedisStore } from "connect-redis";
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createSessions, type SessionError } from "../../src/index.js";
 import { liveStore } from "../../src/store/drivers/express-store/express-store.js";
 import { backendOf, type LiveStore } from "../../src/store/live-store.js";
@@ -37,13 +37,9 @@ function rawIn(client: Client, prefix: string) {
     text === "list" ? client.lPush(prefix + id, "x") : client.set(prefix + id, text);
 }
 
-const closing: (() => Promise<unknown>)[] = [];
-afterAll(() => Promise.all(closing.map((close) => close())));
-
 const places: Record<string, () => Promise<() => Promise<Place>>> = {
   async Redis() {
-    const { url, close } = await useRedis();
-    closing.push(close);
+    const { url } = await useRedis();
     return async () => {
       const client = await redisClient(url);
       const prefix = ownPrefix();
@@ -51,8 +47,7 @@ const places: Record<string, () => Promise<() => Promise<Place>>> = {
     };
   },
   async "a Redis cluster"() {
-    const { ports, close } = await useRedisCluster();
-    closing.push(close);
+    const { ports } = await useRedisCluster();
     return async () => {
       const client = await redisClusterClient(ports);
       const prefix = ownPrefix();
@@ -60,8 +55,7 @@ const places: Record<string, () => Promise<() => Promise<Place>>> = {
     };
   },
   async "connect-redis"() {
-    const { url, close } = await useRedis();
-    closing.push(close);
+    const { url } = await useRedis();
     return async () => {
       const client = await redisClient(url);
       const prefix = ownPrefix();
@@ -152,7 +146,6 @@ describe("times that are none", () => {
   let url: string;
   beforeAll(async () => {
     const postgres = await usePostgres();
-    closing.push(postgres.close);
     url = postgres.url;
   });
   const future = new Date(Date.now() + 60_000);
@@ -185,8 +178,7 @@ describe("times that are none", () => {
 });
 
 test("who comes to a session whose record was damaged is SESSION_UNKNOWN, also while others are in", async () => {
-  const { url, close } = await useRedis();
-  onTestFinished(close);
+  const { url } = await useRedis();
   const client = await redisClient(url);
   const prefix = ownPrefix();
   const app = await startApp({ sessions: { store: redisStore({ client, prefix }), lease: 50 } });
@@ -199,8 +191,7 @@ test("who comes to a session whose record was damaged is SESSION_UNKNOWN, also w
 });
 
 test("PostgreSQL: JSON that is no object is no session", async () => {
-  const { url, close } = await usePostgres();
-  onTestFinished(close);
+  const { url } = await usePostgres();
   const pool = postgresPool(url);
   const table = ownTable();
   const store = postgresStore({ pool, table, createTable: true });

@@ -33,10 +33,9 @@ export async function startPostgres(): Promise<PostgresServer> {
 }
 
 /** The server of DATABASE_URL, or the one of this run: for tests that keep to their own tables and leave the server alone. */
-export async function usePostgres(): Promise<{ url: string; close(): Promise<void> }> {
-  const given = process.env["DATABASE_URL"];
-  const { url } = given ? { url: given } : await sharedServer<{ url: string }>("postgres");
-  return { url, close: async () => {} };
+export async function usePostgres(): Promise<{ url: string }> {
+  const url = process.env["DATABASE_URL"];
+  return url ? { url } : sharedServer("postgres");
 }
 
 /** A pool, ended at the end of the test. */

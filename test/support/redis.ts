@@ -32,10 +32,9 @@ export async function startRedis(extra: readonly string[] = []): Promise<RedisSe
 }
 
 /** The server of REDIS_URL, or the one of this run: for tests that keep to their own keys and leave the server alone. */
-export async function useRedis(): Promise<{ url: string; close(): Promise<void> }> {
-  const given = process.env["REDIS_URL"];
-  const { url } = given ? { url: given } : await sharedServer<{ url: string }>("redis");
-  return { url, close: async () => {} };
+export async function useRedis(): Promise<{ url: string }> {
+  const url = process.env["REDIS_URL"];
+  return url ? { url } : sharedServer("redis");
 }
 
 export interface RedisCluster {
@@ -45,9 +44,8 @@ export interface RedisCluster {
 }
 
 /** The cluster of this run: for tests that keep to their own keys and leave it alone. */
-export async function useRedisCluster(): Promise<{ ports: readonly number[]; close(): Promise<void> }> {
-  const { ports } = await sharedServer<{ ports: readonly number[] }>("redis-cluster");
-  return { ports, close: async () => {} };
+export async function useRedisCluster(): Promise<{ ports: readonly number[] }> {
+  return sharedServer("redis-cluster");
 }
 
 /** Three masters that share the slots. */

@@ -7,7 +7,6 @@ import { ownPrefix, startRedis, useRedis, useRedisCluster } from "./redis.js";
 export interface Storage {
   /** Settings for nodes that share sessions of their own. */
   own(): StoreSettings;
-  close(): Promise<void>;
 }
 
 export interface PrivateStorage extends Storage {
@@ -15,6 +14,7 @@ export interface PrivateStorage extends Storage {
   readonly port: number;
   /** The same server by another port: that of a wire. */
   through(port: number): StoreSettings;
+  close(): Promise<void>;
 }
 
 /** For tests that leave the server alone. */
@@ -22,22 +22,22 @@ export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
   {
     name: "Redis",
     open: async () => {
-      const { url, close } = await useRedis();
-      return { own: () => ({ kind: "redis", url, prefix: ownPrefix() }), close };
+      const { url } = await useRedis();
+      return { own: () => ({ kind: "redis", url, prefix: ownPrefix() }) };
     },
   },
   {
     name: "a Redis cluster",
     open: async () => {
-      const { ports, close } = await useRedisCluster();
-      return { own: () => ({ kind: "redis", ports, prefix: ownPrefix() }), close };
+      const { ports } = await useRedisCluster();
+      return { own: () => ({ kind: "redis", ports, prefix: ownPrefix() }) };
     },
   },
   {
     name: "PostgreSQL",
     open: async () => {
-      const { url, close } = await usePostgres();
-      return { own: () => ({ kind: "postgres", url, table: ownTable() }), close };
+      const { url } = await usePostgres();
+      return { own: () => ({ kind: "postgres", url, table: ownTable() }) };
     },
   },
 ];

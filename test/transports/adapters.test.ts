@@ -36,7 +36,7 @@ async function inProcess(adapters: readonly any[], bus: string[], end: () => Pro
 
 /** On Redis: a server sees all commands, and so all that is sent. */
 async function onRedis(make: (client: () => Promise<any>) => Promise<unknown>): Promise<Nodes> {
-  const { url, close } = await useRedis();
+  const { url } = await useRedis();
   const clients: { close(): Promise<void> }[] = [];
   const client = async (): Promise<any> => {
     const made = createClient({ url }).on("error", () => undefined);
@@ -47,12 +47,11 @@ async function onRedis(make: (client: () => Promise<any>) => Promise<unknown>): 
   await (await client()).monitor((command: string) => void bus.push(command));
   return inProcess([await make(client), await make(client)], bus, async () => {
     await Promise.all(clients.map((one) => one.close()));
-    await close();
   });
 }
 
 async function onPostgres(): Promise<Nodes> {
-  const { url, close } = await usePostgres();
+  const { url } = await usePostgres();
   const pools = [1, 2, 3].map(() => new Pool({ connectionString: url }).on("error", () => undefined)) as Pool[];
   const [first, second, third] = pools as [Pool, Pool, Pool];
   await third.query(
@@ -70,7 +69,6 @@ async function onPostgres(): Promise<Nodes> {
     );
     listener.release(true);
     await Promise.all(pools.map((pool) => pool.end()));
-    await close();
   });
 }
 

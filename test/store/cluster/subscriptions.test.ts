@@ -50,7 +50,6 @@ describe("one Redis server", () => {
   beforeAll(async () => {
     redis = await useRedis();
   });
-  afterAll(() => redis.close());
 
   test("has a subscription of each session that is watched when the watch resolves, and no other", async () => {
     const [client, other] = [await redisClient(redis.url), await redisClient(redis.url)];
@@ -91,7 +90,6 @@ describe("PostgreSQL", () => {
   beforeAll(async () => {
     postgres = await usePostgres();
   });
-  afterAll(() => postgres.close());
 
   test("tells of each session that is watched, and of no other", async () => {
     const [pool, other] = [postgresPool(postgres.url), postgresPool(postgres.url)];

@@ -1,7 +1,7 @@
 // A write whose answer was lost is made once: what other nodes wrote since stays, on real servers.
 import { Pool } from "pg";
 import { createClient, createCluster } from "redis";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { SessionData } from "express-session";
 import type { ActiveSession } from "../../../src/session/live-session.js";
 import { Registry } from "../../../src/session/registry.js";
@@ -27,7 +27,6 @@ interface Storage {
   readonly creation: RegExp;
   readonly end: RegExp;
   nodes(timeout: number): Promise<Nodes>;
-  close(): Promise<void>;
 }
 
 /** A change of a session: the message for the other nodes goes with it. */
@@ -40,7 +39,7 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
   {
     name: "Redis",
     open: async () => {
-      const { url, close } = await useRedis();
+      const { url } = await useRedis();
       return {
         write: replaced,
         creation: created,
@@ -54,14 +53,13 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
           const a = redisStore({ client, prefix, timeout });
           return { lines: [line], a, b: redisStore({ client: await redisClient(url), prefix }) };
         },
-        close,
       };
     },
   },
   {
     name: "a Redis cluster",
     open: async () => {
-      const { ports, close } = await useRedisCluster();
+      const { ports } = await useRedisCluster();
       return {
         write: replaced,
         creation: created,
@@ -83,14 +81,13 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
           const a = redisStore({ client, prefix, timeout });
           return { lines, a, b: redisStore({ client: await redisClusterClient(ports), prefix }) };
         },
-        close,
       };
     },
   },
   {
     name: "PostgreSQL",
     open: async () => {
-      const { url, close } = await usePostgres();
+      const { url } = await usePostgres();
       return {
         write: /UPDATE "session_/,
         creation: /INSERT INTO "session_/,
@@ -105,7 +102,6 @@ const storages: readonly { name: string; open(): Promise<Storage> }[] = [
           const a = postgresStore({ pool, table, timeout, createTable: true });
           return { lines: [line], a, b: postgresStore({ pool: postgresPool(url), table, createTable: true }) };
         },
-        close,
       };
     },
   },
@@ -116,7 +112,6 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
   beforeAll(async () => {
     storage = await open();
   });
-  afterAll(() => storage.close());
 
   async function start(timeout = 5000) {
     const { lines, a, b } = await storage.nodes(timeout);

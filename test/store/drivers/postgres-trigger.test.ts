@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import { Client } from "pg";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
 import type { Notice } from "../../../src/store/cluster/change-bus.js";
 import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
@@ -21,7 +21,6 @@ let postgres: Awaited<ReturnType<typeof usePostgres>>;
 beforeAll(async () => {
   postgres = await usePostgres();
 });
-afterAll(() => postgres.close());
 
 /** The store of an old service. */
 function oldStore(table: string): InstanceType<typeof PgStore> {

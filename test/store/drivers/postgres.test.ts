@@ -5,7 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import connectPgSimple from "connect-pg-simple";
 import session from "express-session";
 import { Client, Pool } from "pg";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
 import { openPostgresNotices } from "../../../src/store/drivers/postgres/notices.js";
 import { PostgresTable } from "../../../src/store/drivers/postgres/table.js";
@@ -19,7 +19,6 @@ let postgres: Awaited<ReturnType<typeof usePostgres>>;
 beforeAll(async () => {
   postgres = await usePostgres();
 });
-afterAll(() => postgres.close());
 
 storeContract("postgres", () => ({
   store: postgresStore({ pool: postgresPool(postgres.url), table: ownTable(), createTable: true }),

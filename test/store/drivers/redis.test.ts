@@ -27,7 +27,6 @@ describe("one server", () => {
   beforeAll(async () => {
     redis = await useRedis();
   });
-  afterAll(() => redis.close());
 
   storeContract("redis", async () => ({
     store: redisStore({ client: await redisClient(redis.url), prefix: ownPrefix() }),
@@ -159,8 +158,7 @@ describe("what cannot work is refused, with what to do", () => {
   });
 
   test("a subscriber, of another node perhaps", async () => {
-    const { url, close } = await useRedis();
-    onTestFinished(close);
+    const { url } = await useRedis();
     const client = await redisClient(url);
     await client.subscribe("anything", () => undefined);
     expect(() => redisStore({ client })).toThrow(expect.objectContaining({ code: "STORE_CLIENT_INVALID" }));

@@ -1,5 +1,5 @@
 // Every kind of server on the stores that nodes share.
-import { afterAll, beforeAll, describe } from "vitest";
+import { beforeAll, describe } from "vitest";
 import { postgresStore } from "../../../src/store/drivers/postgres/postgres-store.js";
 import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { serverContract } from "../../contract/server.js";
@@ -15,7 +15,6 @@ describe("on Redis", () => {
   beforeAll(async () => {
     redis = await useRedis();
   });
-  afterAll(() => redis.close());
 
   const openStore = async () => redisStore({ client: await redisClient(redis.url), prefix: ownPrefix() });
   for (const kind of kinds) serverContract(kind, { ways, openStore });
@@ -26,7 +25,6 @@ describe("on PostgreSQL", () => {
   beforeAll(async () => {
     postgres = await usePostgres();
   });
-  afterAll(() => postgres.close());
 
   const openStore = async () =>
     postgresStore({ pool: postgresPool(postgres.url), table: ownTable(), createTable: true });
