@@ -7,6 +7,7 @@ import session from "express-session";
 import { SessionError } from "../errors.js";
 import { fromCookie } from "../handshake/session-id.js";
 import { ProxyTrust } from "../handshake/proxy-trust.js";
+import { invalid } from "../internal/check-options.js";
 import { issueSession, type Middleware } from "../http/middleware.js";
 import { safely } from "../internal/safely.js";
 import { canWait } from "../transports/engine-handshakes.js";
@@ -15,8 +16,7 @@ import { LiveStore } from "../store/live-store.js";
 import { MemoryDriver } from "../store/drivers/memory.js";
 import { type CookieParser, parseCookies } from "./shared/cookies.js";
 import { answerWithCookie, type AnyEngine } from "./shared/engine-answers.js";
-import { requireParts } from "./shared/required.js";
-import { type AnyStore, loadSession, mergingStore, type Session } from "./shared/sessions.js";
+import { type AnyStore, loadSession, mergingStore, requireParts, type Session } from "./shared/sessions.js";
 
 export type { CookieParser } from "./shared/cookies.js";
 export type { AnyStore, Session } from "./shared/sessions.js";
@@ -89,7 +89,7 @@ function eioSession(options: EioSessionOptions): EioSession {
   const attach = (emitter: EventEmitter): void => {
     const server = emitter as AnyEngine;
     if (typeof server?.handleUpgrade !== "function" || !canWait(server)) throw new SessionError("SERVER_UNSUPPORTED");
-    if (seen.has(server)) invalid("Sessions are attached to this server already.");
+    if (seen.has(server)) throw invalid("Sessions are attached to this server already.");
     seen.add(server);
     answerWithCookie(server, (request) => {
       const found = find(request);
@@ -110,9 +110,9 @@ type Found = { readonly session: Session; readonly setCookie?: string };
 function finder({ cookieParser, store, key = "connect.sid", secret }: EioSessionOptions) {
   const secrets = Array.isArray(secret) ? secret : [secret];
   requireParts(store, cookieParser);
-  if (typeof key !== "string" || key === "") invalid("key must be the session cookie's name.");
+  if (typeof key !== "string" || key === "") throw invalid("key must be the session cookie's name.");
   if (!secrets[0] || secrets.some((one) => typeof one !== "string"))
-    invalid("secret must be the session middleware's.");
+    throw invalid("secret must be the session middleware's.");
   const live = mergingStore(store);
   if (!live) throw new SessionError("STORE_UNSUPPORTED", { detail: "It lacks get(), set() or destroy()." });
   const noProxy = new ProxyTrust(false);
@@ -131,10 +131,6 @@ function finder({ cookieParser, store, key = "connect.sid", secret }: EioSession
     if (!made) throw new SessionError("STORE_UNAVAILABLE", { detail: "It did not keep a new session." });
     return { session: made, setCookie: issued.setCookie };
   };
-}
-
-function invalid(detail: string): never {
-  throw new SessionError("OPTION_INVALID", { detail });
 }
 
 function report(socket: Socket, error: unknown): void {

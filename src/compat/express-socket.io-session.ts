@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import createDebug from "debug";
 import type { Session as ExpressSession, SessionData, Store } from "express-session";
 import { SessionError, closeReason } from "../errors.js";
+import { invalid } from "../internal/check-options.js";
 import { setHidden } from "../internal/hidden.js";
 import { redact } from "../store/commands/command-runner.js";
 import { backendOf, LiveStore } from "../store/live-store.js";
@@ -90,9 +91,7 @@ function sharedsession(
       next();
     };
     if (typeof sessionMiddleware !== "function") {
-      return admitted(
-        new SessionError("OPTION_INVALID", { detail: "The argument of sharedsession() must be a session middleware." }),
-      );
+      return admitted(invalid("The argument of sharedsession() must be a session middleware."));
     }
     const findSession = (error?: unknown): void => {
       if (error) admitted(error);

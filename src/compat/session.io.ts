@@ -1,13 +1,11 @@
 // The API of session.io: one function that lets in clients whose session is there, and gives it to their handshakes.
 // Must not know which version of Socket.IO it stands on: it uses only what all of them share.
 import { IncomingMessage } from "node:http";
-import { SessionError } from "../errors.js";
-import { setHidden } from "../internal/hidden.js";
+import { checkFunctions } from "../internal/check-options.js";
 import { giveSession, watchHandshakes } from "./shared/built-handshakes.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./shared/cookies.js";
 import { once } from "./shared/once.js";
-import { requireParts } from "./shared/required.js";
-import { type AnyStore, loadSession, type Session } from "./shared/sessions.js";
+import { type AnyStore, loadSession, requireParts, type Session } from "./shared/sessions.js";
 
 /**
  * What `fn` gets: the handshake, or the request where that is all that there is. Its session is there, and so it is
@@ -35,8 +33,6 @@ interface Options {
   readonly key: string;
   readonly fn: AuthorizationFunction | undefined;
 }
-
-type OnDecision = (reason: unknown, isAuthorized: boolean) => void;
 
 /**
  * Makes a function that lets in clients whose session is there: `socket.handshake.session` is it, in the connection
@@ -72,52 +68,32 @@ function sessionIo(
     key: typeof key === "string" ? key : "connect.sid",
     fn: typeof key === "function" ? key : fn,
   };
-  if (options.fn !== undefined && typeof options.fn !== "function") {
-    throw new SessionError("OPTION_INVALID", { detail: "fn must be a function." });
-  }
+  checkFunctions({ fn: options.fn });
   // io.set() of 1.x and 2.x asks when the handshake is built.
   watchHandshakes();
   return ((given: Given, done: Done) => authorize(options, given, done)) as Authorization;
 }
 
 type Done = (error?: unknown, isAuthorized?: boolean) => void;
-type Given = Handshake & { handshake?: Handshake; session?: Session };
+type Given = Handshake & { handshake?: Handshake };
 
 /** Told apart by what it is: a socket has a handshake; what has headers is a request, or the plain handshake of 0.9. */
 function authorize(options: Options, given: Given, done: Done): void {
-  if (given?.handshake && !given.headers) {
-    const handshake = given.handshake as Given;
-    authorizeHandshake(
-      options,
-      handshake,
-      (session) => setHidden(handshake, "session", session),
-      (reason, isAuthorized) => {
-        if (isAuthorized) done();
-        else done(reason instanceof Error ? reason : new Error(textOf(reason)));
-      },
-    );
-    return;
-  }
-  authorizeHandshake(
-    options,
-    given,
-    (session) => giveSession(given, session),
-    (reason, isAuthorized) => {
-      // Engine.IO writes the reason into the response as it is: anything but a text ends the process.
-      if (!isAuthorized && given instanceof IncomingMessage) done(textOf(reason), false);
-      else done(reason, isAuthorized);
-    },
-  );
+  const ofSocket = given?.headers ? undefined : given?.handshake;
+  authorizeHandshake(options, ofSocket ?? given, (reason, isAuthorized) => {
+    if (ofSocket && isAuthorized) done();
+    else if (ofSocket) done(reason instanceof Error ? reason : new Error(textOf(reason)));
+    // Engine.IO writes the reason into the response as it is: anything but a text ends the process.
+    else done(!isAuthorized && given instanceof IncomingMessage ? textOf(reason) : reason, isAuthorized);
+  });
 }
 
 /** Answers once: `(null, true)` for a client whose session is there, unless `fn` refuses it. */
 function authorizeHandshake(
-  options: Options,
+  { parser, store, key, fn }: Options,
   handshake: Handshake,
-  give: (session: Session) => void,
-  onDecision: OnDecision,
+  onDecision: (reason: unknown, isAuthorized: boolean) => void,
 ): void {
-  const { parser, store, key, fn } = options;
   if (!handshake?.headers?.cookie) return onDecision("No cookie in header", false);
   parseCookies(parser, handshake, (parserError) => {
     if (parserError) return onDecision(parserError, false);
@@ -126,7 +102,7 @@ function authorizeHandshake(
     loadSession(store, id, (storeError, session) => {
       if (storeError) return onDecision(storeError, false);
       if (!session) return onDecision(`Could not find session with key: ${key}`, false);
-      give(session);
+      giveSession(handshake, session);
       if (!fn) return onDecision(null, true);
       once<[isAuthorized?: boolean]>(
         (reason, isAuthorized) => onDecision(reason || null, !reason && isAuthorized === true),

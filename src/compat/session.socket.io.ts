@@ -2,8 +2,7 @@
 // Must not know which version of Socket.IO it stands on: it uses only what all of them share.
 import { type CookieParser, findId, type Handshake, parseCookies } from "./shared/cookies.js";
 import { holdEvents } from "./shared/hold-events.js";
-import { requireParts } from "./shared/required.js";
-import { type AnyStore, loadSession, type Session } from "./shared/sessions.js";
+import { type AnyStore, loadSession, requireParts, type Session } from "./shared/sessions.js";
 
 /** A Socket.IO server of any version. */
 export interface SocketServer {

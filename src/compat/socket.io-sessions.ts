@@ -2,18 +2,18 @@
 // Must not know which version of Socket.IO it stands on: it uses only what all of them share.
 import { EventEmitter } from "node:events";
 import type { Server as HttpServer } from "node:http";
+import { promisify } from "node:util";
 import createDebug from "debug";
-import { SessionError } from "../errors.js";
+import { invalid } from "../internal/check-options.js";
 import { safely } from "../internal/safely.js";
 import { KeyedQueue } from "../internal/keyed-queue.js";
-import type { CookieParser, Handshake } from "./shared/cookies.js";
+import type { Handshake } from "./shared/cookies.js";
 import { holdEvents, waitingCount } from "./shared/hold-events.js";
 import { savable } from "./shared/plain-store.js";
-import { requireParts } from "./shared/required.js";
 import { acknowledgeMessages, holdMessages } from "./shared/session-messages.js";
 import { serveScript } from "./shared/session-script.js";
-import { renewAfter, type TicketOptions, ScriptTickets } from "./shared/script-tickets.js";
-import { type AnyStore, loadSession, type Session } from "./shared/sessions.js";
+import { type TicketOptions, ScriptTickets } from "./shared/script-tickets.js";
+import { type AnyStore, loadSession, requireParts, type Session } from "./shared/sessions.js";
 
 export type { CookieParser } from "./shared/cookies.js";
 export type { AnyStore, Session } from "./shared/sessions.js";
@@ -136,12 +136,7 @@ function enable<Server extends SocketServer>(options: EnableOptions<Server>): Se
     release();
   };
 
-  serveScript(http, {
-    path: () => io.path?.() ?? io.get?.("resource") ?? "/socket.io",
-    personal: (request) => tickets.personal(request),
-    trust: tickets.trust,
-    renewAfter,
-  });
+  serveScript(http, () => io.path?.() ?? io.get?.("resource") ?? "/socket.io", tickets);
   io.on("connection", (client) => {
     client.once("connect_with_session", (payload: unknown) => {
       void link(client, (payload as { __sid?: unknown } | null | undefined)?.__sid);
@@ -166,21 +161,17 @@ function required(options: EnableOptions): { io: AnyServer; http: HttpServer } {
   const io = (options as EnableOptions | undefined)?.socket as AnyServer | undefined;
   const http = io?.httpServer ?? io?.server;
   if (!io || typeof http?.emit !== "function") {
-    throw new SessionError("OPTION_INVALID", {
-      detail: "socket must be a Socket.IO server that is attached to an HTTP server.",
-    });
+    throw invalid("socket must be a Socket.IO server that is attached to an HTTP server.");
   }
-  requireParts(options.store, options.parser ?? (options.cutter as CookieParser));
+  requireParts(options.store, options.parser ?? options.cutter);
   return { io, http };
 }
 
 /** The session; null where there is none, or where the store failed. */
 function load(store: AnyStore, id: string): Promise<Session | null> {
-  return new Promise((resolve) => {
-    loadSession(store, id, (error, session) => {
-      if (error) debug("the store could not be read");
-      resolve(error ? null : session);
-    });
+  return promisify(loadSession)(store, id).catch(() => {
+    debug("the store could not be read");
+    return null;
   });
 }
 

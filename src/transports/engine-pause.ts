@@ -1,4 +1,5 @@
 // Stops reading what one client of Engine.IO sends, whichever transport it has. Knows no sessions.
+import { sharedHold } from "../internal/shared-hold.js";
 import { pauseTransport, type Transport } from "./engine-internals.js";
 
 /** An Engine.IO socket, as far as it is used here. */
@@ -8,20 +9,8 @@ export interface PausableSocket {
   off(event: "upgrade", listener: (transport: Transport) => void): unknown;
 }
 
-/** Several may pause one socket: those who guard different namespaces of Socket.IO. */
-const pauses = new WeakMap<PausableSocket, { holders: number; end(): void }>();
-
-/** Pauses a socket until the returned call. */
-export function pauseReading(socket: PausableSocket): () => void {
-  let pause = pauses.get(socket);
-  if (!pause) pauses.set(socket, (pause = { holders: 0, end: start(socket) }));
-  pause.holders++;
-  return () => {
-    if (--pause.holders > 0) return;
-    pauses.delete(socket);
-    pause.end();
-  };
-}
+/** Pauses a socket until the returned call. Several may pause one: those who guard different namespaces of Socket.IO. */
+export const pauseReading = sharedHold(start);
 
 function start(socket: PausableSocket): () => void {
   let resume = pauseTransport(socket.transport);

@@ -1,6 +1,8 @@
 // Holds back a client's events while its session is being read, so that the handler that is then put on the socket
 // misses none. Knows where events come in, in all versions of Socket.IO, and nothing of sessions.
 import { replaceMethod } from "../../internal/hidden.js";
+import { noop } from "../../internal/noop.js";
+import { sharedHold } from "../../internal/shared-hold.js";
 import { WaitingCount } from "../../transports/waiting-messages.js";
 
 /**
@@ -16,35 +18,19 @@ interface AnySocket {
   readonly $emit?: unknown;
 }
 
-interface Hold {
-  holders: number;
-  release(): void;
-}
-
 /** How much may wait on one socket. A client that sends more is disconnected: what waits is this node's memory. */
 export const waitingCount = (): WaitingCount => new WaitingCount({ events: 1000, bytes: 2 << 20 });
-
-const holds = new WeakMap<object, Hold>();
 
 /**
  * Holds back the socket's incoming events until the returned function is called, by each who holds them; then they
  * come in their order.
  */
-export function holdEvents(socket: object): () => void {
-  const hold = holds.get(socket) ?? startHold(socket);
-  if (!hold) return () => undefined;
-  hold.holders++;
-  let isHolding = true;
-  return () => {
-    if (!isHolding) return;
-    isHolding = false;
-    if (--hold.holders === 0) hold.release();
-  };
-}
+export const holdEvents = sharedHold(startHold);
 
-function startHold(socket: AnySocket): Hold | undefined {
+function startHold(held: object): () => void {
+  const socket: AnySocket = held;
   const name = entries.find((method) => typeof socket[method] === "function");
-  if (!name) return undefined;
+  if (!name) return noop;
   const pass = socket[name] as (...values: unknown[]) => unknown;
   const waiting: unknown[][] = [];
   const count = waitingCount();
@@ -56,17 +42,11 @@ function startHold(socket: AnySocket): Hold | undefined {
     return undefined;
   };
   const restore = replaceMethod(socket, name, gate);
-  const hold: Hold = {
-    holders: 0,
-    release() {
-      holds.delete(socket);
-      isOpen = true;
-      restore();
-      for (const values of waiting) pass.apply(socket, values);
-    },
+  return () => {
+    isOpen = true;
+    restore();
+    for (const values of waiting) pass.apply(socket, values);
   };
-  holds.set(socket, hold);
-  return hold;
 }
 
 /** True for what handlers hear: `EVENT` and `BINARY_EVENT` of all protocols, or anything but the end. */

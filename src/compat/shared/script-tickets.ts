@@ -2,10 +2,11 @@
 // Knows neither stores nor sockets.
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import { promisify } from "node:util";
 import { ProxyTrust } from "../../handshake/proxy-trust.js";
 import { Seal } from "../../handshake/seal.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./cookies.js";
-import { isForeign, type Personal } from "./session-script.js";
+import { isForeign, type Personal, renewAfter } from "./session-script.js";
 
 /** How the session id is found in a request. One of the two is needed; the parser comes first. */
 export interface TicketOptions {
@@ -20,8 +21,6 @@ export interface TicketOptions {
   readonly proxy?: boolean;
 }
 
-/** After how long pages and caches ask for another ticket (ms). */
-export const renewAfter = 5 * 60_000;
 /** How long a ticket is valid (ms): a cached one, too, long enough for a page to renew it. */
 const lifetime = 3 * renewAfter;
 const ownSecret = randomBytes(32);
@@ -63,12 +62,10 @@ export class ScriptTickets {
   }
 }
 
-function parsed(request: Handshake, parser: CookieParser): Promise<Cut> {
-  return new Promise((resolve) => {
-    parseCookies(parser, request, (error) => {
-      resolve(cut(error ? undefined : findId(request, "connect.sid"), request.secret));
-    });
-  });
+/** A parser that fails has found nothing. */
+async function parsed(request: Handshake, parser: CookieParser): Promise<Cut> {
+  const find = (): unknown => findId(request, "connect.sid");
+  return cut(await promisify(parseCookies)(parser, request).then(find, () => undefined), request.secret);
 }
 
 /** A cutter that fails has found nothing: those of the document throw where there is no cookie. */

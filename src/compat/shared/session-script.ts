@@ -12,17 +12,15 @@ export interface Personal {
   readonly tag: string;
 }
 
-/** How the script is made for a request, and where it is served. */
-interface ScriptOptions {
-  /** The path of the Socket.IO server, as it is now. */
-  path(): string;
-  personal(request: IncomingMessage): Promise<Personal>;
+/** Makes what a browser's script says. */
+interface Personalizer {
   /** Whose X-Forwarded headers count. */
   readonly trust: ProxyTrust;
-  /** After how many ms a page asks for a new ticket. */
-  readonly renewAfter: number;
+  personal(request: IncomingMessage): Promise<Personal>;
 }
 
+/** After how long pages and caches ask for another ticket (ms). */
+export const renewAfter = 5 * 60_000;
 const name = "/socket.io-sessions.js";
 const rules = { origins: [], requireOrigin: false };
 
@@ -32,17 +30,17 @@ export async function isForeign(request: IncomingMessage, trust: ProxyTrust): Pr
 }
 
 /**
- * Serves the script, before the application and Socket.IO see the request. All else goes on to them. It stands in
+ * Serves the script below `path()`, before the application and Socket.IO see the request. All else goes on to them. It stands in
  * `emit`, not among the listeners: an application that starts to listen later would answer the same request.
  */
-export function serveScript(http: HttpServer, options: ScriptOptions): void {
+export function serveScript(http: HttpServer, path: () => string, personalizer: Personalizer): void {
   const emit = http.emit as (event: string, ...values: unknown[]) => boolean;
   http.emit = (event: string, ...values: unknown[]): boolean => {
     if (event !== "request") return emit.call(http, event, ...values);
     const [request, response] = values as [IncomingMessage, ServerResponse];
-    const isScript = request.url?.split("?", 1)[0] === options.path() + name;
+    const isScript = request.url?.split("?", 1)[0] === path() + name;
     if (!isScript || (request.method !== "GET" && request.method !== "HEAD")) return emit.call(http, event, ...values);
-    answer(request, response, options).catch(() => {
+    answer(request, response, personalizer).catch(() => {
       if (response.headersSent) response.destroy();
       else response.writeHead(500).end();
     });
@@ -50,14 +48,14 @@ export function serveScript(http: HttpServer, options: ScriptOptions): void {
   };
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: ScriptOptions): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, personalizer: Personalizer): Promise<void> {
   const headers = {
     "Cache-Control": "private, no-cache",
     Vary: "Cookie",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
   };
-  const personal = (await isForeign(request, options.trust)) ? undefined : await options.personal(request);
+  const personal = (await isForeign(request, personalizer.trust)) ? undefined : await personalizer.personal(request);
   // Whoever stands before this in the same way may have answered meanwhile.
   if (response.headersSent) return;
   if (!personal) {
@@ -71,7 +69,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     return;
   }
   response.writeHead(200, { ...headers, ETag: etag, "Content-Type": "text/javascript; charset=utf-8" });
-  response.end(request.method === "HEAD" ? undefined : textOf(ticket, options.renewAfter));
+  response.end(request.method === "HEAD" ? undefined : textOf(ticket));
 }
 
 /** Proxies that compress make an ETag a weak one. */
@@ -80,7 +78,7 @@ function isKnown(request: IncomingMessage, etag: string): boolean {
   return known?.includes(etag) === true;
 }
 
-function textOf(ticket: string | undefined, renewAfter: number): string {
+function textOf(ticket: string | undefined): string {
   return `${script}(${JSON.stringify(ticket ?? null)}, ${renewAfter});\n`;
 }
 

@@ -1,6 +1,7 @@
 // Sessions out of any express-session or Connect store, whose save() merges: it writes what was changed, and only if
 // the session is still there.
 import session, { type SessionData, type Store } from "express-session";
+import { invalid } from "../../internal/check-options.js";
 import { liveStore } from "../../store/drivers/express-store/express-store.js";
 import { redact } from "../../store/commands/command-runner.js";
 import type { LiveStore } from "../../store/live-store.js";
@@ -14,6 +15,14 @@ export type AnyStore =
   | Store
   | { load(id: never, done: (error: unknown, session?: never) => void): unknown }
   | { get(id: never, done: (error: unknown, session?: never) => void): unknown };
+
+/** @throws SessionError `OPTION_INVALID` for a store that cannot be read, or a cookie parser that is no function. */
+export function requireParts(store: AnyStore, parser: unknown): void {
+  const { load, get } = (store ?? {}) as Methods;
+  if (typeof load !== "function" && typeof get !== "function")
+    throw invalid("The session store has neither load() nor get().");
+  if (typeof parser !== "function") throw invalid("The cookie parser must be a function.");
+}
 
 interface Methods {
   load?(id: unknown, done: (error: unknown, session?: object | null) => void): unknown;
