@@ -41,8 +41,8 @@ interface Help {
   readonly cause: string;
   /** What to do about it. */
   readonly fix: string;
-  /** True where coming back later, or with a new cookie, can help. */
-  readonly retry: boolean;
+  /** Where coming back later, or with a new cookie, can help. */
+  readonly retry?: true;
 }
 
 /** What each code means. A test compares this table with those in the README. */
@@ -52,31 +52,26 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     cause:
       "The browser has no cookie yet, the page is on another site (SameSite), or the client lacks withCredentials.",
     fix: 'Log in over HTTP first. Give a cross-origin client withCredentials: true. Or attach with { missing: "anonymous" }, { missing: "create" } or { tickets: true }.',
-    retry: false,
   },
   SESSION_INVALID: {
     what: "This server did not sign the session cookie.",
     cause: "Services have different secrets, a new secret replaced the old one, or somebody changed the cookie.",
     fix: "Give all services the same secret. To change it, pass [newSecret, oldSecret].",
-    retry: false,
   },
   SESSION_UNKNOWN: {
     what: "The session cookie is genuine, but the store does not have its session.",
     cause: "The session was destroyed or expired earlier, or another store than this server's has it.",
     fix: "Log in again. Check that HTTP and sockets share one store.",
-    retry: false,
   },
   SESSION_DESTROYED: {
     what: "The session was destroyed.",
     cause: "The user logged out, in this tab or another one, or the application called destroy().",
     fix: "Log in again.",
-    retry: false,
   },
   SESSION_EXPIRED: {
     what: "The session expired.",
     cause: "Nobody used it for as long as cookie.maxAge, or it reached its absoluteTimeout.",
     fix: "Log in again. Raise cookie.maxAge or absoluteTimeout if sessions expire too early.",
-    retry: false,
   },
   SESSION_ROTATED: {
     what: "The session has a new id.",
@@ -95,7 +90,6 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     cause:
       "The page has another scheme, host or port than this server, a proxy is not trusted, or the option hosts lacks this server's name.",
     fix: 'Allow the origin: attach(io, { origins: ["https://app.example.com"] }), for the routes createSessions({ routes: { origins } }). Behind a proxy, set { proxy: true } or Express\'s "trust proxy".',
-    retry: false,
   },
   TICKET_INVALID: {
     what: "The ticket is not valid, or not valid any more.",
@@ -108,82 +102,69 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "Too many messages of one connection waited for its session.",
     cause: "The client floods the server, or the store is slow.",
     fix: "Send less at once, or wait for acknowledgements. Check the store's latency. Or raise the limit: createSessions({ maxWaitingEvents, maxWaitingBytes }).",
-    retry: false,
   },
   OPTION_INVALID: {
     what: "An option is missing or has a wrong value.",
     cause: "A typing error, or an option of another library.",
     fix: "Compare it with the options table in the README.",
-    retry: false,
   },
   STORE_NOT_LIVE: {
     what: "The session middleware's store is not a live store.",
     cause: "A plain express-session store overwrites concurrent changes and tells no socket about a logout.",
     fix: "Wrap the store where you make the middleware: session({ ..., store: liveStore(yourStore) }).",
-    retry: false,
   },
   STORE_UNSUPPORTED: {
     what: "The store lacks this operation, or is not an express-session store.",
     cause: "An express-session store may leave out all(), length() and clear().",
     fix: "Use a store that has the operation.",
-    retry: false,
   },
   STORE_CLIENT_INVALID: {
     what: "The store cannot work with this client or pool.",
     cause: "It is missing, of another package, a subscriber, or without a listener for errors.",
     fix: "Pass redisStore() a client of the package redis, postgresStore() a Pool of the package pg. Add an error listener to it.",
-    retry: false,
   },
   STORE_NOT_READY: {
     what: "The store cannot work until somebody mends its set-up.",
     cause:
       "The client is not connected, the table is missing or has other columns, or the user lacks a right. Or the server is a replica, or one of a cluster.",
     fix: "Connect the client before the first request. Create the table, or pass createTable: true. Grant the rights that docs/deploy.md names. Pass a client of the right kind.",
-    retry: false,
   },
   SERVER_UNSUPPORTED: {
     what: "attach() does not know this kind of server.",
     cause: "A wrong argument, or a version of Socket.IO before 4.6.",
     fix: "Pass a Socket.IO Server or Namespace (npm install socket.io@4), an Engine.IO Server (engine.io@6), or a WebSocketServer (ws@8).",
-    retry: false,
   },
   TARGET_INVALID: {
     what: "The target is neither a socket, a request nor a session id.",
     cause: "Its server is not attached, the request did not pass the session middleware, or the id is empty.",
     fix: "Pass a socket of an attached server, a request behind sessions.middleware, or a session id.",
-    retry: false,
   },
   DATA_INVALID: {
     what: "The session cannot keep this value.",
     cause:
       "A cycle, a BigInt, a toJSON() that throws, more than 1,000 levels, more bytes than maxSessionSize, or a method's name as a field. Clients may send such values.",
     fix: "Store plain JSON values under names of your own, and check what clients send. Remove the value: the session's other changes wait until then.",
-    retry: false,
   },
   RECORD_INVALID: {
     what: "A record in the store is no session.",
     cause: "Another program wrote it, it was cut off, or a field is nested deeper than 1,000 levels.",
     fix: "Destroy such sessions; they let nobody in. Let no other program write below the store's prefix or into its table.",
-    retry: false,
   },
   UPDATE_ASYNC: {
     what: "The function given to update() returned a promise.",
     cause: "An update is atomic and may run again on newer data, so it must not wait for anything.",
     fix: "Await what you need before update(), then change the session synchronously inside.",
-    retry: false,
   },
   REGENERATE_NEEDS_HTTP: {
     what: "The browser did not get the cookie of the new session, so it keeps the old session.",
     cause:
       "Only an HTTP response can set a cookie. The page needs socket-session/client, and session routes that it can reach.",
     fix: "Use withSession() in the page and mount sessions.routes, or call req.session.regenerate() in an HTTP route.",
-    retry: false,
   },
   SESSIONS_CLOSED: {
     what: "The application has called close() on these sessions.",
     cause: "The server is shutting down.",
     fix: "Close the servers before the sessions, and do not use the sessions afterwards.",
-    retry: false,
   },
 };
 
@@ -216,7 +197,7 @@ export class SessionError extends Error {
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;
-    this.retry = text.retry && !setupError;
+    this.retry = text.retry === true && !setupError;
   }
 }
 
@@ -236,7 +217,7 @@ export interface CloseReason {
 
 /** The {@link CloseReason} for a code. */
 export function closeReason(code: SessionCode): CloseReason {
-  return { code, retry: help[code].retry };
+  return { code, retry: help[code].retry === true };
 }
 
 /**

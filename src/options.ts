@@ -19,19 +19,6 @@ import {
 } from "./internal/check-options.js";
 import type { ViewFunction } from "./session/view.js";
 
-/** What counts where an option is left out; times in ms, sizes in bytes. What is not here has no limit, or is off. */
-const defaults = {
-  lease: 30_000,
-  maxStale: 300_000,
-  maxUnsaved: 10_000,
-  maxWaitingEvents: 10_000,
-  maxWaitingBytes: 2 << 20,
-  ticketLifetime: 30_000,
-  missing: "reject",
-  requireOrigin: false,
-  tickets: false,
-} as const;
-
 /** Options of `sessions.routes`. */
 export interface RoutesOptions {
   /** Origins whose pages may use the routes besides the server's own. Default: none. */
@@ -167,11 +154,11 @@ const attachNames: NamesOf<AttachOptions> = {
 export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddlewareOptions<View>) {
   checkCreateNames(options);
   const {
-    lease = defaults.lease,
-    maxStale = defaults.maxStale,
-    maxUnsaved = defaults.maxUnsaved,
-    maxWaitingEvents = defaults.maxWaitingEvents,
-    maxWaitingBytes = defaults.maxWaitingBytes,
+    lease = 30_000,
+    maxStale = 300_000,
+    maxUnsaved = 10_000,
+    maxWaitingEvents = 10_000,
+    maxWaitingBytes = 2 << 20,
     absoluteTimeout,
     maxSessionSize,
     user,
@@ -182,7 +169,7 @@ export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddle
   if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
   if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
   checkNames(routes, routesNames, "routes");
-  const { ticketLifetime = defaults.ticketLifetime } = routes;
+  const { ticketLifetime = 30_000 } = routes;
   checkTimes({ "routes.ticketLifetime": ticketLifetime });
   checkFunctions({ view, user, middleware: options.middleware });
   return {
@@ -212,8 +199,7 @@ function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): v
 /** As {@link checkOptions}, for `attach()`. */
 export function checkAttachOptions(options: AttachOptions) {
   checkNames(options, attachNames, "attach()");
-  const { requireOrigin = defaults.requireOrigin, tickets = defaults.tickets, sessionId } = options;
-  const { missing = defaults.missing } = options;
+  const { missing = "reject", requireOrigin = false, tickets = false, sessionId } = options;
   if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
     throw invalid(`missing must be "reject", "anonymous" or "create", not ${shown(missing)}.`);
   }

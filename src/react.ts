@@ -1,16 +1,9 @@
 // A page's session as React state. Knows the client helper, no socket.
 import { useSyncExternalStore } from "react";
-import type { ClientCode, ClientSession } from "./client/index.js";
+import type { ClientSession } from "./client/index.js";
 
 /** What {@link useSession} returns. */
-export interface SessionState<View> {
-  /** What the server's `view` option returned last; undefined before the first connect and after the end. */
-  readonly view: View | undefined;
-  /** Why the session ended, or why the server refused this page; undefined otherwise. */
-  readonly ended: ClientCode | undefined;
-  /** The value of the last `"expiring"` event; undefined once the session is renewed or has ended. */
-  readonly expiring: { readonly expiresIn: number } | undefined;
-}
+export type SessionState<View> = Pick<ClientSession<View>, "view" | "ended" | "expiring">;
 
 /**
  * The session of `withSession()` as state: the component renders again when it changes. On the server, where React

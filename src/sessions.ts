@@ -3,7 +3,7 @@ import type { SessionData } from "express-session";
 import { SessionError } from "./errors.js";
 import type { Events, SessionsEvents } from "./events.js";
 import type { Middleware } from "./http/middleware.js";
-import { checkNames } from "./internal/check-options.js";
+import { checkNames, invalid } from "./internal/check-options.js";
 import type { AttachOptions } from "./options.js";
 import type { LiveSession } from "./session/live-session.js";
 import type { Registry } from "./session/registry.js";
@@ -126,8 +126,7 @@ export class Sessions<View = unknown> {
    * ```
    */
   async update<T>(target: Target, change: (session: SessionData) => T): Promise<T> {
-    if (typeof change !== "function")
-      throw new SessionError("OPTION_INVALID", { detail: "The second argument of update() must be a function." });
+    if (typeof change !== "function") throw invalid("The second argument of update() must be a function.");
     const { id, live, held } = requireSession(target);
     if (live?.ended) throw new SessionError(live.ended);
     // A request's own session object is updated with it.

@@ -3,80 +3,57 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { parse as parseQuery } from "node:querystring";
-import { forwardedScheme, isEncrypted, type ProxyTrust, type TrustingApp } from "../handshake/proxy-trust.js";
+import { forwardedScheme, isEncrypted, type ProxyTrust } from "../handshake/proxy-trust.js";
 
 const trusted = Symbol("trust");
 
 interface HandshakeRequest extends IncomingMessage {
   readonly [trusted]: ProxyTrust;
-}
-
-interface ExpressParts {
-  readonly app: TrustingApp | undefined;
-  get(name: string): unknown;
-  header(name: string): unknown;
   readonly secure: boolean;
-  readonly protocol: string;
   readonly host: string | undefined;
   readonly hostname: string | undefined;
-  readonly subdomains: string[];
-  readonly ip: string | undefined;
-  readonly ips: string[];
-  readonly path: string;
-  readonly query: unknown;
-  readonly xhr: boolean;
-  readonly baseUrl: string;
 }
 
 /** What Express's `req` has. Express itself is the application's: it is not there for who uses Connect. */
-const express: ExpressParts & ThisType<HandshakeRequest & ExpressParts> = {
+const express: object & ThisType<HandshakeRequest> = {
   get app() {
     return this[trusted].app;
   },
-  get(name: string): unknown {
-    const header = name.toLowerCase();
-    const { headers } = this;
-    if (header === "referer" || header === "referrer") return headers["referrer"] ?? headers.referer;
-    return headers[header];
+  get: header,
+  header,
+  get secure() {
+    return isEncrypted(this) || (trustsProxy(this) && forwardedScheme(this) === "https");
   },
-  header(name: string): unknown {
-    return this.get(name);
-  },
-  get secure(): boolean {
-    const { trust, address } = peerOf(this);
-    return isEncrypted(this) || (trust.trustsHop(address, 0) && forwardedScheme(this) === "https");
-  },
-  get protocol(): string {
+  get protocol() {
     return this.secure ? "https" : "http";
   },
-  get host(): string | undefined {
-    const { trust, address } = peerOf(this);
-    const forwarded = trust.trustsHop(address, 0) ? this.headers["x-forwarded-host"] : undefined;
-    const [host] = ((forwarded as string | undefined) || this.headers.host || "").split(",", 1) as [string];
+  get host() {
+    const forwarded = trustsProxy(this) ? (this.headers["x-forwarded-host"] as string | undefined) : undefined;
+    const [host] = (forwarded || this.headers.host || "").split(",", 1) as [string];
     return host.trim() || undefined;
   },
-  get hostname(): string | undefined {
+  get hostname() {
     return /^(?:\[[^\]]*\]|[^:]*)/.exec(this.host ?? "")?.[0] || undefined;
   },
-  get subdomains(): string[] {
+  get subdomains() {
     const { hostname = "" } = this;
     return isIP(hostname) ? [] : hostname.split(".").toReversed().slice(2);
   },
-  get ip(): string | undefined {
+  get ip() {
     return addressesOf(this).at(-1);
   },
-  get ips(): string[] {
+  get ips() {
     return addressesOf(this).slice(1).toReversed();
   },
-  get path(): string {
+  get path() {
     return (this.url ?? "/").split("?", 1)[0] || "/";
   },
-  get query(): unknown {
+  get query() {
     const text = this.url?.split("?").slice(1).join("?") ?? "";
     const parse = this[trusted].app?.get("query parser fn");
     return typeof parse === "function" ? (parse as (text: string) => unknown)(text) : parseQuery(text);
   },
-  get xhr(): boolean {
+  get xhr() {
     return String(this.headers["x-requested-with"]).toLowerCase() === "xmlhttprequest";
   },
   baseUrl: "",
@@ -84,16 +61,14 @@ const express: ExpressParts & ThisType<HandshakeRequest & ExpressParts> = {
 
 const properties = Object.getOwnPropertyDescriptors(express);
 
-const handshakes = new WeakSet<object>();
-
 /** True for a request that {@link handshakeRequest} gave. */
 export function isHandshake(request: object): boolean {
-  return handshakes.has(request);
+  return trusted in request;
 }
 
 /** A request for `express-session`, over one that did not pass the application. */
 export function handshakeRequest(request: IncomingMessage, trust: ProxyTrust, headers: object): object {
-  const own = Object.create(request, {
+  return Object.create(request, {
     ...properties,
     [trusted]: { value: trust },
     originalUrl: { value: request.url },
@@ -105,21 +80,25 @@ export function handshakeRequest(request: IncomingMessage, trust: ProxyTrust, he
     sessionStore: { value: undefined, writable: true },
     connection: { value: { encrypted: isEncrypted(request), remoteAddress: request.socket?.remoteAddress } },
   }) as object;
-  handshakes.add(own);
-  return own;
 }
 
-function peerOf(request: HandshakeRequest): { readonly trust: ProxyTrust; readonly address: string | undefined } {
-  return { trust: request[trusted], address: request.socket?.remoteAddress };
+function header(this: HandshakeRequest, name: string): unknown {
+  const key = name.toLowerCase();
+  const { headers } = this;
+  return key === "referer" || key === "referrer" ? (headers["referrer"] ?? headers.referer) : headers[key];
+}
+
+function trustsProxy(request: HandshakeRequest): boolean {
+  return request[trusted].trustsHop(request.socket?.remoteAddress, 0);
 }
 
 /** The addresses that a request came through, the nearest first, up to the first that is not trusted. */
 function addressesOf(request: HandshakeRequest): string[] {
-  const { trust, address } = peerOf(request);
+  const address = request.socket?.remoteAddress;
   const forwarded = String(request.headers["x-forwarded-for"] ?? "").split(",");
   const all = [address ?? "", ...forwarded.map((one) => one.trim()).toReversed()].filter(
     (one, index) => index === 0 || one !== "",
   );
-  const end = all.findIndex((one, hop) => hop === all.length - 1 || !trust.trustsHop(one, hop));
+  const end = all.findIndex((one, hop) => hop === all.length - 1 || !request[trusted].trustsHop(one, hop));
   return all.slice(0, end + 1);
 }

@@ -96,19 +96,16 @@ function blank(encrypted: boolean): IncomingMessage {
   } as unknown as IncomingMessage;
 }
 
-/** What can be learned from an existing express-session middleware. */
-export interface KnownMiddleware {
-  readonly store: LiveStore;
-  readonly findId: FindId;
-}
-
 /**
  * Looks into an express-session middleware that was made elsewhere; its store must be a live store. Its options are not
  * visible, but what they do to a request is.
  *
  * @throws SessionError `OPTION_INVALID`, `STORE_NOT_LIVE`
  */
-export function inspectMiddleware(middleware: Middleware, trust: ProxyTrust): KnownMiddleware {
+export function inspectMiddleware(
+  middleware: Middleware,
+  trust: ProxyTrust,
+): { readonly store: LiveStore; readonly findId: FindId } {
   let made: MadeSession | undefined;
   try {
     made = makeSession(middleware, blank(true), trust);
@@ -123,9 +120,9 @@ export function inspectMiddleware(middleware: Middleware, trust: ProxyTrust): Kn
     checkCookieValues({ ...values, maxAge: originalMaxAge === -1 ? 0 : originalMaxAge }, "The middleware's cookie");
   }
   if (!made || made.setCookie === undefined) {
-    const detail =
-      'middleware is not express-session\'s, its cookie path is not "/", or its cookie has an invalid name.';
-    throw invalid(detail);
+    throw invalid(
+      'middleware is not express-session\'s, its cookie path is not "/", or its cookie has an invalid name.',
+    );
   }
   const { store } = made;
   if (!(store instanceof LiveStore)) {

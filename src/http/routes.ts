@@ -180,8 +180,7 @@ const statusOf: { readonly [Code in SessionCode]: number } = { ...handshakeStatu
 
 /** The path below the one that the routes are mounted at. */
 function pathOf({ url = "/" }: IncomingMessage): string {
-  const end = url.indexOf("?");
-  return (end === -1 ? url : url.slice(0, end)) || "/";
+  return url.split("?", 1)[0] || "/";
 }
 
 const longestBody = 8192;

@@ -29,46 +29,43 @@ export function checkNames(options: unknown, known: Readonly<Record<string, true
 }
 
 /** Refuses values that are no functions; undefined is fine. */
-export function checkFunctions(values: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (value !== undefined && typeof value !== "function")
-      throw invalid(`${name} must be a function, not ${kindOf(value)}.`);
-  }
+export function checkFunctions(values: Values): void {
+  refuse(values, "a function", (value) => value === undefined || typeof value === "function");
 }
 
 /** Refuses values that are neither true nor false; undefined is fine. */
-export function checkBooleans(values: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (value !== undefined && typeof value !== "boolean")
-      throw invalid(`${name} must be true or false, not ${kindOf(value)}.`);
-  }
+export function checkBooleans(values: Values): void {
+  refuse(values, "true or false", (value) => value === undefined || typeof value === "boolean");
 }
 
 /** Refuses values that are no numbers above 0. */
-export function checkPositive(values: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (typeof value !== "number" || !(value > 0))
-      throw invalid(`${name} must be a number above 0, not ${kindOf(value)}.`);
-  }
+export function checkPositive(values: Values): void {
+  refuse(values, "a number above 0", (value) => typeof value === "number" && value > 0);
 }
 
 /** Refuses values that are no finite numbers above 0. */
-export function checkFinite(values: Readonly<Record<string, unknown>>): void {
+export function checkFinite(values: Values): void {
   checkPositive(values);
-  for (const [name, value] of Object.entries(values)) {
-    if (value === Number.POSITIVE_INFINITY) throw invalid(`${name} must be a finite number, not Infinity.`);
-  }
+  refuse(values, "a finite number", Number.isFinite);
 }
 
 /** The longest delay of Node's timers, in ms: 24.8 days. A longer one fires at once. */
 const longestTimer = 2 ** 31 - 1;
 
 /** Refuses values that are no delays of a timer, in ms. */
-export function checkTimes(values: Readonly<Record<string, unknown>>): void {
+export function checkTimes(values: Values): void {
   checkPositive(values);
   for (const [name, value] of Object.entries(values)) {
     if ((value as number) > longestTimer)
       throw invalid(`${name} must be at most ${longestTimer} ms, not ${String(value)}.`);
+  }
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+function refuse(values: Values, what: string, isGood: (value: unknown) => boolean): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (!isGood(value)) throw invalid(`${name} must be ${what}, not ${kindOf(value)}.`);
   }
 }
 

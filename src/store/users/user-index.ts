@@ -87,13 +87,13 @@ export class UserIndex {
     return Object.entries(note).map(([id, [created]]) => ({ id, created }));
   }
 
-  /** Drops entries of a user, but none that has become newer meanwhile. */
-  async remove(user: string, entries: readonly UserEntry[]): Promise<void> {
-    if (entries.length === 0) return;
-    for (const { id } of entries) if (this.#noted.get(id)?.user === user) this.#noted.delete(id);
+  /** Drops sessions from a user's note, but none that became theirs after `latest` (ms since 1970). */
+  async remove(user: string, ids: readonly string[], latest: number): Promise<void> {
+    if (ids.length === 0) return;
+    for (const id of ids) if (this.#noted.get(id)?.user === user) this.#noted.delete(id);
     await this.#change(user, (note) => {
-      const old = entries.filter(({ id, created }) => (note[id]?.[0] ?? Number.POSITIVE_INFINITY) <= created);
-      for (const { id } of old) delete note[id];
+      const old = ids.filter((id) => (note[id]?.[0] ?? Number.POSITIVE_INFINITY) <= latest);
+      for (const id of old) delete note[id];
       return old.length > 0;
     });
   }

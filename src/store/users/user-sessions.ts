@@ -13,11 +13,8 @@ import { noop } from "../../internal/noop.js";
 export type UserOf = (session: SessionData) => string | number | null | undefined;
 
 /** A session of a user, as it is stored. */
-export interface StoredSession {
-  readonly id: string;
+export interface StoredSession extends UserEntry {
   readonly text: string;
-  /** When it became the user's (ms since 1970). */
-  readonly created: number;
 }
 
 /** Knows the sessions of each user, on whichever node they were made. */
@@ -55,9 +52,8 @@ export class UserSessions {
 
   /** Sessions of a user were removed. Best effort, as {@link UserSessions.forget}. */
   forgetAll(user: string, entries: readonly Pick<UserEntry, "id">[]): void {
-    const created = Date.now();
-    const old = entries.map(({ id }) => ({ id, created }));
-    this.#index.remove(user, old).catch(noop);
+    const ids = entries.map(({ id }) => id);
+    this.#index.remove(user, ids, Date.now()).catch(noop);
   }
 
   /** The sessions of a user that are stored now; `read` gives the texts of many. */
@@ -66,17 +62,17 @@ export class UserSessions {
     read: (ids: readonly string[]) => Promise<(string | undefined)[]>,
   ): Promise<StoredSession[]> {
     const found: StoredSession[] = [];
-    const gone: UserEntry[] = [];
+    const gone: string[] = [];
     const entries = await this.#index.entries(user);
     const texts = await read(entries.map(({ id }) => id));
+    // A session that was noted a moment ago may be about to be stored.
+    const latest = Date.now() - endMemory;
     for (const [index, entry] of entries.entries()) {
-      const { id, created } = entry;
       const text = texts[index];
-      if (text !== undefined && this.#knownUserIn(text) === user) found.push({ id, created, text });
-      // A session that was noted a moment ago may be about to be stored.
-      else if (created < Date.now() - endMemory) gone.push(entry);
+      if (text !== undefined && this.#knownUserIn(text) === user) found.push({ ...entry, text });
+      else if (entry.created < latest) gone.push(entry.id);
     }
-    this.#index.remove(user, gone).catch(noop);
+    this.#index.remove(user, gone, latest).catch(noop);
     return found;
   }
 

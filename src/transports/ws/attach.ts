@@ -1,7 +1,7 @@
 // Sessions for a `ws` WebSocketServer: an upgrade is admitted or refused over HTTP, before a socket exists; each socket
 // has its session, its messages pass the gate, its close code tells of the end. Recognises the server by shape.
 import type { IncomingMessage } from "node:http";
-import { type ErrorCode, help, type SessionCode } from "../../errors.js";
+import { closeReason, type ErrorCode, type SessionCode } from "../../errors.js";
 import { setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 import { checkMethods } from "../check-parts.js";
@@ -124,10 +124,10 @@ function removeTicket({ headers }: IncomingMessage): string | undefined {
 }
 
 function refuse(code: ErrorCode, answer: Answer): void {
-  const { retry } = help[code];
-  answer(false, statusOf[code as SessionCode] ?? 503, JSON.stringify({ code, retry }), {
+  const reason = closeReason(code as SessionCode);
+  answer(false, statusOf[reason.code] ?? 503, JSON.stringify(reason), {
     "Content-Type": "application/json",
     "Cache-Control": "no-store",
-    ...(retry && { "Retry-After": "1" }),
+    ...(reason.retry && { "Retry-After": "1" }),
   });
 }
