@@ -4,17 +4,11 @@ import { defineConfig } from "vitest/config";
 const folder = process.env["MUTATED_FOLDER"] ?? "";
 const file = process.env["MUTATED_FILE"] ?? "*";
 
-/** Of `session`: its own test judges each file, and these judge it, too. None of them starts a server. */
-const alsoJudges: Readonly<Record<string, readonly string[]>> = {
-  registry: ["let-go", "lease", "clock"],
-  persistence: ["let-go", "lease"],
-  "live-session": ["let-go", "lease", "clock"],
-};
-
 const tests: Readonly<Record<string, readonly string[]>> = {
   "store/record": ["test/store/record/**/*.test.ts"],
   handshake: ["test/handshake/**/*.test.ts"],
-  session: [file, ...(alsoJudges[file] ?? [])].map((name) => `test/session/${name}.test.ts`),
+  // Each file has a test of its own.
+  session: [`test/session/${file}.test.ts`],
 };
 
 export default defineConfig({
@@ -23,7 +17,7 @@ export default defineConfig({
     // They start a server or a process of their own, or take many turns.
     exclude: [
       "test/handshake/create.test.ts",
-      "test/session/{client-named-fields,dead-cookies,deep-data,heard,lost,tracked-data}.test.ts",
+      "test/session/{client-named-fields,dead-cookies,deep-data,heard,lease,lost,tracked-data}.test.ts",
     ],
     testTimeout: 20_000,
     expect: { poll: { timeout: 5000 } },
