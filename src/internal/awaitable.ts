@@ -28,3 +28,8 @@ export function rescue<T, R>(call: () => Awaitable<T>, failed: (error: unknown) 
     return failed(error);
   }
 }
+
+/** True for the promise of any library. */
+export function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}

@@ -270,7 +270,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   async prolong(at: number): Promise<void> {
     try {
-      await this.host.store.prolong(this.id, at);
+      await this.host.store.prolong(this.id, at, this);
     } catch (error) {
       this.endIfGone(error);
       throw error;

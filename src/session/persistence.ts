@@ -54,7 +54,7 @@ export abstract class PersistentSession extends ChangeTracker {
   protected abstract onMissing(): void;
 
   /** What is stored, as far as known; "" before it was read. */
-  protected get stored(): string {
+  get stored(): string {
     return this.#base;
   }
 

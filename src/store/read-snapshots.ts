@@ -96,8 +96,10 @@ export class ReadSnapshots {
       }
       await unlessEnded(async () => {
         if (isEnd) return this.#sessions.endStored(id, "SESSION_EXPIRED");
-        const writer = origin && { origin: writerOf(origin) };
-        if (origin) return this.#sessions.merge(id, () => origin.base ?? emptyBase, next, writer);
+        if (origin) {
+          const options = { origin: writerOf(origin), known: { stored: origin.base } };
+          return this.#sessions.merge(id, () => origin.base ?? emptyBase, next, options);
+        }
         return this.#replace(id, next, cookieBase);
       });
       if (origin) origin.base = next;
@@ -115,7 +117,8 @@ export class ReadSnapshots {
       unlessEnded(() => {
         if (isEnd) return this.#sessions.endStored(id, "SESSION_EXPIRED");
         const { recordWriter } = this.#sessions;
-        return this.#sessions.rewrite(id, (text) => recordWriter.touch(text, next, base), { isTouch: true });
+        const options = { isTouch: true, known: { stored: origin?.base } };
+        return this.#sessions.rewrite(id, (text) => recordWriter.touch(text, next, base), options);
       }),
     );
   }

@@ -2,14 +2,14 @@
 // with their tickets, their users and the policies of createSessions(). Knows neither sockets nor express-session's API.
 import type { SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
-import { type Awaitable, after } from "../internal/awaitable.js";
+import { type Awaitable, after, isThenable } from "../internal/awaitable.js";
 import { monotonicNow } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
 import { AllSessions } from "./all-sessions.js";
 import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
 import { CommandRunner } from "./commands/command-runner.js";
 import type { Driver, End, WriteId } from "./drivers/driver.js";
-import type { SavingWriter } from "./commands/lost-answers.js";
+import type { Reader, SavingWriter } from "./commands/lost-answers.js";
 import { checkAgreement, type Policies } from "./policies.js";
 import { ReadSnapshots } from "./read-snapshots.js";
 import {
@@ -214,13 +214,17 @@ export class SessionBackend {
    * the storage does not answer, `source` is told by `applyConfirmed()` when that turns out to be stored.
    */
   commit(id: string, base: () => string, next: string, source: SavingWriter): Awaitable<void> {
-    return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source }));
+    return this.#sessions.queue.run(id, () => this.#sessions.merge(id, base, next, { source, known: source }));
   }
 
-  /** Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. */
-  prolong(id: string, at: number): Awaitable<void> {
+  /**
+   * Moves the expiry to a full maxAge from `at`; rejects with the end's code where there is no session. Touches of one
+   * turn go out together: clients of storages send what they got in a turn in one piece.
+   */
+  prolong(id: string, at: number, known?: Reader): Awaitable<void> {
     const { queue, recordWriter } = this.#sessions;
-    return queue.run(id, () => this.#sessions.rewrite(id, (text) => recordWriter.prolong(text, at), { isTouch: true }));
+    const options = { isTouch: true, known };
+    return queue.run(id, () => this.#sessions.rewrite(id, (text) => recordWriter.prolong(text, at), options));
   }
 
   /**
@@ -333,7 +337,7 @@ export class SessionBackend {
       const marks = marksOf(record);
       const data = inflate(strip(record));
       result = change(data);
-      if (isPromise(result)) {
+      if (isThenable(result)) {
         Promise.resolve(result).catch(noop);
         throw new SessionError("UPDATE_ASYNC");
       }
@@ -342,8 +346,4 @@ export class SessionBackend {
     });
     return result as T;
   }
-}
-
-function isPromise(value: unknown): boolean {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }

@@ -34,6 +34,8 @@ interface Rewrite {
   readonly options: RewriteOptions;
   /** The writer's own text, where it has one. */
   readonly sent: string | undefined;
+  /** True while what the writer knows is tried, without a read. */
+  isFromKnown: boolean;
   failures: number;
 }
 
@@ -122,8 +124,9 @@ export class StoredSessions {
   }
 
   /**
-   * Compare-and-set until it holds: `change` makes the new text from the current one. Runs within the queue; rejects
-   * with the end's code where there is nothing to rewrite.
+   * Compare-and-set until it holds: `change` makes the new text from the current one. What the writer knows to be stored
+   * is tried first, and the storage is read only where it has something else. Runs within the queue; rejects with the
+   * end's code where there is nothing to rewrite.
    */
   rewrite(
     id: string,
@@ -131,10 +134,19 @@ export class StoredSessions {
     options: RewriteOptions = {},
     sent?: string,
   ): Awaitable<void> {
-    return this.#readAndWrite({ id, change, options, sent, failures: 0 });
+    const task: Rewrite = { id, change, options, sent, isFromKnown: true, failures: 0 };
+    const known = options.known?.stored;
+    return known && this.#mayBeCurrent(id, known) ? this.#writeOver(known, task) : this.#readAndWrite(task);
+  }
+
+  /** False where a read has more to do than to confirm what is known, or where no write would tell that it is wrong. */
+  #mayBeCurrent(id: string, text: string): boolean {
+    const isOver = this.ends.get(id) !== undefined || this.recordWriter.isTooOld(text);
+    return this.#driver.isAtomic && !isOver && !this.storage.hasLostAnswer(id);
   }
 
   #readAndWrite(task: Rewrite): Awaitable<void> {
+    task.isFromKnown = false;
     return after(this.readCurrent(task.id), (text) => this.#writeOver(text, task));
   }
 
@@ -145,7 +157,7 @@ export class StoredSessions {
     const isChanged = next.text !== text;
     // A store that is not ours may have an expiry of its own: a touch reaches it also where the cookie has none.
     const isNeeded = isChanged || (options.isTouch === true && this.#driver.isShared);
-    if (!isNeeded) return this.#tell(next, isChanged, undefined, task);
+    if (!isNeeded) return task.isFromKnown ? this.#readAndWrite(task) : this.#tell(next, isChanged, undefined, task);
     const send = (): Awaitable<void> => this.#send(text, next, isChanged, task);
     return this.users ? this.users.note(id, next, text).then(send) : send();
   }
@@ -170,6 +182,7 @@ export class StoredSessions {
   /** Another node was quicker. */
   async #tryAgain(task: Rewrite): Promise<void> {
     this.retries++;
+    if (task.isFromKnown) return this.#readAndWrite(task);
     // Among many writers, those who keep losing make room.
     if (task.failures >= firstWait) await delay(Math.random() * Math.min(task.failures, longestWait));
     if (++task.failures < attempts) return this.#readAndWrite(task);

@@ -3,10 +3,10 @@
 import { inspect } from "node:util";
 import createDebug from "debug";
 import { SessionError } from "../../errors.js";
-import type { Awaitable } from "../../internal/awaitable.js";
+import { type Awaitable, promised } from "../../internal/awaitable.js";
 import { monotonicNow } from "../../internal/monotonic.js";
 import { Refusal } from "../drivers/refusal.js";
-import { withTimeout } from "../../internal/timeout.js";
+import { Deadlines } from "./deadlines.js";
 
 const debug = createDebug("socket-session:commands");
 
@@ -24,6 +24,7 @@ export class CommandRunner {
   readonly timeout: number;
   readonly #isShared: boolean;
   readonly #connectionError: () => unknown;
+  readonly #deadlines: Deadlines;
   /** Commands that were given up since the last answer, and are still under way. */
   #unanswered = 0;
   /** How often there was an answer after commands that were given up. */
@@ -35,6 +36,7 @@ export class CommandRunner {
     this.#isShared = isShared;
     this.#connectionError = connectionError;
     this.timeout = timeout;
+    this.#deadlines = new Deadlines(timeout);
   }
 
   /** When the last outage ended, or now during one (a moment of `monotonicNow()`); 0 where there was none. */
@@ -52,33 +54,49 @@ export class CommandRunner {
     return this.#isShared ? this.#runShared(id, command) : command();
   }
 
-  async #runShared<T>(id: string, command: () => Awaitable<T>): Promise<T> {
-    try {
+  #runShared<T>(id: string, command: () => Awaitable<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
       // Clients queue what they cannot send: an outage must not fill the memory with commands.
-      if (this.#unanswered >= mostUnanswered) throw new Error("too many commands wait for an answer");
-      const running = Promise.resolve(command());
-      const answer = await withTimeout(running, this.timeout, () => {
-        this.#unanswered++;
-        const answers = this.#answers;
-        const answered = (): void => void (answers === this.#answers && this.#unanswered--);
-        running.then(answered, answered);
-        throw new Error(`no answer within ${this.timeout} ms`);
-      });
-      this.#answered();
-      return answer;
-    } catch (cause) {
-      if (cause instanceof SessionError && isNoOutage.has(cause.code)) throw cause;
-      if (cause instanceof Refusal) {
-        // It is an answer, about one session perhaps: the storage is there for the others.
-        this.#answered();
-        throw new SessionError("STORE_UNAVAILABLE", { cause });
+      if (this.#unanswered >= mostUnanswered) {
+        reject(this.#failed(new Error("too many commands wait for an answer"), id));
+        return;
       }
-      const error = redact(cause, id);
-      if (this.downSince === undefined) debug("the storage does not answer: %s", error);
-      this.downSince ??= monotonicNow();
-      const trouble = this.#connectionError();
-      throw new SessionError("STORE_UNAVAILABLE", { cause: trouble instanceof Refusal ? trouble : error });
+      let answersBefore = -1;
+      const deadline = this.#deadlines.begin(() => {
+        this.#unanswered++;
+        answersBefore = this.#answers;
+        reject(this.#failed(new Error(`no answer within ${this.timeout} ms`), id));
+      });
+      // True where somebody still waits for the answer.
+      const isInTime = (): boolean => {
+        if (this.#deadlines.meet(deadline)) return true;
+        if (answersBefore === this.#answers) this.#unanswered--;
+        return false;
+      };
+      promised(command).then(
+        (answer) => {
+          if (!isInTime()) return;
+          this.#answered();
+          resolve(answer);
+        },
+        (error: unknown) => isInTime() && reject(this.#failed(error, id)),
+      );
+    });
+  }
+
+  /** What a command that failed with `cause` rejects with. */
+  #failed(cause: unknown, id: string): SessionError {
+    if (cause instanceof SessionError && isNoOutage.has(cause.code)) return cause;
+    if (cause instanceof Refusal) {
+      // It is an answer, about one session perhaps: the storage is there for the others.
+      this.#answered();
+      return new SessionError("STORE_UNAVAILABLE", { cause });
     }
+    const error = redact(cause, id);
+    if (this.downSince === undefined) debug("the storage does not answer: %s", error);
+    this.downSince ??= monotonicNow();
+    const trouble = this.#connectionError();
+    return new SessionError("STORE_UNAVAILABLE", { cause: trouble instanceof Refusal ? trouble : error });
   }
 
   #answered(): void {

@@ -9,8 +9,14 @@ export interface Writer {
   applyConfirmed(text: string, sent: string): void;
 }
 
+/** Who knows what is stored. */
+export interface Reader {
+  /** What is stored, as far as known; "" or undefined where that is not known. */
+  readonly stored: string | undefined;
+}
+
 /** A writer that tries again by itself. */
-export interface SavingWriter extends Writer {
+export interface SavingWriter extends Writer, Reader {
   /** Its last write is stored, as `text`. */
   applyCommitted(text: string): void;
 }

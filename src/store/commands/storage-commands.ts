@@ -12,7 +12,7 @@ import type { SerializedRecord } from "../record/record-writer.js";
 import { timesOf } from "../record/session-record.js";
 import type { CommandRunner } from "./command-runner.js";
 import { LateWrites } from "./late-writes.js";
-import { type LostAnswer, LostAnswers, type SavingWriter, type Writer } from "./lost-answers.js";
+import { type LostAnswer, LostAnswers, type Reader, type SavingWriter, type Writer } from "./lost-answers.js";
 
 /** Between two questions about a write whose answer was lost (ms). */
 const retryPause = 100;
@@ -23,6 +23,8 @@ export interface RewriteOptions {
   readonly source?: SavingWriter | undefined;
   /** What is written, where that is an object whose next write goes on from this one. */
   readonly origin?: Writer | undefined;
+  /** What this reader knows is tried first, without a read. */
+  readonly known?: Reader | undefined;
   /** True where nothing but the expiry moves. */
   readonly isTouch?: boolean;
 }

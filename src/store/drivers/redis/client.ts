@@ -6,6 +6,8 @@ export interface RedisClient extends RedisCommands {
   readonly options?:
     | { readonly database?: number | undefined; readonly socket?: { readonly reconnectStrategy?: unknown } | undefined }
     | undefined;
+  /** True while commands are sent at once. */
+  readonly isReady: boolean;
   mGet(keys: string[]): Promise<(string | null)[]>;
   sendCommand(words: string[]): Promise<unknown>;
   once(event: "ready", listener: () => void): unknown;

@@ -31,6 +31,8 @@ export class RedisDriver implements Driver {
   readonly notices: ReconnectingNotices;
   readonly notes: Notes;
   readonly #client: AnyRedisClient;
+  /** For commands that cannot be sent at once: one that is not sent in time is not sent later, as nobody waits for it. */
+  readonly #waitingClient: AnyRedisClient;
   readonly #isCluster: boolean;
   readonly #database: number;
   readonly #prefix: string;
@@ -43,9 +45,10 @@ export class RedisDriver implements Driver {
   /** `ttl` and `timeout` in ms; `notes` where they are kept under another prefix. */
   constructor(client: AnyRedisClient, prefix: string, ttl: number, timeout: number, notes?: RedisDriver) {
     this.notes = notes ?? this;
-    // A command that could not be sent in time is not sent later: nobody waits for it any more. With types of its own it
-    // is answered in text whatever types the client maps to, and past its `clientSideCache`, which is behind.
-    this.#client = client.withCommandOptions({ timeout, typeMapping: {} }) as AnyRedisClient;
+    // With types of its own a command is answered in text whatever types the client maps to, and past its
+    // `clientSideCache`, which is behind. A `timeout` would cost each one an AbortSignal.
+    this.#client = client.withCommandOptions({ timeout: 0, typeMapping: {} }) as AnyRedisClient;
+    this.#waitingClient = client.withCommandOptions({ timeout, typeMapping: {} }) as AnyRedisClient;
     this.#connection = RedisConnection.of(client);
     this.#isCluster = isCluster(client);
     this.#database = (client as RedisClient).options?.database ?? 0;
@@ -228,7 +231,9 @@ export class RedisDriver implements Driver {
   }
 
   #connected(): AnyRedisClient {
-    if (this.#client.isOpen) return this.#client;
+    const client = this.#client;
+    // The parts of a cluster are connected one by one.
+    if (client.isOpen) return isCluster(client) || !client.isReady ? this.#waitingClient : client;
     throw new SessionError("STORE_NOT_READY", { detail: "The Redis client is not connected: await client.connect()." });
   }
 
