@@ -6,7 +6,7 @@ import type { Times } from "../store/record/session-record.js";
 import { activityAfter, touchIntervalOf } from "./lifetime.js";
 
 /** How long after a touch that is under way or failed (ms) the next is made. */
-const touchPause = 1000;
+export const touchPause = 1000;
 
 /** A session with the times of its stored text, and with its client's activity by `monotonicNow()`. */
 export interface Active extends Times {

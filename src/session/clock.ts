@@ -1,7 +1,8 @@
 // One timer for all live sessions. Knows only moments: what happens at them is the registry's.
 import { monotonicNow } from "../internal/monotonic.js";
 
-const shortest = 100;
+/** Between two ticks of many moments (ms). */
+export const shortest = 100;
 /** The timer looks at least this often (ms) whether the system's clock was set: expiries come sooner or later then. */
 const longest = 10_000;
 /** Two readings of two clocks, and a time service that corrects slowly, differ by less than this (ms) in between. */

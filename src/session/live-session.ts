@@ -7,8 +7,9 @@ import { monotonicNow, never } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
 import { parse, strip, timesOf } from "../store/record/session-record.js";
 import type { WriteId } from "../store/drivers/driver.js";
-import { type Active, noteActivity, noteTimes, reportActivity, tickActivity } from "./activity.js";
+import { type Active, noteActivity, touchPause, noteTimes, reportActivity, tickActivity } from "./activity.js";
 import { type Connection, type Connections, countOf, listOf, withOne, withoutOne } from "./connections.js";
+import type { Timed } from "./due-times.js";
 import { Freshness, type Revalidated } from "./freshness.js";
 import { absoluteEndOf, deadlineOf, mayHaveExpired, touchIntervalOf } from "./lifetime.js";
 import { LossDetector } from "./loss-detector.js";
@@ -37,7 +38,10 @@ export interface LiveSession {
 const sureAfter = 1000;
 
 /** A session in use on this node. */
-export class ActiveSession extends PersistentSession implements LiveSession, SessionOperations, Revalidated, Active {
+export class ActiveSession
+  extends PersistentSession
+  implements LiveSession, SessionOperations, Revalidated, Active, Timed
+{
   readonly data: SocketSession;
   /** Connections that wait for the first read. */
   pending = 0;
@@ -51,6 +55,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   activeAt = 0;
   reportedAt = 0;
   isReporting = false;
+  dueIndex = -1;
   declare protected readonly host: SessionHost<ActiveSession>;
 
   #connections: Connections;
@@ -127,11 +132,11 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
       if (before !== "" && text !== before) this.#compare(before, text, expected);
       const now = monotonicNow();
       this.freshness.onAnswer(now);
-      this.host.wakeAt(now + this.host.lease);
+      this.host.wakeAt(this, now + this.host.lease);
     }
     if (text === before) return;
     noteTimes(this, timesOf(text), this.host.store.isShared);
-    this.host.wakeAt(this.#deadline(monotonicNow()));
+    this.host.wakeAt(this, this.#deadline(monotonicNow()));
     if (before === "") return;
     this.host.onChange(this, () => dataOf(before) !== dataOf(text));
     if (this.#view !== undefined && this.host.views.isSet) this.#updateView(text);
@@ -252,7 +257,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
   onUnanswered(error?: unknown): boolean {
     const now = monotonicNow();
     this.freshness.onUnanswered(now, (error as SessionError | undefined)?.code === "RECORD_INVALID");
-    this.host.wakeAt(this.freshness.retryAt);
+    this.host.wakeAt(this, this.freshness.retryAt);
     return this.#mayGoOn(now);
   }
 
@@ -265,7 +270,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
 
   #noteActivity(now: number): void {
     // A store of express-session may have an expiry of its own, whatever the cookie says.
-    if (this.maxAge !== undefined || this.host.store.isShared) this.host.wakeAt(noteActivity(this, now));
+    if (this.maxAge !== undefined || this.host.store.isShared) this.host.wakeAt(this, noteActivity(this, now));
   }
 
   async prolong(at: number): Promise<void> {
@@ -273,6 +278,7 @@ export class ActiveSession extends PersistentSession implements LiveSession, Ses
       await this.host.store.prolong(this.id, at, this);
     } catch (error) {
       this.endIfGone(error);
+      if (!this.ended) this.host.wakeAt(this, monotonicNow() + touchPause);
       throw error;
     }
   }

@@ -192,7 +192,7 @@ export abstract class PersistentSession extends ChangeTracker {
   protected override onUntrackedReference(): void {
     const isDue = this.#untracked?.isDue ?? false;
     this.#untracked = new UntrackedReference(monotonicNow(), isDue);
-    this.host.wakeAt(this.#untracked.lookAt);
+    this.host.wakeAt(this, this.#untracked.lookAt);
   }
 
   /** Looks after this turn of the event loop, once for all its events. */
@@ -291,7 +291,7 @@ export abstract class PersistentSession extends ChangeTracker {
       if (this.ended) throw new SessionError(this.ended);
       if (this.endIfGone(error) || this.#isAbandoned) throw error;
       const isHopeless = (error as SessionError).code === "DATA_INVALID";
-      if (!isHopeless) this.host.wakeAt((this.#failed = failedAgain(this.#failed)).retryAt);
+      if (!isHopeless) this.host.wakeAt(this, (this.#failed = failedAgain(this.#failed)).retryAt);
       // What was changed meanwhile may have mended it: it is tried with that.
       else if (!this.#isDirty) this.#failed = hopeless;
       this.#isDirty = true;

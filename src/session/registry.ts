@@ -2,16 +2,15 @@
 import createDebug from "debug";
 import { type EndCode, SessionError } from "../errors.js";
 import { after, type Awaitable, isPromise, rescue } from "../internal/awaitable.js";
-import { monotonicNow, never } from "../internal/monotonic.js";
+import { monotonicNow } from "../internal/monotonic.js";
 import type { Notice, Subscriber } from "../store/cluster/change-bus.js";
 import type { SessionBackend } from "../store/session-backend.js";
 import { AbsentIds } from "./absent-ids.js";
-import { Clock } from "./clock.js";
 import type { Connection } from "./connections.js";
 import { ActiveSession, type LiveSession } from "./live-session.js";
 import { SaveErrors } from "./save-errors.js";
+import { Schedule } from "./schedule.js";
 import type { Lost, SessionHost } from "./session-host.js";
-import { Sweeper } from "./sweeper.js";
 import { Views } from "./view.js";
 
 const debug = createDebug("socket-session:registry");
@@ -53,8 +52,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   /** Sessions without connections whose changes the store has not taken, the oldest first. */
   readonly #unsaved = new Set<ActiveSession>();
   readonly #absent = new AbsentIds();
-  readonly #clock = new Clock((now, step) => this.#tick(now, step));
-  readonly #sweeper = new Sweeper(this.#sessions, this);
+  readonly #schedule: Schedule;
   readonly #unsubscribe: () => void;
   #isClosed = false;
   readonly #saveErrors: SaveErrors;
@@ -67,6 +65,8 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     this.#maxUnsaved = options.maxUnsaved;
     this.#events = events;
     this.#saveErrors = new SaveErrors((error) => events.error(error));
+    // What other nodes did while the machine slept is not known.
+    this.#schedule = new Schedule(this, () => store.isShared && this.#invalidateAll());
     this.#unsubscribe = store.subscribe(this);
   }
 
@@ -152,8 +152,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
       return;
     }
     if (notice.kind === "changed" && notice.id === undefined) {
-      for (const live of this.#sessions.values()) live.freshness.invalidate();
-      this.wakeAt(monotonicNow());
+      this.#invalidateAll();
       return;
     }
     const live = this.#sessions.get(notice.id as string);
@@ -185,8 +184,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   /** Saves what is pending, then stops listening and all timers. Rejects if something could not be saved. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#clock.stop();
-    this.#sweeper.stop();
+    this.#schedule.stop();
     const held = [...this.#sessions.values(), ...this.#leaving].filter((live) => !live.loading && !live.ended);
     const results = await Promise.allSettled(held.map((live) => live.save()));
     const ids = [...this.#sessions.keys()];
@@ -257,8 +255,10 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
 
   // --- SessionHost ---
 
-  wakeAt(at: number): void {
-    if (!this.#isClosed) this.#clock.wakeAt(at);
+  wakeAt(live: ActiveSession, at: number): void {
+    // Handlers may hold one that was let go of: the clock is no reason to keep it.
+    const isHeld = this.#schedule.has(live) || this.#sessions.get(live.id) === live || this.#leaving.has(live);
+    if (isHeld) this.#schedule.wakeAt(live, at);
   }
 
   onChange(live: ActiveSession, isDataChanged: () => boolean): void {
@@ -287,7 +287,6 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     const oldest = this.#unsaved.values().next().value as ActiveSession;
     oldest.abandon();
     this.#forget(oldest);
-    this.#leaving.delete(oldest);
     const detail = `The changes of a session without connections were given up: more than maxUnsaved (${this.#maxUnsaved}) waited.`;
     this.#events.error(new SessionError("STORE_UNAVAILABLE", { detail }));
   }
@@ -297,12 +296,12 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     if (!live.isDetached) return;
     const current = this.#sessions.get(live.id);
     if (this.#isClosed || live.ended || current === live) return;
-    if (current) {
-      this.#leaving.add(live);
-      return;
+    if (current) this.#leaving.add(live);
+    else {
+      this.#sessions.set(live.id, live);
+      void this.store.watch(live.id);
     }
-    this.#sessions.set(live.id, live);
-    void this.store.watch(live.id);
+    this.wakeAt(live, monotonicNow());
   }
 
   onSaveError(error: unknown): void {
@@ -317,21 +316,16 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
 
   #forget(live: ActiveSession): void {
     this.#unsaved.delete(live);
+    this.#leaving.delete(live);
+    this.#schedule.drop(live);
     if (this.#sessions.get(live.id) !== live) return;
     this.#sessions.delete(live.id);
     live.isDetached = true;
     this.store.unwatch(live.id);
   }
 
-  #tick(now: number, step: number): number {
-    // The machine may have slept: what other nodes did meanwhile is not known.
-    if (step > 0 && this.store.isShared) for (const live of this.#sessions.values()) live.freshness.invalidate();
-    let next = never;
-    for (const live of this.#sessions.values()) next = Math.min(next, live.tick(now));
-    for (const live of this.#leaving) {
-      if (live.ended || live.isSaved) this.#leaving.delete(live);
-      else next = Math.min(next, live.tick(now));
-    }
-    return Math.min(next, this.#sweeper.tick(now));
+  #invalidateAll(): void {
+    for (const live of this.#sessions.values()) live.freshness.invalidate();
+    this.#schedule.wakeAll();
   }
 }

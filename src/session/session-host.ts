@@ -15,8 +15,8 @@ export interface SessionHost<Session> {
   readonly maxStale: number;
   /** What pages may see. */
   readonly views: Views;
-  /** Asks for a tick at this moment, one of `monotonicNow()`. */
-  wakeAt(at: number): void;
+  /** Asks for a tick of the session at this moment, one of `monotonicNow()`. */
+  wakeAt(session: Session, at: number): void;
   /** There are changes to save. */
   onDirty(session: Session): void;
   onSaveError(error: unknown): void;

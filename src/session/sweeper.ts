@@ -1,5 +1,6 @@
 // Re-reads sessions whose lease ends, those that nobody uses, too. Knows neither connections nor what is read.
 import { monotonicNow, never } from "../internal/monotonic.js";
+import type { DueTimes } from "./due-times.js";
 import type { ActiveSession } from "./live-session.js";
 import type { SessionHost } from "./session-host.js";
 
@@ -13,15 +14,20 @@ const sweepPause = 100;
 
 /** Revalidates all sessions of a registry, where its store is shared. */
 export class Sweeper {
-  readonly #sessions: ReadonlyMap<string, ActiveSession>;
   readonly #host: SessionHost<ActiveSession>;
+  readonly #dueTimes: DueTimes<ActiveSession>;
+  readonly #wakeAt: (at: number) => void;
+  /** Sessions whose lease has ended. */
+  readonly #due = new Set<ActiveSession>();
   /** Which sessions are being re-read: those for which the store answers, those for which it does not. */
   readonly #running = new Set<boolean>();
   #isStopped = false;
 
-  constructor(sessions: ReadonlyMap<string, ActiveSession>, host: SessionHost<ActiveSession>) {
-    this.#sessions = sessions;
+  /** `dueTimes` are those of all sessions; `wakeAt` asks for a tick. */
+  constructor(host: SessionHost<ActiveSession>, dueTimes: DueTimes<ActiveSession>, wakeAt: (at: number) => void) {
     this.#host = host;
+    this.#dueTimes = dueTimes;
+    this.#wakeAt = wakeAt;
   }
 
   /** Ends what is under way after the command that is under way. */
@@ -29,16 +35,23 @@ export class Sweeper {
     this.#isStopped = true;
   }
 
-  /** Begins what is due; answers when something will be. */
-  tick(now: number): number {
+  /** Takes a session whose lease has ended for the next sweep; answers when that of another one ends. */
+  check(live: ActiveSession, now: number): number {
     if (!this.#host.store.isShared) return never;
-    let answeredDue = never;
-    let unansweredDue = never;
-    for (const live of this.#sessions.values()) {
-      if (live.freshness.isAnswered) answeredDue = Math.min(answeredDue, this.#dueAt(live));
-      else unansweredDue = Math.min(unansweredDue, this.#dueAt(live));
-    }
-    return Math.min(this.#begin(true, answeredDue, now), this.#begin(false, unansweredDue, now));
+    const dueAt = this.#dueAt(live);
+    if (dueAt > now) return dueAt;
+    this.#due.add(live);
+    return never;
+  }
+
+  /** A session was let go of. */
+  drop(live: ActiveSession): void {
+    this.#due.delete(live);
+  }
+
+  /** Begins to re-read what is due. */
+  tick(now: number): void {
+    for (const isAnswered of [true, false]) if (!this.#running.has(isAnswered)) this.#begin(isAnswered, now);
   }
 
   /** When a session is to be read again, whether somebody uses it or not. */
@@ -46,23 +59,33 @@ export class Sweeper {
     return live.ended || live.loading ? never : live.freshness.dueAt(this.#host.lease);
   }
 
-  #begin(isAnswered: boolean, dueAt: number, now: number): number {
-    if (this.#running.has(isAnswered)) return never;
-    if (dueAt > now) return dueAt;
-    void this.#sweep(isAnswered, now + this.#host.lease * leaseSlack);
-    return never;
+  #begin(isAnswered: boolean, now: number): void {
+    const all = new Set<ActiveSession>();
+    for (const live of this.#due) {
+      if (live.freshness.isAnswered !== isAnswered) continue;
+      this.#due.delete(live);
+      const dueAt = this.#dueAt(live);
+      // It may have been read meanwhile.
+      if (dueAt <= now) all.add(live);
+      else this.#host.wakeAt(live, dueAt);
+    }
+    if (all.size === 0) return;
+    const until = now + this.#host.lease * leaseSlack;
+    for (const live of this.#dueTimes.until(until)) {
+      if (live.freshness.isAnswered === isAnswered && this.#dueAt(live) <= until) all.add(live);
+    }
+    void this.#sweep(isAnswered, [...all], until);
   }
 
   /**
-   * Re-reads all sessions whose lease ends before `until`. Those for which the store does not answer are asked for by
+   * Re-reads sessions whose lease ends before `until`. Those for which the store does not answer are asked for by
    * themselves: they may take their time, and nobody else's.
    */
-  async #sweep(isAnswered: boolean, until: number): Promise<void> {
+  async #sweep(isAnswered: boolean, all: readonly ActiveSession[], until: number): Promise<void> {
     this.#running.add(isAnswered);
     const { store } = this.#host;
     const parts = new Map<string, ActiveSession[]>();
-    for (const live of this.#sessions.values()) {
-      if (live.freshness.isAnswered !== isAnswered || this.#dueAt(live) > until) continue;
+    for (const live of all) {
       const part = store.partOf(live.id);
       const due = parts.get(part);
       if (due) due.push(live);
@@ -71,7 +94,9 @@ export class Sweeper {
     const reRead = store.canReadMany ? this.#readTogether : this.#readEach;
     await Promise.all([...parts.values()].map((due) => reRead.call(this, due, until)));
     this.#running.delete(isAnswered);
-    this.#host.wakeAt(monotonicNow() + sweepPause);
+    const now = monotonicNow();
+    for (const live of all) this.#host.wakeAt(live, Math.max(this.#dueAt(live), now + sweepPause));
+    this.#wakeAt(now + sweepPause);
   }
 
   /** The sessions of one part of the storage, a few at a time. */

@@ -49,6 +49,10 @@ function share(term = lease): Shared {
       await shared.answer;
       return text;
     },
+    replace: async (...values) => {
+      if (shared.isDown) throw new Error("down");
+      return others.replace(...values);
+    },
     readMany: async (ids) => {
       asked.readMany.push(ids.length);
       if (shared.isDown) throw new Error("down");
