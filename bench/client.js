@@ -3,15 +3,21 @@
 import { once } from "node:events";
 import { createConnection } from "node:net";
 
+/** Opcodes of WebSocket. */
+const text = 1;
+const close = 8;
+
 /** A connected WebSocket client. */
 export class Client {
   #socket;
   /** What came of a head or a frame that is not complete yet. */
   #received = Buffer.alloc(0);
   #isUpgraded = false;
+  #isClosing = false;
   #left = 0;
   #acknowledged;
   #connected;
+  #heard;
 
   constructor(socket, connected) {
     this.#socket = socket;
@@ -47,6 +53,11 @@ export class Client {
     for (let sent = 0; sent < count; sent += size) await this.emit(event, size);
   }
 
+  /** Resolves with the moment at which the server emits its next event. */
+  heard() {
+    return new Promise((resolve) => (this.#heard = () => resolve(performance.now())));
+  }
+
   /** Resolves with the moment at which the connection is closed, by whomever. */
   async closed() {
     if (!this.#socket.closed) await once(this.#socket, "close");
@@ -54,7 +65,8 @@ export class Client {
   }
 
   async close() {
-    this.#socket.write(frame("", 8));
+    this.#isClosing = true;
+    this.#socket.write(frame("", close));
     await this.closed();
   }
 
@@ -73,7 +85,9 @@ export class Client {
       if (rest.length < start) break;
       const end = start + (isLong ? rest.readUInt16BE(2) : rest[1]);
       if (rest.length < end) break;
-      if ((rest[0] & 15) === 1) this.#onPacket(rest.latin1Slice(start, end));
+      const opcode = rest[0] & 15;
+      if (opcode === text) this.#onPacket(rest.latin1Slice(start, end));
+      else if (opcode === close) this.#socket.end(this.#isClosing ? "" : frame("", close));
       rest = rest.subarray(end);
     }
     this.#received = rest;
@@ -82,15 +96,16 @@ export class Client {
   #onPacket(packet) {
     if (packet.startsWith("43")) {
       if (--this.#left === 0) this.#acknowledged();
-    } else if (packet.startsWith("40")) this.#connected();
+    } else if (packet.startsWith("42")) this.#heard?.();
+    else if (packet.startsWith("40")) this.#connected();
     else if (packet.startsWith("0")) this.#socket.write(frame("40"));
     else if (packet === "2") this.#socket.write(frame("3"));
   }
 }
 
 /** A short frame from a client, with a mask that changes nothing. */
-function frame(text, opcode = 1) {
-  return Buffer.from([0x80 | opcode, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)]);
+function frame(content, opcode = text) {
+  return Buffer.from([0x80 | opcode, 0x80 | content.length, 0, 0, 0, 0, ...Buffer.from(content)]);
 }
 
 /** Connects one client per cookie, a few at a time. */

@@ -90,9 +90,9 @@ CPU time of the server process and its heap, everything included: Socket.IO's ow
 ${sections(storages.slice(0, 2), (storage) => usersTable(results, storage))}
 ## Cost
 
-Each cell has the ratio to bare Socket.IO, and what is added to it. Less is better. Each round measures bare first and
-once more at the end. “bare twice” is by how much the two differed, as the median; rounds in which it was more than
-${tolerance * 100} % are thrown away, and “rounds” says how many were kept.
+Each cell has the ratio to bare Socket.IO, and what is added to it. Less is better. Bare runs in two processes: “bare
+twice” is by how much they differed, as the median. Rounds in which it was more than ${tolerance * 100} % are thrown away; “rounds”
+says how many were kept. Where none was kept all count, and the row says little.
 ${sections(storages, (storage) => costTable(results, storage))}
 ${number(options.stormClients)} clients come back at once; ${number(options.idleSessions)} sessions are idle.
 
@@ -122,8 +122,9 @@ ${meanings.map(({ title, means }) => `| ${title} | ${means} |`).join("\n")}
   All traffic is on 127.0.0.1.
 - CPU is \`process.cpuUsage()\` of the server process alone: user and system time of all its threads, with garbage
   collection. Garbage of what was before is collected first. Wall time counts only for the event loop's delays.
-- Contestants take turns within each round. Each ratio is taken within a round; the median of the rounds counts
-  (${options.generations} generations of fresh processes, ${options.rounds} rounds each, after ${options.warmUps} rounds of warm-up).
+- Each round is done in ${options.slices} slices, in which contestants take turns: what slows the machine for some seconds slows all
+  alike. Each ratio is taken within a round; the median of the rounds counts (${options.generations} generations of fresh processes,
+  ${options.rounds} rounds each, after ${options.warmUps} rounds of warm-up).
 - Per round: ${number(options.connections)} connections; ${options.sockets} sockets with ${options.events} events each.
 - This run took ${seconds} s.
 

@@ -27,6 +27,10 @@ app.post("/login", (request, response) => {
   response.json({});
 });
 app.get("/count", (request, response) => response.json(request.session.count));
+app.post("/change", (request, response) => {
+  request.session.count++;
+  response.end();
+});
 app.post("/logout", (request, response, next) => {
   request.session.destroy((error) => (error ? next(error) : response.end()));
 });

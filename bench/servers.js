@@ -24,13 +24,14 @@ export class ServerProcess {
   }
 
   /** Starts a contestant's server on a free port. `library`: the folder of another build of this library. */
-  static async start(contestant, { storage = { name: "memory" }, library, execArgv = [] } = {}) {
+  static async start(contestant, { storage = { name: "memory" }, library, hasView = false } = {}) {
     const module = new URL(`contestants/${contestant.module ?? contestant.name}.js`, import.meta.url).href;
     const { DEBUG: _, NODE_OPTIONS: __, ...env } = process.env;
     if (storage.url) env.STORE_URL = storage.url;
     if (library) env.LIBRARY = library;
+    if (hasView) env.VIEW = "yes";
     // gc() would throw away what is compiled of code that has not run for a moment.
-    const flags = ["--expose-gc", "--no-flush-bytecode", ...execArgv];
+    const flags = ["--expose-gc", "--no-flush-bytecode"];
     const child = fork(script, [module, storage.name], { env, execArgv: flags });
     const { port } = await messageOf(child);
     return new ServerProcess(contestant, child, port);

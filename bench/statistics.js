@@ -14,9 +14,10 @@ export function median(values) {
 export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (sorted.length - 1) * share;
-  const below = Math.floor(at);
-  const above = Math.ceil(at);
-  return sorted[below] + (sorted[above] - sorted[below]) * (at - below);
+  const below = sorted[Math.floor(at)];
+  const above = sorted[Math.ceil(at)];
+  // What never came is Infinity.
+  return below === above ? below : below + (above - below) * (at % 1);
 }
 
 /** What was measured, by row, round and contestant. */

@@ -10,6 +10,8 @@ import { median, quantile } from "../statistics.js";
 /** What is still under way when the clients are done (ms). */
 const rest = 200;
 const tabs = 4;
+/** How long is waited for what does not come (ms). */
+const patience = 1000;
 
 /** Logs out on `a`, one after the other, those whose sockets are open on `b`. */
 export async function measureLogout({ a, b }, { sockets }) {
@@ -20,22 +22,55 @@ export async function measureLogout({ a, b }, { sockets }) {
   const times = [];
   for (const [index, client] of clients.entries()) {
     const closed = client.closed();
-    const answered = await logOut(agent, a, cookies[index]);
+    const answered = await post(agent, a, "/logout", cookies[index]);
     // One that is closed before the response is there took no time.
     times.push(Math.max((await closed) - answered, 0));
   }
   agent.destroy();
   await b.isEmpty();
-  return { median: quantile(times, 0.5), p99: quantile(times, 0.99), longest: Math.max(...times), load };
+  return { ...quantilesOf(times), load };
+}
+
+const quantilesOf = (times) => ({
+  median: quantile(times, 0.5),
+  p99: quantile(times, 0.99),
+  longest: Math.max(...times),
+});
+
+/** A service without this library changes sessions, then logs them out: until sockets on both nodes know. */
+export async function measureOldService({ a, b, old }, { sockets }) {
+  const cookies = await logIn(old, sockets);
+  const onA = await connectAll(a, cookies);
+  const onB = await connectAll(b, cookies);
+  // What they are told after they have connected is no change.
+  await setTimeout(rest);
+  const agent = new Agent({ keepAlive: true });
+  const load = loadavg()[0];
+  const timesOf = async (path, hears) => {
+    const times = [];
+    for (const [index, cookie] of cookies.entries()) {
+      const heard = Promise.all([onA[index], onB[index]].map(hears));
+      const answered = await post(agent, old, path, cookie);
+      const last = await Promise.race([heard, setTimeout(patience, [Infinity])]);
+      times.push(Math.max(Math.max(...last) - answered, 0));
+      // Where the storage does not tell, more of them would not either.
+      if (last[0] === Infinity && index >= 2) break;
+    }
+    return { ...quantilesOf(times), load };
+  };
+  const change = await timesOf("/change", (client) => client.heard());
+  const logout = await timesOf("/logout", (client) => client.closed());
+  agent.destroy();
+  return { change, logout };
 }
 
 /** Resolves with the moment at which the response has ended. */
-function logOut(agent, { port }, cookie) {
+function post(agent, { port }, path, cookie) {
   return new Promise((resolve, reject) => {
-    const asked = request({ agent, port, host: "127.0.0.1", path: "/logout", method: "POST", headers: { cookie } });
+    const asked = request({ agent, port, host: "127.0.0.1", path, method: "POST", headers: { cookie } });
     asked.on("error", reject);
     asked.on("response", (response) => {
-      if (response.statusCode !== 200) reject(new Error(`logout: ${response.statusCode}`));
+      if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`));
       response.on("end", () => resolve(performance.now())).resume();
     });
     asked.end();
@@ -90,7 +125,10 @@ export async function measureCommands({ a, countsOf }, count) {
     await asked(() => inParallel(clients, 4, (client) => client.emit("write", 10))),
   ]);
   const agent = new Agent({ keepAlive: true });
-  rows.push(["a logout over HTTP", await asked(() => inParallel(cookies, 4, (cookie) => logOut(agent, a, cookie)))]);
+  rows.push([
+    "a logout over HTTP",
+    await asked(() => inParallel(cookies, 4, (cookie) => post(agent, a, "/logout", cookie))),
+  ]);
   agent.destroy();
   await closeAll(a, first);
   return rows;

@@ -1,7 +1,7 @@
 // Measures two nodes on each storage that there is. Answers with the results; knows nothing of the report.
 import { setTimeout } from "node:timers/promises";
 import { ServerProcess } from "../servers.js";
-import { measureCommands, measureLogout, measureMemory, measureReconnects } from "./measure.js";
+import { measureCommands, measureLogout, measureMemory, measureOldService, measureReconnects } from "./measure.js";
 import { contestants, baseline, ours } from "../contestants/index.js";
 import { openStorage } from "../storages.js";
 
@@ -9,7 +9,7 @@ const storages = [
   ["redis", "Redis"],
   ["postgres", "PostgreSQL"],
 ];
-const [bare, own] = [baseline, ours].map((wanted) => contestants.find(({ name }) => name === wanted));
+const [bare, own, guide] = [baseline, ours, "guide"].map((wanted) => contestants.find(({ name }) => name === wanted));
 
 /** `say` is told what is under way. A storage that cannot be started is left out. */
 export async function measureCluster({ sockets, runs, commands }, say) {
@@ -59,6 +59,11 @@ async function measureOn(name, storage, { sockets, runs, commands }, say) {
       }),
     );
   }
+  say(`${name}: an old service`);
+  const viewing = () => ServerProcess.start(own, { storage, hasView: true });
+  const oldService = await withServers([viewing, viewing, () => ServerProcess.start(guide, { storage })], (a, b, old) =>
+    measureOldService({ a, b, old }, { sockets: commands }),
+  );
   say(`${name}: a node dies`);
   const reconnects = await withServers([start, start], (a, b) => measureReconnects({ a, b, countsOf }, { sockets }));
   say(`${name}: commands`);
@@ -67,5 +72,5 @@ async function measureOn(name, storage, { sockets, runs, commands }, say) {
   const memory = await withServers([start, () => ServerProcess.start(bare)], (a, plain) =>
     measureMemory({ a, bare: plain, storage }, { sockets, rounds: runs }),
   );
-  return { logouts, reconnects, commands: asked, memory };
+  return { logouts, oldService, reconnects, commands: asked, memory };
 }

@@ -18,7 +18,9 @@ const stores = {
 };
 
 export async function start({ app, io, secret, storage }) {
-  const sessions = createSessions({ secret, ...(await stores[storage]()) });
+  // With VIEW, clients are told of changes.
+  const view = process.env.VIEW && { view: ({ count }) => ({ count }) };
+  const sessions = createSessions({ secret, ...view, ...(await stores[storage]()) });
   app.use(sessions.middleware);
   sessions.attach(io);
   return {
