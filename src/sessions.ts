@@ -13,6 +13,7 @@ import type { LiveStore } from "./store/live-store.js";
 import type { SessionBackend } from "./store/session-backend.js";
 import { entriesOf, requireSession, resolve, type Target, userName, type UserSession } from "./target.js";
 import type { AttachableServer } from "./transports/servers.js";
+import { useRooms } from "./transports/socket.io/room-members.js";
 import { roomOf } from "./transports/socket.io/room.js";
 
 /** What createSessions() puts together. */
@@ -192,6 +193,7 @@ export class Sessions<View = unknown> {
    * @throws SessionError `TARGET_INVALID`, `SESSION_MISSING`
    */
   room(target: Target): string {
+    useRooms();
     return roomOf(requireSession(target).id);
   }
 

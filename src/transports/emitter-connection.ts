@@ -35,8 +35,8 @@ export abstract class EmitterConnection<Socket extends EmittingSocket> extends S
   /** Puts the gate into the socket's `emit`, before any handler sees the socket. */
   protected gate(socket: Socket): void {
     this.socket = socket;
-    connections.set(socket, this);
-    if (Object.hasOwn(socket, "emit")) ownEmits.set(socket, socket.emit);
+    setHidden(socket, connectionKey, this);
+    if (Object.hasOwn(socket, "emit")) setHidden(socket, ownEmit, socket.emit);
     setHidden(socket, "emit", gated);
     socket.on("close", released);
   }
@@ -52,14 +52,19 @@ export abstract class EmitterConnection<Socket extends EmittingSocket> extends S
   }
 }
 
-const connections = new WeakMap<EmittingSocket, EmitterConnection<EmittingSocket>>();
+const connectionKey = Symbol("socket-session");
 
 /** An `emit` of the socket's own, put on by a subclass's constructor, say: nearly no socket has one. */
-const ownEmits = new WeakMap<EmittingSocket, EmittingSocket["emit"]>();
+const ownEmit = Symbol("emit");
+
+interface GatedSocket extends EmittingSocket {
+  readonly [connectionKey]?: EmitterConnection<EmittingSocket>;
+  readonly [ownEmit]?: EmittingSocket["emit"];
+}
 
 /** Stands in for a socket's own `emit`: one function for all sockets. */
-function gated(this: EmittingSocket, event: string | symbol, ...values: unknown[]): boolean {
-  const connection = connections.get(this);
+function gated(this: GatedSocket, event: string | symbol, ...values: unknown[]): boolean {
+  const connection = this[connectionKey];
   if (connection?.isMessage(event)) {
     connection.receive(this, [event, ...values]);
     return true;
@@ -68,12 +73,12 @@ function gated(this: EmittingSocket, event: string | symbol, ...values: unknown[
 }
 
 /** The socket's own `emit`. */
-function emitNow(socket: EmittingSocket, ...emitted: Emitted): boolean {
-  const emit = ownEmits.get(socket) ?? (Object.getPrototypeOf(socket) as EmittingSocket).emit;
+function emitNow(socket: GatedSocket, ...emitted: Emitted): boolean {
+  const emit = socket[ownEmit] ?? (Object.getPrototypeOf(socket) as EmittingSocket).emit;
   return emit.call(socket, ...emitted);
 }
 
 /** One listener for all sockets. */
-function released(this: EmittingSocket): void {
-  connections.get(this)?.release();
+function released(this: GatedSocket): void {
+  this[connectionKey]?.release();
 }

@@ -101,13 +101,17 @@ function checkEngineFor(engine: Engine, admission: Admission): void {
 }
 
 /** The connections that guard a namespace: those of the latest attach() that named it. */
-const guards = new WeakMap<Namespace, Connections>();
+const guards = new WeakMap<Namespace, { connections: Connections }>();
 
 function guard(namespace: Namespace, connections: Connections): void {
-  const isGuarded = guards.has(namespace);
-  guards.set(namespace, connections);
-  if (isGuarded) return;
-  const connectionOf = (client: Client): SocketIoConnection => (guards.get(namespace) as Connections).of(client.conn);
+  const known = guards.get(namespace);
+  if (known) {
+    known.connections = connections;
+    return;
+  }
+  const guarding = { connections };
+  guards.set(namespace, guarding);
+  const connectionOf = (client: Client): SocketIoConnection => guarding.connections.of(client.conn);
   interceptConnects(namespace, {
     beforeCreate(client, auth) {
       const connection = connectionOf(client);
@@ -129,7 +133,7 @@ function guard(namespace: Namespace, connections: Connections): void {
     },
     onConnect(socket, answer) {
       const connection = connectionOf(socket.client);
-      const { refusalCode, room } = connection;
+      const { refusalCode } = connection;
       // The session may have ended while middlewares ran.
       if (refusalCode !== undefined) {
         discard(socket);
@@ -137,7 +141,7 @@ function guard(namespace: Namespace, connections: Connections): void {
       }
       // It may have got another while middlewares ran.
       if (socket.session !== connection.session) connection.bindSocket(socket);
-      if (room !== undefined) socket.join(room);
+      connection.joinRoom(socket);
       // Right after the answer to CONNECT: before anything that the application's handlers send.
       answer(() => connection.greet(socket));
     },

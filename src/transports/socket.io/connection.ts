@@ -12,6 +12,7 @@ import { type Attachment, SessionConnection } from "../session-connection.js";
 import { pauseReading } from "../engine-pause.js";
 import { helped, send } from "./client-helper.js";
 import { roomOf } from "./room.js";
+import { joinsAtConnect } from "./room-members.js";
 import { Login, type LoginConnection, type Regenerate } from "./login.js";
 import {
   type Auth,
@@ -38,23 +39,30 @@ export class Connections {
   readonly isWhole: boolean;
   /** Called with the connection that is closed as `this`. */
   readonly closed: (this: RawSocket) => void;
-  readonly #byConn = new WeakMap<RawSocket, SocketIoConnection>();
+  /** Where a transport connection has its own: several may guard one, for different namespaces. */
+  readonly #key = Symbol("socket-session");
 
   constructor(attachment: SocketIoAttachment, isWhole: boolean) {
     this.attachment = attachment;
     this.isWhole = isWhole;
-    const byConn = this.#byConn;
+    const key = this.#key;
     // One function for all connections: each finds its own through `this`. So is `gated`.
     this.closed = function closed() {
-      byConn.get(this)?.release();
+      (this as GuardedConn)[key]?.release();
     };
   }
 
   of(conn: RawSocket): SocketIoConnection {
-    let connection = this.#byConn.get(conn);
-    if (!connection) this.#byConn.set(conn, (connection = new SocketIoConnection(conn, this)));
+    const known = (conn as GuardedConn)[this.#key];
+    if (known) return known;
+    const connection = new SocketIoConnection(conn, this);
+    setHidden(conn, this.#key, connection);
     return connection;
   }
+}
+
+interface GuardedConn extends RawSocket {
+  readonly [key: symbol]: SocketIoConnection | undefined;
 }
 
 /** One transport connection, shared by all its namespaces. */
@@ -168,13 +176,17 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   /** Gives the open sockets the session that the connection has now. */
   #rebind(roomBefore: string | undefined): void {
-    const { room } = this;
     for (const socket of this.sockets) {
       if (roomBefore !== undefined) socket.leave(roomBefore);
-      if (room !== undefined) socket.join(room);
+      this.joinRoom(socket);
       this.bindSocket(socket);
       this.greet(socket);
     }
+  }
+
+  /** Puts a socket into its session's room, now or when such a room is first used. */
+  joinRoom(socket: Socket): void {
+    if (this.live && joinsAtConnect(socket.nsp, join)) join(socket);
   }
 
   /** The open sockets that are ours. */
@@ -197,7 +209,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   }
 
   #getsView(socket: Socket): boolean {
-    return this.attachment.showsAll || helped.has(socket);
+    return this.attachment.showsAll || (this.#login !== undefined && helped.has(socket));
   }
 
   // --- a login over the socket ---
@@ -253,6 +265,11 @@ const guardedBy = Symbol("socket-session");
 
 interface GuardedSocket extends Socket {
   [guardedBy]?: SocketIoConnection;
+}
+
+function join(socket: GuardedSocket): void {
+  const room = socket[guardedBy]?.room;
+  if (room !== undefined) socket.join(room);
 }
 
 /** Puts the gate where a socket's packets come in, once. */

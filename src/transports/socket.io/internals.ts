@@ -71,6 +71,11 @@ export interface Adapter {
   doPublish?: Publish;
   doPublishResponse?: Publish;
   publish?: Publish;
+  /** Calls back with each socket that is meant. Without it sockets join the rooms of their sessions at connect. */
+  apply?(
+    options: { readonly rooms?: Iterable<unknown>; readonly except?: Iterable<unknown> },
+    call: (socket: Socket) => void,
+  ): unknown;
   restoreSession?(
     pid: string,
     offset: string,
@@ -82,6 +87,7 @@ export interface Namespace {
   readonly name: string;
   readonly server: Server;
   readonly adapter: Adapter;
+  readonly sockets: ReadonlyMap<string, Socket>;
   /** Without it `attach(io.of(/regex/))` would not know its namespaces: "new_namespace" does not tell the parent. */
   readonly children?: ReadonlySet<Namespace>;
   /**
@@ -136,8 +142,8 @@ export function checkEngine(engine: Engine): void {
 }
 
 /** The namespaces that a server has now. */
-export function namespacesOf(server: Server): Iterable<Namespace> {
-  return server._nsps.values();
+export function namespacesOf(server: Server | undefined): Iterable<Namespace> {
+  return server?._nsps.values() ?? [];
 }
 
 /** Sends a packet past everything that listens to what is sent. */
@@ -195,8 +201,12 @@ function checkClient(client: Client): void {
 
 type Read = Socket["_onpacket"];
 
-/** The readers of sockets that had one of their own, put on by other code: nearly no socket has. */
-const ownReaders = new WeakMap<Socket, Read>();
+/** The reader of a socket that had one of its own, put on by other code: nearly no socket has. */
+const ownReader = Symbol("socket-session");
+
+interface OwnReading extends Socket {
+  readonly [ownReader]?: Read;
+}
 
 /**
  * Puts a function where a socket's packets come in. What other code puts before it later stays there, and so does what
@@ -207,12 +217,12 @@ const ownReaders = new WeakMap<Socket, Read>();
 export function interceptPackets(socket: Socket, read: (this: Socket, packet: Packet) => void): void {
   checkMethods(socket, "socket", ["_onpacket", "_cleanup"], supported);
   const { _onpacket: own } = socket;
-  if (Object.hasOwn(socket, "_onpacket")) ownReaders.set(socket, own);
+  if (Object.hasOwn(socket, "_onpacket")) setHidden(socket, ownReader, own);
   setHidden(socket, "_onpacket", read);
 }
 
 /** Lets Socket.IO read a packet that was intercepted. */
-export function readPacket(socket: Socket, packet: Packet): void {
-  const read = ownReaders.get(socket) ?? (Object.getPrototypeOf(socket) as Socket)._onpacket;
+export function readPacket(socket: OwnReading, packet: Packet): void {
+  const read = socket[ownReader] ?? (Object.getPrototypeOf(socket) as Socket)._onpacket;
   read.call(socket, packet);
 }
