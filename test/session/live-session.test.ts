@@ -205,7 +205,7 @@ describe("newer text", () => {
     const now = monotonicNow();
     const text = stored({ user: "ada" }, 5000);
     const wakes = (isShared: boolean): number[] =>
-      start({ isShared, text }).host.wakeAt.mock.calls.map(([at]) => Math.round((at as number) - now));
+      start({ isShared, text }).host.wakeAt.mock.calls.map(([, at]) => Math.round((at as number) - now));
     expect(wakes(true)).toEqual([lease, 5000]);
     expect(wakes(false)).toEqual([5000]);
   });
@@ -369,7 +369,7 @@ describe("operations", () => {
     const { live, store } = start({ text: stored({}, 5000) });
     vi.advanceTimersByTime(100);
     await live.touch();
-    expect(store.prolong.mock.calls).toEqual([["id", Date.now()]]);
+    expect(store.prolong.mock.calls.map(([id, at]) => [id, at])).toEqual([["id", Date.now()]]);
     store.prolong.mockRejectedValueOnce(new SessionError("SESSION_ROTATED"));
     await expect(live.touch()).rejects.toMatchObject({ code: "SESSION_ROTATED" });
     expect(live.ended).toBe("SESSION_ROTATED");
@@ -577,7 +577,7 @@ describe("a read without an answer", () => {
     const { live, host } = start();
     expect(live.onUnanswered()).toBe(true);
     expect([live.freshness.isAnswered, live.freshness.isUnreadable]).toEqual([false, false]);
-    expect(host.wakeAt).toHaveBeenLastCalledWith(live.freshness.retryAt);
+    expect(host.wakeAt).toHaveBeenLastCalledWith(live, live.freshness.retryAt);
     live.onUnanswered(new SessionError("RECORD_INVALID"));
     expect(live.freshness.isUnreadable).toBe(true);
     live.end("SESSION_EXPIRED");

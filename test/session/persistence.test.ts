@@ -343,7 +343,7 @@ describe("a save that fails", () => {
     store.last.fail(down());
     await expect(saving).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
     expect(host.onSaveError.mock.calls).toMatchObject([[{ code: "STORE_UNAVAILABLE" }]]);
-    const [[retryAt]] = host.wakeAt.mock.calls as [[number]];
+    const [[, retryAt]] = host.wakeAt.mock.calls as [[Session, number]];
     expect(retryAt).toBeGreaterThan(monotonicNow());
     expect([session.isSaved, session.isAtRest]).toEqual([false, false]);
     session.data.b = 1;
@@ -487,7 +487,7 @@ describe("an object that the application holds untracked", () => {
   });
 
   test("is looked at by the clock, for a minute", async () => {
-    const [[lookAt]] = host.wakeAt.mock.calls as [[number]];
+    const [[, lookAt]] = host.wakeAt.mock.calls as [[Session, number]];
     expect(lookAt).toBeGreaterThan(monotonicNow());
     expect(session.tick(lookAt - 1)).toBe(lookAt);
     expect(session.tick(lookAt)).toBeCloseTo(lookAt + 100, 0);

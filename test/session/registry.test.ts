@@ -447,13 +447,13 @@ describe("closing", () => {
   test("saves what is pending, lets go of all sessions and stops all timers", async () => {
     const { registry, store, connect, asked } = start();
     store.isShared = true;
-    const { data } = await connect();
+    const { live, data } = await connect();
     asked();
     data.user = "bob";
     await registry.close();
     expect([asked(), registry.size]).toEqual([["commit a", "unwatch a"], 0]);
     expect(store.unsubscribe).toHaveBeenCalledTimes(1);
-    registry.wakeAt(monotonicNow());
+    registry.wakeAt(live, monotonicNow());
     data.user = "late";
     await settled();
     expect([registry.size, asked()]).toEqual([0, ["commit a"]]);
