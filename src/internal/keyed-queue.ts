@@ -41,7 +41,11 @@ export class KeyedQueue {
     const result = before ? before.then(task) : promised(task);
     const others = this.#tails.get(key);
     const tail = result.then(noop, noop);
-    keep(this.#tails, key, others ? tail.then(() => others) : tail);
+    const all = others ? tail.then(() => others) : tail;
+    this.#tails.set(key, all);
+    void all.then(() => {
+      if (this.#tails.get(key) === all) this.#tails.delete(key);
+    });
     return result;
   }
 
@@ -110,14 +114,11 @@ export class KeyedQueue {
   }
 
   #keep(key: string, tail: Promise<void>): void {
-    keep(this.#tails, key, tail);
-    keep(this.#changes, key, tail);
+    this.#changes.set(key, tail);
+    this.#tails.set(key, tail);
+    void tail.then(() => {
+      if (this.#changes.get(key) === tail) this.#changes.delete(key);
+      if (this.#tails.get(key) === tail) this.#tails.delete(key);
+    });
   }
-}
-
-function keep(promises: Map<string, Promise<void>>, key: string, promise: Promise<void>): void {
-  promises.set(key, promise);
-  void promise.then(() => {
-    if (promises.get(key) === promise) promises.delete(key);
-  });
 }

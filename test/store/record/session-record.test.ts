@@ -355,3 +355,22 @@ test("a session in express-session's form has what was stored, its cookie's time
   expect(data.cookie.originalMaxAge).toBe(minute);
   expect(data).toMatchObject({ user: "ada", cookie: { path: "/app" } });
 });
+
+test("texts that begin alike have the times of their own cookies, in whatever order they are read", () => {
+  const at = (expires: string, rest: string): string =>
+    `{"cookie":{"originalMaxAge":6000,"expires":"${expires}"${rest}`;
+  const [one, other] = ["2030-01-01T00:00:00.000Z", "2030-01-01T00:00:00.001Z"];
+  const texts = [
+    [at(one, "}}"), Date.parse(one), undefined],
+    [at(one, `,"path":"/"},"user":"ada"}`), Date.parse(one), undefined],
+    [at(other, "}}"), Date.parse(other), undefined],
+    [at(one, `},"__created":7}`), Date.parse(one), 7],
+    [at(one, `},"__proto":7}`), Date.parse(one), undefined],
+  ] as const;
+  for (const [first, firstExpires, firstCreated] of texts) {
+    for (const [second, expires, createdAt] of texts) {
+      expect(timesOf(first)).toEqual({ maxAge: 6000, expires: firstExpires, createdAt: firstCreated });
+      expect(timesOf(second)).toEqual({ maxAge: 6000, expires, createdAt });
+    }
+  }
+});
