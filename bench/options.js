@@ -38,7 +38,8 @@ const quick = {
 
 export const usage = `npm run bench -- [options]
 
-Without options, all is measured, which takes about a quarter of an hour, and docs/benchmarks.* are written.
+Without options, all is measured, which takes about half an hour, and docs/benchmarks.* are written. It needs 20,000
+open files (ulimit -n), for the connections of all contestants.
 
   --check [commit]   compares with a commit, by default the last release; fails where a row is worse; under 2 minutes
   --profile row      profiles the server while it does this, into .cache/bench, and prints where its time goes

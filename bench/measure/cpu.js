@@ -13,11 +13,11 @@ export async function* measureCpu(server, row, { operations, slices }, add, work
   if (isProfiled) await server.ask("startProfile");
   let used = 0;
   for (let slice = 0; slice < slices; slice++) {
+    if (slice > 0) yield;
     const before = await server.ask("cpu");
     await work(slice, slices);
     await setTimeout(rest);
     used += (await server.ask("cpu")) - before;
-    yield;
   }
   if (isProfiled) server.profile = await server.ask("stopProfile");
   add(row, used / operations);
