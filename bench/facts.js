@@ -2,7 +2,18 @@
 import { readFileSync } from "node:fs";
 import os from "node:os";
 
-const packages = ["socket.io", "engine.io", "ws", "express", "express-session", "express-socket.io-session"];
+const packages = [
+  "socket.io",
+  "engine.io",
+  "ws",
+  "express",
+  "express-session",
+  "express-socket.io-session",
+  "redis",
+  "connect-redis",
+  "pg",
+  "connect-pg-simple",
+];
 
 export function facts() {
   const cpus = os.cpus();

@@ -23,10 +23,12 @@ export function quantile(values, share) {
 /** What was measured, by row, round and contestant. */
 export class Results {
   #baseline;
+  #tolerance;
   #rows = new Map();
 
-  constructor(baseline) {
+  constructor(baseline, limit = tolerance) {
     this.#baseline = baseline;
+    this.#tolerance = limit;
   }
 
   add(row, round, contestant, value) {
@@ -48,13 +50,13 @@ export class Results {
   rounds(row) {
     const all = [...(this.#rows.get(row)?.values() ?? [])];
     const differences = all.flatMap((round) => this.#difference(round) ?? []);
-    const quiet = all.filter((round) => (this.#difference(round) ?? 0) <= tolerance);
+    const quiet = all.filter((round) => (this.#difference(round) ?? 0) <= this.#tolerance);
     // A noisy number is better than none; the report marks it.
     return {
       all: all.length,
       quiet: quiet.length,
       counted: quiet.length > 0 ? quiet : all,
-      difference: differences.length > 0 ? median(differences) : undefined,
+      differences,
     };
   }
 

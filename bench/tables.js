@@ -1,6 +1,7 @@
 // Tables of results, as cells; for the terminal and for Markdown.
 import { baseline, contestants, ours } from "./contestants/index.js";
 import { commands, costs, counts, resultOf } from "./rows.js";
+import { median } from "./statistics.js";
 
 /** The rows with a ratio to bare that were measured on a storage. */
 export function costTable(results, storage) {
@@ -18,9 +19,12 @@ export function costTable(results, storage) {
       return `${results.ratio(id, name).toFixed(2)}× (${overhead < 0 ? "−" : "+"}${amount(Math.abs(overhead), row.unit)})`;
     },
     (row) => {
-      const { all, quiet, difference } = results.rounds(resultOf(row.id, storage));
-      if (difference === undefined) return ["–", `${all}`];
-      return [`${(difference * 100).toFixed(1)} %`, quiet > 0 ? `${quiet} of ${all}` : `none of ${all} quiet: all`];
+      const { all, quiet, differences } = results.rounds(resultOf(row.id, storage));
+      if (differences.length === 0) return ["–", `${all}`];
+      return [
+        `${(median(differences) * 100).toFixed(1)} %`,
+        quiet > 0 ? `${quiet} of ${all}` : `none of ${all} quiet: all`,
+      ];
     },
   );
 }
