@@ -158,6 +158,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     const live = this.#sessions.get(notice.id as string);
     if (!live) return;
     if (notice.kind === "ended") live.end(notice.code);
+    else if (notice.kind === "written") live.noteWrite(notice.write);
     else if (notice.kind === "changed") {
       live.freshness.invalidate();
       if (notice.write) live.noteWrite(notice.write);

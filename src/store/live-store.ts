@@ -2,7 +2,7 @@
 import session, { type SessionData } from "express-session";
 import { checkNames, checkPositive, checkTimes, type NamesOf } from "../internal/check-options.js";
 import { noop } from "../internal/noop.js";
-import type { Driver } from "./drivers/driver.js";
+import type { Driver, Notices } from "./drivers/driver.js";
 import { SessionBackend } from "./session-backend.js";
 
 /** Options of `liveStore()`. */
@@ -52,6 +52,7 @@ export type ListedSession = SessionData & { readonly id: string };
  */
 export class LiveStore extends session.Store {
   readonly #backend: SessionBackend;
+  readonly #notices: Notices | undefined;
 
   /** @internal Use `memoryStore()`, `liveStore()`, `redisStore()` or `postgresStore()`. */
   constructor(driver: Driver, options: LiveStoreOptions = {}) {
@@ -59,6 +60,7 @@ export class LiveStore extends session.Store {
     checkNames(options, optionNames, "liveStore()");
     const { timeout = 5000, maxSessionSize } = options;
     checkStoreLimits(timeout, maxSessionSize);
+    this.#notices = driver.notices;
     this.#backend = new SessionBackend(driver, timeout, { maxSessionSize });
     // express-session puts its generator here; what it generates is new, and only what is new may be created.
     let generate: ((request: GeneratingRequest) => void) | undefined;
@@ -86,6 +88,19 @@ export class LiveStore extends session.Store {
   /** False while other nodes' notices are known to be missed. True, too, where the storage has none: see the lease. */
   get isHearing(): boolean {
     return this.#backend.isHearing;
+  }
+
+  /**
+   * How this node hears of changes: of `"keys"` that it read, whoever writes them, or on `"channels"`, on which services
+   * without this library say nothing. Undefined where the storage tells nothing, and before the first socket.
+   *
+   * @example
+   * ```ts
+   * if (store.hears === "channels") console.warn("old services are heard within the lease only");
+   * ```
+   */
+  get hears(): "keys" | "channels" | undefined {
+    return this.#notices?.hears;
   }
 
   // --- express-session's Store: with a callback as ever, without one each method returns a promise ---

@@ -58,6 +58,7 @@ export class SessionBackend {
         if (kind === "changed") this.#bus.notify({ kind, id, write });
         else this.#sessions.recordEnd(id, kind);
       },
+      onWrite: (id, write) => this.#bus.notify({ kind: "written", id, write }),
       onMessage: (id, node, message) => this.#connectionCount.onMessage(id, node, message),
       onHearing: (isHearing) => this.#bus.onHearing(isHearing),
     });
@@ -154,7 +155,7 @@ export class SessionBackend {
 
   /**
    * Asks for the notices of other nodes about this session: when it resolves, what they write from then on is heard
-   * of. Undefined where the storage has no notices. Never rejects, see {@link SessionBackend.isHearing}.
+   * of. Undefined where the storage has no notices, or where that is so at once. Never rejects, see {@link SessionBackend.isHearing}.
    */
   watch(id: string): Promise<void> | undefined {
     return this.#bus.watch(id);

@@ -7,9 +7,10 @@ import { channelName, clusterChannelName, slotOf } from "../../src/store/drivers
 import type { StoreSettings } from "../support/fleet.js";
 import { startPostgres } from "../support/postgres.js";
 import type { PrivateServer } from "../support/private-server.js";
-import { startRedis, startRedisCluster } from "../support/redis.js";
+import { byChannels, startRedis, startRedisCluster } from "../support/redis.js";
 
-export const kinds = ["redis", "postgres", "cluster"] as const;
+/** Redis is heard by keys, unless they are "channels". */
+export const kinds = ["redis", "channels", "postgres", "cluster"] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Storage {
@@ -36,7 +37,13 @@ export interface Storage {
 const lifetime = 3_600_000;
 
 export async function openStorage(kind: Kind): Promise<Storage> {
-  return { redis: openRedis, postgres: openPostgres, cluster: openCluster }[kind]();
+  const open = {
+    redis: () => openRedis({}),
+    channels: () => openRedis(byChannels),
+    postgres: openPostgres,
+    cluster: openCluster,
+  };
+  return open[kind]();
 }
 
 type Redis = ReturnType<typeof createClient>;
@@ -54,12 +61,12 @@ interface Keys {
 const kept = ["--appendfsync", "always"];
 const keyOf = (id: string): string => `sess:${id}`;
 
-async function openRedis(): Promise<Storage> {
+async function openRedis(options: { readonly RESP?: 2 }): Promise<Storage> {
   const { server, port, url } = await startRedis(kept);
   return {
     servers: [server],
     ports: [port],
-    settings: ([through]) => ({ kind: "redis", url: `redis://127.0.0.1:${through}` }),
+    settings: ([through]) => ({ kind: "redis", url: `redis://127.0.0.1:${through}`, ...options }),
     serverOf: () => 0,
     serves: () => Promise.resolve(),
     cut: (which) => asking(url, (client) => kill(client, which)),

@@ -121,7 +121,7 @@ const commands = {
   },
   async state() {
     const { size, pending, store } = sessions;
-    return { size, pending, isHearing: store.isHearing, isDown: store.isDown, errors, lost };
+    return { size, pending, hears: store.hears, isHearing: store.isHearing, isDown: store.isDown, errors, lost };
   },
   async setClock({ ms }) {
     setClock(ms);
@@ -150,7 +150,7 @@ http.listen(settings.port ?? 0, "127.0.0.1");
 await once(http, "listening");
 process.send({ port: http.address().port });
 
-async function openStore({ kind, url, ports, nodeAddressMap, ...options }) {
+async function openStore({ kind, url, ports, nodeAddressMap, RESP, ...options }) {
   if (kind === "postgres") {
     const { default: pg } = await import("pg");
     const { postgresStore } = await import("../../dist/esm/postgres.js");
@@ -161,8 +161,8 @@ async function openStore({ kind, url, ports, nodeAddressMap, ...options }) {
   const { createClient, createCluster } = await import("redis");
   const { redisStore } = await import("../../dist/esm/redis.js");
   const client = ports
-    ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap })
-    : createClient({ url });
+    ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap, RESP })
+    : createClient({ url, RESP });
   client.on("error", () => {});
   // The client of a cluster does not try again by itself, and a master may be away just now.
   while (

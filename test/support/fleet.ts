@@ -15,6 +15,8 @@ export interface StoreSettings {
   readonly ports?: readonly number[];
   /** Of a Redis cluster: by which ways its servers are reached. */
   readonly nodeAddressMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** 2 for nodes that hear by channels. */
+  readonly RESP?: 2;
   readonly prefix?: string;
   readonly table?: string;
   readonly timeout?: number;
@@ -29,6 +31,7 @@ export interface NodeSettings {
 export interface NodeState {
   readonly size: number;
   readonly pending: number;
+  readonly hears: "keys" | "channels" | undefined;
   readonly isHearing: boolean;
   readonly isDown: boolean;
   /** Codes that `sessions.on("error")` heard. */

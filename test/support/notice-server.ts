@@ -23,6 +23,7 @@ export class NoticeServer {
     const connection: OpenConnection = { events, names: new Set() };
     this.#open.add(connection);
     return {
+      hears: "channels",
       subscribe: (names) => this.#ask(connection, () => names.forEach((name) => connection.names.add(name))),
       unsubscribe: (name) => this.#ask(connection, () => connection.names.delete(name)),
       ping: async () => undefined,

@@ -77,6 +77,9 @@ export async function startRedisCluster(extra: readonly string[] = []): Promise<
   };
 }
 
+/** Of a client whose store hears by channels, as with a server or a user that cannot do better. */
+export const byChannels = { RESP: 2 } as const;
+
 /** A connected client, closed at the end of the test. */
 export async function redisClient(
   url: string,
@@ -89,20 +92,36 @@ export async function redisClient(
 }
 
 /** A connected cluster client, closed at the end of the test. */
-export async function redisClusterClient(ports: readonly number[]): Promise<RedisClusterClient> {
-  const client = createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })) });
+export async function redisClusterClient(
+  ports: readonly number[],
+  options: { readonly RESP?: 2 } = {},
+): Promise<RedisClusterClient> {
+  const rootNodes = ports.map((port) => ({ url: `redis://127.0.0.1:${port}` }));
+  const client = createCluster({ rootNodes, ...options });
   client.on("error", () => undefined);
   await client.connect();
   onTestFinished(() => client.destroy());
   return client;
 }
 
-/** Moves the slot of a key to another master of the cluster. */
+/** Moves the slot of a key, with all that is in it, to another master of the cluster. */
 export async function moveSlot(cluster: RedisCluster, client: RedisClusterClient, key: string): Promise<void> {
   const slot = slotOf(key);
   const nodes = await Promise.all(cluster.ports.map((port) => redisClient(`redis://127.0.0.1:${port}`)));
-  const to = cluster.ports.findIndex((port) => !client.slots[slot]?.master.address.endsWith(`:${port}`));
+  const isOwner = (port: number): boolean => client.slots[slot]?.master.address.endsWith(`:${port}`) === true;
+  const [from, to] = [cluster.ports.findIndex(isOwner), cluster.ports.findIndex((port) => !isOwner(port))];
   const name = await nodes[to]?.clusterMyId();
+  await nodes[to]?.sendCommand([
+    "CLUSTER",
+    "SETSLOT",
+    `${slot}`,
+    "IMPORTING",
+    String(await nodes[from]?.clusterMyId()),
+  ]);
+  await nodes[from]?.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "MIGRATING", String(name)]);
+  const keys = (await nodes[from]?.clusterGetKeysInSlot(slot, 1000)) ?? [];
+  const there = ["127.0.0.1", `${cluster.ports[to]}`];
+  if (keys.length > 0) await nodes[from]?.sendCommand(["MIGRATE", ...there, "", "0", "5000", "KEYS", ...keys]);
   for (const node of nodes) await node.sendCommand(["CLUSTER", "SETSLOT", `${slot}`, "NODE", String(name)]);
 }
 

@@ -2,7 +2,7 @@
 import type { StoreSettings } from "./fleet.js";
 import { ownTable, startPostgres, usePostgres } from "./postgres.js";
 import type { PrivateServer } from "./private-server.js";
-import { ownPrefix, startRedis, useRedis, useRedisCluster } from "./redis.js";
+import { byChannels, ownPrefix, startRedis, useRedis, useRedisCluster } from "./redis.js";
 
 export interface Storage {
   /** Settings for nodes that share sessions of their own. */
@@ -27,6 +27,13 @@ export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
     },
   },
   {
+    name: "Redis, by channels",
+    open: async () => {
+      const { url } = await useRedis();
+      return { own: () => ({ kind: "redis", url, prefix: ownPrefix(), ...byChannels }) };
+    },
+  },
+  {
     name: "a Redis cluster",
     open: async () => {
       const { ports } = await useRedisCluster();
@@ -44,18 +51,8 @@ export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
 
 /** For tests that stop, pause or kill the server, or put a wire before it. */
 export const privateStorages: readonly { name: string; open(): Promise<PrivateStorage> }[] = [
-  {
-    name: "Redis",
-    open: async () => {
-      const { port, server } = await startRedis();
-      const through = (other: number): StoreSettings => ({
-        kind: "redis",
-        url: `redis://127.0.0.1:${other}`,
-        prefix: ownPrefix(),
-      });
-      return { server, port, through, own: () => through(port), close: () => server.close() };
-    },
-  },
+  { name: "Redis", open: () => openRedis({}) },
+  { name: "Redis, by channels", open: () => openRedis(byChannels) },
   {
     name: "PostgreSQL",
     open: async () => {
@@ -70,3 +67,14 @@ export const privateStorages: readonly { name: string; open(): Promise<PrivateSt
     },
   },
 ];
+
+async function openRedis(options: { readonly RESP?: 2 }): Promise<PrivateStorage> {
+  const { port, server } = await startRedis();
+  const through = (other: number): StoreSettings => ({
+    kind: "redis",
+    url: `redis://127.0.0.1:${other}`,
+    prefix: ownPrefix(),
+    ...options,
+  });
+  return { server, port, through, own: () => through(port), close: () => server.close() };
+}

@@ -5,9 +5,13 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /**
  * "drops": notices do not arrive, all else does. "cuts": connections that listen are closed, new ones, too. "loses": every
- * third write is carried out, and its connection breaks before the answer comes.
+ * third write is carried out, and its connection breaks before the answer comes. "mutes": Redis's messages arrive, but not
+ * what it tells of keys.
  */
-type State = "works" | "drops" | "cuts" | "loses";
+type State = "works" | "drops" | "cuts" | "loses" | "mutes";
+
+/** What Redis tells on a connection that reads: that a key has changed, or any may have. */
+const invalidations = />2\r\n\$10\r\ninvalidate\r\n(?:_\r\n|\*1\r\n\$\d+\r\n[^\r]*\r\n)/g;
 
 /** Of Redis's scripts, and of PostgreSQL's statements. */
 const writes = /\bevalsha\b|\beval\b|INSERT INTO|UPDATE |DELETE FROM/i;
@@ -78,8 +82,8 @@ export class Wire {
       isHeld ||= this.held !== undefined && data.includes(this.held);
       if (isHeld) return;
       if (this.#state === "loses" && writes.test(data.toString("latin1"))) isLost ||= this.#writes++ % 3 === 0;
-      // Redis's SUBSCRIBE and PostgreSQL's LISTEN.
-      if (/\bs?subscribe\r\n|LISTEN "/.test(data.toString("latin1"))) {
+      // Redis's SUBSCRIBE and CLIENT TRACKING, and PostgreSQL's LISTEN.
+      if (/\bs?subscribe\r\n|\bTRACKING\r\n|LISTEN "/.test(data.toString("latin1"))) {
         this.#listening.add(near);
         if (this.#state === "cuts") return end();
       }
@@ -90,10 +94,13 @@ export class Wire {
         this.lost++;
         return end();
       }
-      const isNotice =
-        this.#listening.has(near) && /\r\ns?message\r\n|^A.{8}socket_session_/s.test(data.toString("latin1"));
-      if (isNotice && this.#state === "drops") this.dropped++;
-      else near.write(data);
+      if ((this.#state === "drops" || this.#state === "mutes") && this.#listening.has(near)) {
+        const text = data.toString("latin1");
+        const isMessage = this.#state === "drops" && /\r\ns?message\r\n|^A.{8}socket_session_/s.test(text);
+        const rest = isMessage ? "" : text.replace(invalidations, "");
+        if (rest !== text) this.dropped++;
+        near.write(rest, "latin1");
+      } else near.write(data);
     });
   }
 }

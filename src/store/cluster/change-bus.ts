@@ -17,6 +17,8 @@ export type Notice =
     }
   /** Another node changed it, or may have: it has to be read again. Without an id, all sessions have to. */
   | { readonly kind: "changed"; readonly id: string | undefined; readonly write?: WriteId | undefined }
+  /** This write of another node was found: what it wrote is read by itself. */
+  | { readonly kind: "written"; readonly id: string; readonly write: WriteId }
   | { readonly kind: "ended"; readonly id: string; readonly code: EndCode }
   /** All sessions have ended. */
   | { readonly kind: "cleared" }
@@ -102,7 +104,7 @@ export class ChangeBus {
     return count;
   }
 
-  /** Asks for the notices of a session; undefined where the storage has none. */
+  /** Asks for the notices of a session; undefined where the storage has none, or where they are heard at once. */
   watch(id: string): Promise<void> | undefined {
     return this.#notices?.watch(id);
   }

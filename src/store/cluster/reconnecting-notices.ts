@@ -2,7 +2,7 @@
 // it is lost, pinged now and then. Knows neither Redis nor PostgreSQL, and no data of sessions.
 import createDebug from "debug";
 import { warnOnce } from "../../warnings.js";
-import type { NoticeListener, Notices } from "../drivers/driver.js";
+import type { Hears, NoticeListener, Notices } from "../drivers/driver.js";
 import { Refusal } from "../drivers/refusal.js";
 import { backoff } from "../../internal/backoff.js";
 import { withTimeout } from "../../internal/timeout.js";
@@ -12,6 +12,8 @@ const debug = createDebug("socket-session:notices");
 
 /** An open connection of a {@link ReconnectingNotices}. */
 export interface NoticeConnection {
+  /** With "keys" whatever is read over this connection is heard of: nothing is subscribed. */
+  readonly hears: Hears;
   /** Resolves when the server has confirmed it: from then on messages about these names come. */
   subscribe(names: readonly string[]): Promise<void>;
   /** Resolves when the server has confirmed it. */
@@ -25,6 +27,8 @@ export interface NoticeConnection {
 export interface NoticeEvents {
   /** A message came about the session of this name. */
   onMessage(name: string, message: string): void;
+  /** Somebody, with this library or without it, has written a session that was read; or any, without an id. */
+  onInvalidated(id: string | undefined): void;
   /** The connection is gone. May be called more than once. */
   onLost(reason: unknown): void;
 }
@@ -42,18 +46,21 @@ export interface NoticeTimes {
 const usualTimes: NoticeTimes = { heartbeat: 5000, opening: 5000, shortestPause: 100, longestPause: 5000 };
 
 /** The notices of a driver, over connections that `open` makes. */
-export class ReconnectingNotices implements Notices {
-  readonly #open: (events: NoticeEvents) => Promise<NoticeConnection>;
+export class ReconnectingNotices<Connection extends NoticeConnection = NoticeConnection> implements Notices {
+  readonly #open: (events: NoticeEvents) => Promise<Connection>;
   readonly #nameOf: (id: string) => string;
   readonly #codec: NoticeCodec;
   readonly #times: NoticeTimes;
-  #listener: NoticeListener | undefined;
-  /** The sessions that are watched, by the names that their notices have. */
-  readonly #watched = new Map<string, string>();
-  #connection: NoticeConnection | undefined;
+  /** Gets what is heard; a driver may tell it what it finds by itself. */
+  listener: NoticeListener | undefined;
+  /** The sessions that are watched, and whether each was invalidated since it was last read. */
+  readonly #watched = new Map<string, boolean>();
+  /** While names are subscribed, the sessions that they stand for. */
+  readonly #ids = new Map<string, string>();
+  #connection: Connection | undefined;
   /**
-   * Names whose subscription is being updated on this connection, by one command at a time. A client or a server that gets
-   * both at once may keep either. Any other name is subscribed exactly where it is watched.
+   * Sessions whose subscription is being updated on this connection, by one command at a time. A client or a server that gets
+   * both at once may keep either. Any other session is subscribed exactly where it is watched.
    */
   #updating = new Map<string, Promise<void>>();
   /** Settles with the attempt to open the connection that is under way. */
@@ -64,7 +71,7 @@ export class ReconnectingNotices implements Notices {
 
   /** `open` resolves with a connection on which nothing is subscribed. */
   constructor(
-    open: (events: NoticeEvents) => Promise<NoticeConnection>,
+    open: (events: NoticeEvents) => Promise<Connection>,
     codec: NoticeCodec,
     nameOf: (id: string) => string = noticeName,
     times: NoticeTimes = usualTimes,
@@ -76,47 +83,75 @@ export class ReconnectingNotices implements Notices {
   }
 
   listen(listener: NoticeListener): void {
-    this.#listener = listener;
+    this.listener = listener;
   }
 
-  async watch(id: string): Promise<void> {
-    const name = this.#nameOf(id);
-    const isNew = !this.#watched.has(name);
-    this.#watched.set(name, id);
+  /** The connection, while it hears. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  get hears(): Hears | undefined {
+    return this.#connection?.hears;
+  }
+
+  /** Whether somebody needs the notices of this session. */
+  isWatched(id: string): boolean {
+    return this.#watched.has(id);
+  }
+
+  /** Whether a session was invalidated since this was last asked: it is read now. */
+  takeInvalidated(id: string): boolean {
+    const isInvalidated = this.#watched.get(id) ?? false;
+    if (isInvalidated) this.#watched.set(id, false);
+    return isInvalidated;
+  }
+
+  watch(id: string): Promise<void> | undefined {
+    const isNew = !this.#watched.has(id);
+    if (isNew) this.#watched.set(id, false);
     if (!this.#isOpen) {
       this.#isOpen = true;
       void this.#connect();
     }
     // Whatever is watched when the connection opens is subscribed then. Between two attempts nobody waits.
     if (!this.#connection) return this.#opening;
-    if (isNew) this.#update(this.#connection, name);
-    return this.#updating.get(name);
+    if (this.#connection.hears === "keys") return undefined;
+    if (isNew) this.#update(this.#connection, id);
+    return this.#updating.get(id);
   }
 
   unwatch(id: string): void {
+    if (this.#watched.delete(id) && this.#connection?.hears === "channels") this.#update(this.#connection, id);
+  }
+
+  /** Brings the subscription of a session in line with whether it is watched. */
+  #update(connection: Connection, id: string): void {
     const name = this.#nameOf(id);
-    if (this.#watched.delete(name) && this.#connection) this.#update(this.#connection, name);
-  }
-
-  /** Brings the subscription of a name in line with whether it is watched. */
-  #update(connection: NoticeConnection, name: string): void {
+    if (this.#watched.has(id)) this.#ids.set(name, id);
+    else this.#ids.delete(name);
     // An update under way goes on until the server has confirmed what is wanted by then.
-    if (!this.#updating.has(name)) this.#updating.set(name, this.#synchronize(connection, name, this.#updating));
+    if (!this.#updating.has(id)) this.#updating.set(id, this.#synchronize(connection, id, name, this.#updating));
   }
 
-  async #synchronize(connection: NoticeConnection, name: string, updating: Map<string, Promise<void>>): Promise<void> {
-    let isSubscribed = !this.#watched.has(name);
+  async #synchronize(
+    connection: Connection,
+    id: string,
+    name: string,
+    updating: Map<string, Promise<void>>,
+  ): Promise<void> {
+    let isSubscribed = !this.#watched.has(id);
     try {
-      while (this.#connection === connection && this.#watched.has(name) !== isSubscribed) {
+      while (this.#connection === connection && this.#watched.has(id) !== isSubscribed) {
         const command = isSubscribed ? connection.unsubscribe(name) : connection.subscribe([name]);
         await within(this.#times.opening, command);
         isSubscribed = !isSubscribed;
       }
     } catch (error) {
-      // Nobody knows whether the name is subscribed.
+      // Nobody knows whether it is subscribed.
       this.#onLost(connection, error);
     } finally {
-      updating.delete(name);
+      updating.delete(id);
     }
   }
 
@@ -126,8 +161,9 @@ export class ReconnectingNotices implements Notices {
     clearTimeout(this.#timer);
     const connection = this.#connection;
     this.#connection = undefined;
+    this.#ids.clear();
     connection?.close();
-    if (connection) this.#listener?.onHearing(false);
+    if (connection) this.listener?.onHearing(false);
   }
 
   #connect(): Promise<void> {
@@ -140,10 +176,14 @@ export class ReconnectingNotices implements Notices {
   }
 
   async #tryToConnect(): Promise<void> {
-    let opened: NoticeConnection | undefined;
+    let opened: Connection | undefined;
     let isLost = false;
     const events: NoticeEvents = {
       onMessage: (name, message) => this.#onMessage(name, message),
+      onInvalidated: (id) => {
+        // Before it hears, whatever was read is read again.
+        if (this.#connection !== undefined && this.#connection === opened) this.#onInvalidated(id);
+      },
       onLost: (reason) => {
         isLost = true;
         if (opened) this.#onLost(opened, reason);
@@ -154,18 +194,20 @@ export class ReconnectingNotices implements Notices {
       opened = await within(this.#times.opening, opening);
       // Sessions that are watched while this waits are subscribed in the next round.
       const subscribed = new Set<string>();
-      for (;;) {
-        const missing = [...this.#watched.keys()].filter((name) => !subscribed.has(name));
+      while (opened.hears === "channels") {
+        const missing = [...this.#watched.keys()].filter((id) => !subscribed.has(id));
         if (missing.length === 0) break;
-        await within(this.#times.opening, opened.subscribe(missing));
-        for (const name of missing) subscribed.add(name);
+        const names = missing.map((id) => this.#nameOf(id));
+        for (const [index, name] of names.entries()) this.#ids.set(name, missing[index] as string);
+        await within(this.#times.opening, opened.subscribe(names));
+        for (const id of missing) subscribed.add(id);
       }
       if (isLost) throw new Error("the connection was lost while it was opened");
       // Closed meanwhile, and perhaps opened again.
       if (!this.#isOpen || this.#connection) return opened.close();
       this.#connection = opened;
       this.#updating = new Map();
-      for (const name of subscribed) if (!this.#watched.has(name)) this.#update(opened, name);
+      for (const id of subscribed) if (!this.#watched.has(id)) this.#update(opened, id);
     } catch (error) {
       debug("cannot hear notices: %s", error);
       if (error instanceof Refusal) warnOnce("NOTICES_REFUSED", "", error.message);
@@ -176,16 +218,17 @@ export class ReconnectingNotices implements Notices {
     }
     this.#failures = 0;
     this.#pingLater(opened);
-    this.#listener?.onHearing(true);
+    this.listener?.onHearing(true);
   }
 
-  #onLost(connection: NoticeConnection, reason: unknown): void {
+  #onLost(connection: Connection, reason: unknown): void {
     if (this.#connection !== connection) return;
     debug("notices are not heard any more: %s", reason);
     this.#connection = undefined;
+    this.#ids.clear();
     clearTimeout(this.#timer);
     connection.close();
-    this.#listener?.onHearing(false);
+    this.listener?.onHearing(false);
     this.#connectLater();
   }
 
@@ -198,7 +241,7 @@ export class ReconnectingNotices implements Notices {
   }
 
   /** Notices when the server is gone without a word. */
-  #pingLater(connection: NoticeConnection): void {
+  #pingLater(connection: Connection): void {
     const { heartbeat } = this.#times;
     this.#timer = setTimeout(() => {
       within(heartbeat, connection.ping()).then(
@@ -211,12 +254,19 @@ export class ReconnectingNotices implements Notices {
   }
 
   #onMessage(name: string, message: string): void {
-    const id = this.#watched.get(name);
-    const decoded = id === undefined ? undefined : this.#codec.decode(message);
+    const id = this.#ids.get(name);
+    const decoded = id !== undefined && this.#watched.has(id) ? this.#codec.decode(message) : undefined;
     if (id === undefined || !decoded) return;
     const { node, text, kind, write } = decoded;
-    if (kind === undefined) this.#listener?.onMessage(id, node, text);
-    else this.#listener?.onNotice(id, kind, write);
+    if (kind === undefined) this.listener?.onMessage(id, node, text);
+    else this.listener?.onNotice(id, kind, write);
+  }
+
+  #onInvalidated(id: string | undefined): void {
+    if (id === undefined) this.listener?.onHearing(true);
+    if (id === undefined || !this.#watched.has(id)) return;
+    this.#watched.set(id, true);
+    this.listener?.onNotice(id, "changed");
   }
 }
 

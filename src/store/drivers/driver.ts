@@ -68,10 +68,11 @@ export interface Driver {
   createdAgo?(id: string): Promise<number | undefined>;
 
   /**
-   * Sends a message that belongs to no write to the nodes that watch this session. Resolves with how many get it, this one
-   * included, or undefined where the storage does not know. Absent without `notices`.
+   * Sends a message that belongs to no write to the nodes that watch this session, or to all, or to the one that calls
+   * itself `node`. Resolves with how many get it, this one included, or undefined where the storage does not know. Absent
+   * without `notices`.
    */
-  publish?(id: string, message: string): Promise<number | undefined>;
+  publish?(id: string, message: string, node?: string): Promise<number | undefined>;
 
   /**
    * The texts of all sessions by id, or as a list where express-session's `Store#all` of this storage gives a list. Records
@@ -119,6 +120,12 @@ export const writeMemory = 300_000;
 /** What happened to a session on another node: it has other data now, or has ended. */
 export type NoticeKind = "changed" | EndCode;
 
+/**
+ * How a node hears of the others. With "keys" the storage tells of every change of what was read, whoever makes it; with
+ * "channels" the nodes tell each other, and services without this library tell nothing.
+ */
+export type Hears = "keys" | "channels";
+
 /** Names a write to a session. */
 export interface WriteId {
   /** What the writing node calls itself; undefined for this one. */
@@ -130,7 +137,9 @@ export interface WriteId {
 export interface NoticeListener {
   /** Another node changed or ended a session that is watched. `write` changed it; the new data has to be read. */
   onNotice(id: string, kind: NoticeKind, write?: WriteId): void;
-  /** Another node sent a message about a session that is watched; `node` is what it calls itself. */
+  /** A write of another node was found, which changed a session that is watched. */
+  onWrite(id: string, write: WriteId): void;
+  /** Another node sent a message about a session, which need not be watched; `node` is what it calls itself. */
   onMessage(id: string, node: string, message: string): void;
   /** False: from now on notices may be missed. True: from now on those of all watched sessions are heard (again). */
   onHearing(isHearing: boolean): void;
@@ -140,11 +149,13 @@ export interface NoticeListener {
 export interface Notices {
   /** Sets the listener; called once, before all else. The first `watch` opens the connection. */
   listen(listener: NoticeListener): void;
+  /** What is heard now; undefined while nothing is. */
+  readonly hears?: Hears | undefined;
   /**
-   * Resolves when notices of this session are heard from now on: a read that starts then misses nothing. Never rejects:
-   * without a connection it resolves, too, and `onHearing` has said so or will.
+   * Resolves when notices of this session are heard from now on: a read that starts then misses nothing. Undefined where
+   * that is so at once. Never rejects: without a connection it resolves, too, and `onHearing` has said so or will.
    */
-  watch(id: string): Promise<void>;
+  watch(id: string): Promise<void> | undefined;
   unwatch(id: string): void;
   /** Closes the connection. A later `watch` opens it again. */
   close(): void;

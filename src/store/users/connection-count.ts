@@ -44,7 +44,7 @@ export class ConnectionCount {
   /** A question or an answer of another node. */
   onMessage(id: string, node: string, word: string): void {
     // Nobody waits for an answer that could not be sent.
-    if (word === question) this.#publish?.(id, `connections=${this.#bus.connectionsOf(id)}`).catch(noop);
+    if (word === question) this.#publish?.(id, `connections=${this.#bus.connectionsOf(id)}`, node).catch(noop);
     const count = answer.exec(word)?.[1];
     if (count === undefined) return;
     for (const pending of this.#pending.get(id) ?? []) {

@@ -22,6 +22,7 @@ class Server {
     const connection = { events, names: new Set<string>() };
     this.open.push(connection);
     return {
+      hears: "channels",
       subscribe: async (names) => {
         await this.beforeAnswer();
         await this.#answer();
@@ -59,6 +60,7 @@ function start(opening = times.opening) {
   const hearing: boolean[] = [];
   notices.listen({
     onNotice: (id, kind) => heard.push(`${id} ${kind}`),
+    onWrite: (id, { node, number }) => heard.push(`${id} written by ${node}: ${number}`),
     onMessage: (id, node, word) => heard.push(`${id} ${node} ${word}`),
     onHearing: (is) => hearing.push(is),
   });
@@ -74,8 +76,8 @@ test("a watch resolves when the other side has it, for all who asked; its own me
   server.beforeAnswer = () => new Promise((resolve) => (answer = resolve));
   const order: string[] = [];
   const watches = [
-    notices.watch("id").then(() => order.push("watched")),
-    notices.watch("id").then(() => order.push("watched")),
+    notices.watch("id")?.then(() => order.push("watched")),
+    notices.watch("id")?.then(() => order.push("watched")),
   ];
   await new Promise((resolve) => setImmediate(resolve));
   expect(order).toEqual([]);

@@ -134,7 +134,7 @@ describe("a table that is dropped and made again while nodes run", () => {
   test("is noticed at the next heartbeat, so that what was in it is read anew", async () => {
     const pool = postgresPool(postgres.url);
     const table = new PostgresTable(pool, undefined, ownTable(), true, 5000);
-    const connection = await openPostgresNotices(pool, table, { onMessage: () => undefined, onLost: () => undefined });
+    const connection = await openPostgresNotices(pool, table, { onMessage() {}, onInvalidated() {}, onLost() {} });
     onTestFinished(() => connection.close());
     await connection.ping();
     await pool.query(`DROP TABLE ${table.name}`);

@@ -10,6 +10,7 @@ import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { storeContract } from "../../contract/store.js";
 import { startApp } from "../../support/app.js";
 import {
+  byChannels,
   moveSlot,
   ownPrefix,
   redisClient,
@@ -28,8 +29,12 @@ describe("one server", () => {
     redis = await useRedis();
   });
 
-  storeContract("redis", async () => ({
+  storeContract("redis, by keys", async () => ({
     store: redisStore({ client: await redisClient(redis.url), prefix: ownPrefix() }),
+  }));
+
+  storeContract("redis, by channels", async () => ({
+    store: redisStore({ client: await redisClient(redis.url, byChannels), prefix: ownPrefix() }),
   }));
 
   test("keys, JSON and expiry are those of connect-redis, with and without maxAge", async () => {
@@ -58,7 +63,7 @@ describe("one server", () => {
     // A server of its own: all that it has and publishes is looked at.
     const { url, server } = await startRedis();
     onTestFinished(() => server.close());
-    const client = await redisClient(url);
+    const client = await redisClient(url, byChannels);
     const prefix = ownPrefix();
     const store = redisStore({ client, prefix });
     subscribe(store, () => undefined, false);
@@ -90,7 +95,7 @@ describe("one server", () => {
   test("databases of one server do not hear of each other, and nodes of one database do", async () => {
     const prefix = ownPrefix();
     const storeIn = async (database: number) =>
-      redisStore({ client: await redisClient(`${redis.url}/${database}`), prefix });
+      redisStore({ client: await redisClient(`${redis.url}/${database}`, byChannels), prefix });
     const [first, second, alsoSecond] = [await storeIn(0), await storeIn(1), await storeIn(1)];
     const heard: unknown[][] = [[], []];
     for (const [index, store] of [first, second].entries()) {
@@ -202,7 +207,7 @@ describe("a cluster", () => {
   });
 
   test("a slot that moves to another master is heard there", async () => {
-    const client = await redisClusterClient(cluster.ports);
+    const client = await redisClusterClient(cluster.ports, byChannels);
     const prefix = ownPrefix();
     const [store, other] = [redisStore({ client, prefix }), redisStore({ client, prefix })];
     const seen: unknown[] = [];
@@ -217,9 +222,9 @@ describe("a cluster", () => {
   });
 
   test("a slot that moved without a word is noticed by the next question, once the client knows of it", async () => {
-    const client = await redisClusterClient(cluster.ports);
+    const client = await redisClusterClient(cluster.ports, byChannels);
     const name = clusterChannelName(ownPrefix());
-    const connection = await openRedisNotices(client, { onMessage: () => undefined, onLost: () => undefined });
+    const connection = await openRedisNotices(client, [], "", { onMessage() {}, onInvalidated() {}, onLost() {} });
     onTestFinished(() => connection.close());
     await connection.subscribe([name]);
     await connection.ping();

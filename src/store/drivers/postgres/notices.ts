@@ -32,6 +32,7 @@ export async function openPostgresNotices(
     throw table.explained(error);
   }
   return {
+    hears: "channels",
     // The channel has the notices of all sessions; `ReconnectingNotices` knows which are watched.
     subscribe: () => Promise.resolve(),
     unsubscribe: () => Promise.resolve(),

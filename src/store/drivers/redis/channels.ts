@@ -1,4 +1,5 @@
-// What a session's channel is called in Redis, and to which part of a cluster it belongs. Knows nothing of clients.
+// What the channels of sessions and nodes are called in Redis, and to which part of a cluster a key belongs. Knows nothing
+// of clients.
 import { hash } from "node:crypto";
 
 /** What channels start with, and keys of ends. */
@@ -15,6 +16,16 @@ export function channelName(key: string, database: number): string {
 /** On a cluster it has to be in the slot of the key, so that one script may use both: a text in braces decides on that. */
 export function clusterChannelName(key: string): string {
   return `${noticePrefix}{${tagOf(slotOf(key))}}${hashOf(key)}`;
+}
+
+/** On which all nodes of a store hear each other: of one prefix in one database. Names in its slot begin with it. */
+export function storeChannelName(prefix: string, database: number): string {
+  return `${noticePrefix}{${hashOf(`${database}\n${prefix}`)}}`;
+}
+
+/** A key that is in a slot of a cluster. */
+export function keyInSlot(slot: number, name: string): string {
+  return `${noticePrefix}{${tagOf(slot)}}${name}`;
 }
 
 function hashOf(text: string): string {

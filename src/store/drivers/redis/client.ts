@@ -4,7 +4,11 @@ import { SessionError } from "../../../errors.js";
 /** What is used of a client that `createClient()` of the package `redis` gave. */
 export interface RedisClient extends RedisCommands {
   readonly options?:
-    | { readonly database?: number | undefined; readonly socket?: { readonly reconnectStrategy?: unknown } | undefined }
+    | {
+        readonly RESP?: number | undefined;
+        readonly database?: number | undefined;
+        readonly socket?: { readonly reconnectStrategy?: unknown } | undefined;
+      }
     | undefined;
   /** True while commands are sent at once. */
   readonly isReady: boolean;

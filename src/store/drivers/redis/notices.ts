@@ -1,20 +1,78 @@
-// Hears notices in Redis: on a duplicate of the client, or on one for each master of a cluster. Opens and subscribes;
-// `ReconnectingNotices` decides when to open again.
+// Hears notices in Redis: of keys that were read, or on channels; on duplicates of the client, or of those of a cluster's
+// masters. Opens and subscribes; `ReconnectingNotices` decides when to open again.
 import type { NoticeConnection, NoticeEvents } from "../../cluster/reconnecting-notices.js";
 import { slotOf } from "./channels.js";
 import { type AnyRedisClient, isCluster, type RedisClient, type RedisClusterClient } from "./client.js";
 import { redisRefusal } from "./refusals.js";
+import { openTrackedKeys, type TrackedKeys } from "./tracked-keys.js";
 import { noop } from "../../../internal/noop.js";
 
-/** Opens the connection. A subscriber that is lost does not come back by itself: all are opened anew. */
-export async function openRedisNotices(client: AnyRedisClient, events: NoticeEvents): Promise<NoticeConnection> {
-  return isCluster(client) ? new ClusterNotices(client, events) : openSingle(client, events);
+/** A connection for notices; with `keys` those that were read over them are heard of. */
+export interface RedisNotices extends NoticeConnection {
+  readonly keys?: TrackedKeys;
+}
+
+/**
+ * Opens the connection: it hears by keys where that is possible, else by channels. On the channels of `own` nodes hear each
+ * other in any case. A connection that is lost does not come back by itself: all are opened anew.
+ */
+export async function openRedisNotices(
+  client: AnyRedisClient,
+  own: readonly string[],
+  prefix: string,
+  events: NoticeEvents,
+): Promise<RedisNotices> {
+  const onInvalidated = (key: string | undefined): void => {
+    if (key === undefined || key.startsWith(prefix)) events.onInvalidated(key?.slice(prefix.length));
+  };
+  // Not on one connection: Redis closes one that listens to channels and has a long answer to take.
+  const [channels, keys] = await Promise.allSettled([
+    openChannels(client, own, events),
+    openTrackedKeys(client, { onInvalidated, onLost: events.onLost }),
+  ]);
+  if (channels.status === "fulfilled" && keys.status === "fulfilled") {
+    return keys.value ? byKeys(keys.value, channels.value) : channels.value;
+  }
+  if (channels.status === "fulfilled") channels.value.close();
+  if (keys.status === "fulfilled") keys.value?.close();
+  const failed = channels.status === "rejected" ? channels : (keys as PromiseRejectedResult);
+  return refuse(failed.reason, isCluster(client));
+}
+
+async function openChannels(
+  client: AnyRedisClient,
+  own: readonly string[],
+  events: NoticeEvents,
+): Promise<NoticeConnection> {
+  const channels = isCluster(client) ? new ClusterNotices(client, events) : await openSingle(client, events);
+  try {
+    await channels.subscribe(own);
+    return channels;
+  } catch (error) {
+    channels.close();
+    throw error;
+  }
+}
+
+function byKeys(keys: TrackedKeys, channels: NoticeConnection): RedisNotices {
+  return {
+    hears: "keys",
+    keys,
+    subscribe: () => Promise.resolve(),
+    unsubscribe: () => Promise.resolve(),
+    ping: () => Promise.all([keys.ping(), channels.ping()]),
+    close: () => {
+      keys.close();
+      channels.close();
+    },
+  };
 }
 
 async function openSingle(client: RedisClient, events: NoticeEvents): Promise<NoticeConnection> {
   const subscriber = await connect(client, events);
   const listener: Listener = (message, channel) => events.onMessage(channel, message);
   return {
+    hears: "channels",
     subscribe: (names) => subscriber.subscribe([...names], listener).catch(refuse),
     unsubscribe: (name) => subscriber.unsubscribe([name], listener),
     ping: () => subscriber.ping(),
@@ -24,6 +82,7 @@ async function openSingle(client: RedisClient, events: NoticeEvents): Promise<No
 
 /** On a cluster each master publishes for the sessions in its slots. */
 class ClusterNotices implements NoticeConnection {
+  readonly hears = "channels";
   readonly #cluster: RedisClusterClient;
   readonly #events: NoticeEvents;
   readonly #listener: Listener;

@@ -1,8 +1,10 @@
 // The driver for Redis and Valkey: each session is one key, written by scripts that compare, set and publish in one step.
 // Data is that of connect-redis.
 import { type EndCode, SessionError } from "../../../errors.js";
+import { monotonicNow } from "../../../internal/monotonic.js";
 import { createdAgain, endText, NoticeCodec, parseEnd } from "../../cluster/notice-codec.js";
 import { type NoticeEvents, ReconnectingNotices } from "../../cluster/reconnecting-notices.js";
+import { noop } from "../../../internal/noop.js";
 import { mayEndSooner } from "../../record/session-record.js";
 import {
   type Driver,
@@ -16,19 +18,24 @@ import {
 import { Refusal } from "../refusal.js";
 import { channelName, clusterChannelName, noticePrefix, slotOf } from "./channels.js";
 import { type AnyRedisClient, isCluster, type RedisClient } from "./client.js";
-import { openRedisNotices } from "./notices.js";
+import { NodeMessages } from "./node-messages.js";
+import { openRedisNotices, type RedisNotices } from "./notices.js";
 import { RedisConnection } from "./redis-connection.js";
-import { isReadOnly, isWrongType, redisRefusal } from "./refusals.js";
+import { hasMoved, isElsewhere, isReadOnly, isWrongType, redisRefusal } from "./refusals.js";
 import { evaluate, type Script, scripts } from "./scripts.js";
+import type { TrackedKeys } from "./tracked-keys.js";
 
 /** How many keys one SCAN looks at. */
 const scanCount = 500;
+
+/** In place of an answer, where a connection was lost before it came. */
+const unanswered = Symbol("unanswered");
 
 /** Sessions, or the notes beside them, in the keys that begin with a prefix. */
 export class RedisDriver implements Driver {
   readonly isShared = true;
   readonly isAtomic = true;
-  readonly notices: ReconnectingNotices;
+  readonly notices: ReconnectingNotices<RedisNotices>;
   readonly notes: Notes;
   readonly #client: AnyRedisClient;
   /** For commands that cannot be sent at once: one that is not sent in time is not sent later, as nobody waits for it. */
@@ -36,6 +43,8 @@ export class RedisDriver implements Driver {
   readonly #isCluster: boolean;
   readonly #database: number;
   readonly #prefix: string;
+  readonly #timeout: number;
+  readonly #messages: NodeMessages;
   readonly ttl: number;
   readonly #codec = new NoticeCodec();
   readonly #connection: RedisConnection;
@@ -54,8 +63,13 @@ export class RedisDriver implements Driver {
     this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;
     this.ttl = ttl;
+    this.#timeout = timeout;
+    this.#messages = new NodeMessages(prefix, this.#database, this.#codec, {
+      run: (script, keys, values) => this.#send((by) => evaluate(by, script, keys, values)),
+      get: (key) => this.#get(key),
+    });
     this.notices = new ReconnectingNotices(
-      (events) => openRedisNotices(client, (this.#noticeEvents = events)),
+      (events) => this.#openNotices(client, (this.#noticeEvents = events)),
       this.#codec,
       (id) => this.#channelOf(id),
     );
@@ -67,13 +81,23 @@ export class RedisDriver implements Driver {
     return isCluster(client) ? (client.slots[slotOf(this.#prefix + id)]?.master.address ?? "") : "";
   }
 
-  read(id: string): Promise<string | undefined> {
+  async read(id: string): Promise<string | undefined> {
+    const keys = this.#keysFor(id);
+    if (keys) {
+      const text = await this.#whileHeard(keys, () => this.#readTracked(keys, id));
+      if (text !== unanswered) return text;
+    }
     return this.#get(this.#prefix + id);
   }
 
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
-    // On a cluster each key needs a command of its own; those of one turn go out together.
-    if (this.#isCluster) return Promise.all(ids.map((id) => this.read(id)));
+    // On a cluster each key needs a command of its own; those of one turn go out together. So do those that are heard of.
+    if (this.#isCluster || ids.every((id) => this.#keysFor(id))) return Promise.all(ids.map((id) => this.read(id)));
+    return this.#mGet(ids);
+  }
+
+  async #mGet(ids: readonly string[]): Promise<(string | undefined)[]> {
+    if (this.#isCluster) return Promise.all(ids.map((id) => this.#get(this.#prefix + id)));
     const keys = ids.map((id) => this.#prefix + id);
     const texts = await this.#send((client) => (client as RedisClient).mGet(keys));
     return texts.map((text) => text ?? undefined);
@@ -114,26 +138,26 @@ export class RedisDriver implements Driver {
   }
 
   async endOf(id: string): Promise<End | undefined> {
-    const text = await this.#send((client) =>
-      evaluate(client, scripts.endOf, [this.#channelOf(id)], [`${pastEndMemory}`]),
-    );
+    const key = [this.#channelOf(id)];
+    const text = await this.#send((client) => evaluate(client, scripts.endOf, key, [`${pastEndMemory}`]), id);
     return parseEnd((text ?? "") as string);
   }
 
   async createdAgo(id: string): Promise<number | undefined> {
     const key = [this.#channelOf(id)];
-    const left = await this.#send((client) => evaluate(client, scripts.createdAgain, key, [createdAgain]));
+    const left = await this.#send((client) => evaluate(client, scripts.createdAgain, key, [createdAgain]), id);
     return typeof left === "number" ? storedEndMemory - left : undefined;
   }
 
-  async publish(id: string, word: string): Promise<number> {
-    return (await this.#run(scripts.publish, id, [this.#publishCommand, this.#codec.encodeMessage(word)])) as number;
+  publish(id: string, word: string, node?: string): Promise<number> {
+    return this.#messages.send(this.#publishCommand, id, word, node);
   }
 
   async all(): Promise<ReadonlyMap<string, string>> {
     const sessions = new Map<string, string>();
     for await (const ids of this.#ids()) {
-      const texts = await this.readMany(ids);
+      // Not over a connection that hears: what expires when it is read is told to all others.
+      const texts = await this.#mGet(ids);
       for (const [index, text] of texts.entries()) if (text !== undefined) sessions.set(ids[index] as string, text);
     }
     return sessions;
@@ -169,7 +193,13 @@ export class RedisDriver implements Driver {
     const life = expires === undefined ? "" : this.#lifetime(expires);
     const notice = kind ? [this.#publishCommand, this.#codec.encode(kind, write)] : ["", ""];
     const isExact = mayEndSooner(text, expected) ? "1" : "";
-    const [keys, numbers] = write === undefined ? [[], []] : [[this.#writeKeyOf(id)], [`${write}`, `${writeMemory}`]];
+    const [keys, numbers] =
+      write === undefined
+        ? [[], []]
+        : [
+            [this.#writeKeyOf(id), this.#lastWriteKeyOf(id)],
+            [`${write}`, `${writeMemory}`, this.#codec.encodeMessage(`${write}`)],
+          ];
     return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, isExact, ...numbers], keys)) === 1;
   }
 
@@ -185,6 +215,11 @@ export class RedisDriver implements Driver {
   /** The key with the number of a node's last write to a session. */
   #writeKeyOf(id: string, node = this.#codec.node): string {
     return `${this.#channelOf(id)}:${node}`;
+  }
+
+  /** The key with the latest write of all nodes to a session, as the node wrote it: itself, and the number. */
+  #lastWriteKeyOf(id: string): string {
+    return `${this.#channelOf(id)}:last`;
   }
 
   /** In ms from now: clocks of nodes and of Redis may differ. */
@@ -208,11 +243,73 @@ export class RedisDriver implements Driver {
 
   #run(script: Script, id: string, values: string[], keys: string[] = []): Promise<unknown> {
     const all = [this.#prefix + id, this.#channelOf(id), ...keys];
-    return this.#send((client) => evaluate(client, script, all, values));
+    // Who creates a session does not hear of it yet; and only once, as a second time would find it there.
+    return this.#send((client) => evaluate(client, script, all, values), script === scripts.create ? undefined : id);
   }
 
-  /** Sends a command; once more where the client was still connected to a server that is a replica now. */
-  async #send<T>(command: (client: AnyRedisClient) => Promise<T>): Promise<T> {
+  // --- the connection that hears by keys ---
+
+  #openNotices(client: AnyRedisClient, events: NoticeEvents): Promise<RedisNotices> {
+    const { channels } = this.#messages;
+    return openRedisNotices(client, channels, this.#prefix, {
+      ...events,
+      onMessage: (channel, message) => {
+        if (channels.includes(channel)) this.#onNodeMessage(message).catch(noop);
+        else events.onMessage(channel, message);
+      },
+    });
+  }
+
+  /** Where the storage does not say which session it is about, nobody waits for an answer. */
+  async #onNodeMessage(message: string): Promise<void> {
+    const { id, node, word } = (await this.#messages.read(message)) ?? {};
+    if (id !== undefined && node !== undefined && word !== undefined) this.notices.listener?.onMessage(id, node, word);
+  }
+
+  /** What hears of this session: all that concerns it goes that way, so that own writes are left out. */
+  #keysFor(id: string): TrackedKeys | undefined {
+    const keys = this.notices.connection?.keys;
+    return keys && this.notices.isWatched(id) ? keys : undefined;
+  }
+
+  async #readTracked(keys: TrackedKeys, id: string): Promise<string | undefined> {
+    // What others wrote is read with the number of their write.
+    const more = this.notices.takeInvalidated(id) ? [this.#lastWriteKeyOf(id)] : [];
+    const [text, last] = await keys.read([this.#prefix + id, ...more]);
+    const [node = "", number] = last?.split(" ") ?? [];
+    if (number !== undefined && node !== this.#codec.node) {
+      this.notices.listener?.onWrite(id, { node, number: Number(number) });
+    }
+    return text ?? undefined;
+  }
+
+  /** What the connection that hears answers; `unanswered` where it is lost meanwhile, and another may be asked. */
+  async #whileHeard<T>(keys: TrackedKeys, ask: () => Promise<T>): Promise<T | typeof unanswered> {
+    const since = monotonicNow();
+    this.#connected();
+    try {
+      return await ask();
+    } catch (error) {
+      // The client finds out whether there is another primary, and which master of a cluster has the key meanwhile.
+      if (isReadOnly(error) || isElsewhere(error)) return unanswered;
+      if (this.isRefusal(error) && !hasMoved(error)) return this.#refuse(error);
+      keys.lose(error);
+      // Nobody waits for it any more.
+      if (monotonicNow() - since >= this.#timeout) throw error;
+      return unanswered;
+    }
+  }
+
+  /**
+   * Sends a command, about a session where `id` is one: then it may be sent again, over another connection. And once more
+   * where the client was still connected to a server that is a replica now.
+   */
+  async #send<T>(command: (client: AnyRedisClient) => Promise<T>, id?: string): Promise<T> {
+    const keys = id === undefined ? undefined : this.#keysFor(id);
+    if (keys) {
+      const answer = await this.#whileHeard(keys, () => command(keys.clientOf(this.#prefix + id)));
+      if (answer !== unanswered) return answer;
+    }
     const client = this.#connected();
     try {
       const answer = await command(client);

@@ -48,3 +48,13 @@ export function isWrongType(error: unknown): boolean {
 export function isReadOnly(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("READONLY ");
 }
+
+/** True where a server of a cluster does not have this key any more. */
+export function hasMoved(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("MOVED ");
+}
+
+/** True while a key is on its way to another server of a cluster. */
+export function isElsewhere(error: unknown): boolean {
+  return error instanceof Error && /^(ASK|TRYAGAIN|CLUSTERDOWN) /.test(error.message);
+}

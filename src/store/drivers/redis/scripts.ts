@@ -18,6 +18,11 @@ function luaScript(text: string): Script {
  */
 export const scripts = {
   read: luaScript(`return redis.call("GET", KEYS[1])`),
+  /** Where MGET found no text: it may hold something of another kind, which is "". */
+  readAny: luaScript(`
+    local text = redis.pcall("GET", KEYS[1])
+    if type(text) == "table" and string.find(text.err or "", "WRONGTYPE", 1, true) then return "" end
+    return text`),
   /** ARGV: text, ms to live, ms to remember that it was created again, the word for that. */
   create: luaScript(`
     if not redis.call("SET", KEYS[1], ARGV[1], "NX", "PX", ARGV[2]) then return 0 end
@@ -34,8 +39,9 @@ export const scripts = {
   /**
    * ARGV: expected, text, ms to live or "" to leave it, the command that publishes or "", the message, "1" where it may
    * live shorter than it does (old services prolong it without changing its text). KEYS[3] is this node's last write to
-   * the session, with its number and ms to remember it in ARGV. Sent again, the script answers as before. A write that
-   * comes after a newer one of its node is too late.
+   * the session, KEYS[4] that of any node, with number, ms to remember it, and number with node in ARGV. Sent again, the
+   * script answers as before. A write that comes after a newer one of its node is too late. Where the connection hears of
+   * the keys that it read, its own write made it forget the key: so the script ends with a read.
    */
   replace: luaScript(`
     if redis.call("GET", KEYS[1]) ~= ARGV[1] then
@@ -50,7 +56,9 @@ export const scripts = {
     if ARGV[3] == "" or (ARGV[6] ~= "1" and left > tonumber(ARGV[3])) then
       redis.call("SET", KEYS[1], ARGV[2], "KEEPTTL")
     else redis.call("SET", KEYS[1], ARGV[2], "PX", ARGV[3]) end
+    if KEYS[4] then redis.call("SET", KEYS[4], ARGV[9], "PX", ARGV[8]) end
     if ARGV[4] ~= "" then redis.call(ARGV[4], KEYS[2], ARGV[5]) end
+    redis.call("PTTL", KEYS[1])
     return 1`),
   /**
    * ARGV: the end, ms to remember it, the command that publishes, the message, for how many ms an end is still stored
@@ -63,8 +71,16 @@ export const scripts = {
     end
     redis.call(ARGV[3], KEYS[2], ARGV[4])
     return 1`),
-  /** ARGV: the command that publishes, the message. Answers how many get it. */
-  publish: luaScript(`return redis.call(ARGV[1], KEYS[2], ARGV[2])`),
+  /** KEYS[1] is the channel. ARGV: the command that publishes, the message. Answers how many get it. */
+  publish: luaScript(`return redis.call(ARGV[1], KEYS[1], ARGV[2])`),
+  /** As publish, about a session: KEYS[2] tells its id to who gets the message. ARGV: the same, the id, ms to keep it. */
+  ask: luaScript(`
+    redis.call("SET", KEYS[2], ARGV[3], "PX", ARGV[4])
+    return redis.call(ARGV[1], KEYS[1], ARGV[2])`),
+  /** A connection that hears of what it read has to hear of KEYS[1] after this: it wrote it, as replace does. */
+  probe: luaScript(`
+    redis.call("SET", KEYS[1], "1", "PX", 10000)
+    return redis.call("PTTL", KEYS[1])`),
 };
 
 /** Runs a script by its hash, or by its text where the server does not know it. */
