@@ -159,9 +159,9 @@ async function openServer(
     const overrides = { RESP: 3, emitInvalidate: true, clientSideCache: undefined, socket };
     tracking = client.duplicate(overrides as never) as Tracking;
     tracking.on("invalidate", (key) => {
-      if (key === null) events.onInvalidated(undefined);
-      else if (String(key) === probeKey) onProbe();
-      else events.onInvalidated(String(key));
+      const name = (key as Buffer | null)?.toString();
+      if (name === probeKey) onProbe();
+      else events.onInvalidated(name);
     });
     for (const event of ["error", "end"]) tracking.on(event, (reason) => events.onLost(reason ?? event));
     await tracking.connect();
