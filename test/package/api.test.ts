@@ -23,5 +23,5 @@ test("a live store shows express-session's Store API, its state and close(), and
     "set",
     "touch",
   ];
-  expect([...new Set(members)].toSorted()).toEqual([...api, "close", "isDown", "isHearing"].toSorted());
+  expect([...new Set(members)].toSorted()).toEqual([...api, "close", "hears", "isDown", "isHearing"].toSorted());
 });

@@ -191,7 +191,7 @@ test("shouldRetry() is false for the close codes of what is final, and for no ot
   const codes = Object.keys(closeCodeOf) as SessionCode[];
   // A ticket is fetched anew by whoever has a session; the line that it was for is over.
   for (const code of codes.filter((each) => each !== "TICKET_INVALID")) {
-    expect([code, shouldRetry(closeCodeOf[code])]).toEqual([code, help[code].retry]);
+    expect([code, shouldRetry(closeCodeOf[code])]).toEqual([code, help[code].retry === true]);
   }
   for (const code of [1000, 1001, 1005, 1006, 1011, 1012]) expect(shouldRetry(code)).toBe(true);
 });
