@@ -244,10 +244,12 @@ export class RedisDriver implements Driver {
   #run(script: Script, id: string, values: string[], keys: string[] = []): Promise<unknown> {
     const all = [this.#prefix + id, this.#channelOf(id), ...keys];
     // Who creates a session does not hear of it yet; and only once, as a second time would find it there.
-    return this.#send((client) => evaluate(client, script, all, values), script === scripts.create ? undefined : id);
+    return this.#send(
+      (client) => evaluate(client, script, all, values),
+      script === scripts.create ? undefined : id,
+      keys.length > 0,
+    );
   }
-
-  // --- the connection that hears by keys ---
 
   #openNotices(client: AnyRedisClient, events: NoticeEvents): Promise<RedisNotices> {
     const { channels } = this.#messages;
@@ -284,7 +286,7 @@ export class RedisDriver implements Driver {
   }
 
   /** What the connection that hears answers; `unanswered` where it is lost meanwhile, and another may be asked. */
-  async #whileHeard<T>(keys: TrackedKeys, ask: () => Promise<T>): Promise<T | typeof unanswered> {
+  async #whileHeard<T>(keys: TrackedKeys, ask: () => Promise<T>, isOnce = false): Promise<T | typeof unanswered> {
     const since = monotonicNow();
     this.#connected();
     try {
@@ -294,20 +296,20 @@ export class RedisDriver implements Driver {
       if (isReadOnly(error) || isElsewhere(error)) return unanswered;
       if (this.isRefusal(error) && !hasMoved(error)) return this.#refuse(error);
       keys.lose(error);
-      // Nobody waits for it any more.
-      if (monotonicNow() - since >= this.#timeout) throw error;
+      // Nobody waits for it any more; or who sent it finds out what became of it.
+      if (isOnce || monotonicNow() - since >= this.#timeout) throw error;
       return unanswered;
     }
   }
 
   /**
-   * Sends a command, about a session where `id` is one: then it may be sent again, over another connection. And once more
+   * Sends a command, about a session where `id` is one: then it is sent again over another connection, unless `isOnce`. And
    * where the client was still connected to a server that is a replica now.
    */
-  async #send<T>(command: (client: AnyRedisClient) => Promise<T>, id?: string): Promise<T> {
+  async #send<T>(command: (client: AnyRedisClient) => Promise<T>, id?: string, isOnce = false): Promise<T> {
     const keys = id === undefined ? undefined : this.#keysFor(id);
     if (keys) {
-      const answer = await this.#whileHeard(keys, () => command(keys.clientOf(this.#prefix + id)));
+      const answer = await this.#whileHeard(keys, () => command(keys.clientOf(this.#prefix + id)), isOnce);
       if (answer !== unanswered) return answer;
     }
     const client = this.#connected();
