@@ -63,7 +63,7 @@ export class KeyedQueue {
 
   /** Runs `task` when all earlier work is done, whatever its key; later work does not wait for it. */
   runAfter<T>(task: () => Promise<T>): Promise<T> {
-    for (let turn = this.#turn; turn; turn = turn.outer) this.#doneOf(turn);
+    for (let turn = this.#turn; turn; turn = turn.outer) void this.#doneOf(turn);
     if (this.#tails.size > 0) return Promise.all([...this.#tails.values(), this.#barrier]).then(task);
     return this.#barrier ? this.#barrier.then(task) : task();
   }

@@ -79,8 +79,8 @@ describe("work that a task brings before it has returned", () => {
       alone = queue.runAlone(async () => void done.push("alone"));
       done.push("inner");
     };
-    queue.run("a", () => {
-      queue.run("b", inner);
+    void queue.run("a", () => {
+      void queue.run("b", inner);
       done.push("outer");
     });
     const later = queue.run("a", at("later"));

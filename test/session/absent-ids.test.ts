@@ -45,7 +45,7 @@ test("an id that was never absent is searched for, and is not remembered whateve
 test("an id that is absent again keeps its place and its search", async () => {
   const ids = new AbsentIds();
   let searches = 0;
-  let answer = (_: boolean): void => undefined;
+  let answer: (isThere: boolean) => void = () => undefined;
   const find = (): Promise<boolean> => {
     searches++;
     return new Promise((resolve) => (answer = resolve));
@@ -74,7 +74,7 @@ test("the oldest is forgotten first, and only when there are more than a thousan
 
 test("a search that ends says nothing of an id that was forgotten and remembered again meanwhile", async () => {
   const ids = new AbsentIds();
-  let answer = (_: boolean): void => undefined;
+  let answer: (isThere: boolean) => void = () => undefined;
   ids.add("a");
   const first = ids.search("a", () => new Promise((resolve) => (answer = resolve)));
   for (let number = 0; number < 1000; number++) ids.add(`${number}`);

@@ -77,7 +77,7 @@ test("sessions that nobody uses are not looked at while others are used", async 
   onTestFinished(() => ticks.mockRestore());
   const used = registry.get("id 7") as ActiveSession;
   for (let since = 0; since < 600_000; since += 1000) {
-    used.beforeEvent();
+    void used.beforeEvent();
     await vi.advanceTimersByTimeAsync(1000);
   }
   expect(ticks.mock.calls.length).toBeGreaterThan(5);

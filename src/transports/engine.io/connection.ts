@@ -26,7 +26,7 @@ export class EngineConnection extends EmitterConnection<EngineSocket> {
   /** From now on the socket's messages pass the gate. */
   open(socket: EngineSocket): this {
     this.gate(socket);
-    // That of an ended one stays readable; one that is not pendingAdmission yet has an empty one.
+    // That of an ended one stays readable; one that is not admitted yet has an empty one.
     this.bind(socket, socket.request);
     return this;
   }

@@ -72,9 +72,9 @@ export function attachSocketIo(target: Server | Namespace, attachment: SocketIoA
   // The server may be bound to a port later, or to another one.
   const bind = server.bind;
   setHidden(server, "bind", (engine: Engine) => {
+    checkEngineFor(engine, admission);
     claimPath(server.httpServer, server.path(), sessions);
     claim(engine, server);
-    checkEngineFor(engine, admission);
     listen(engine, connections, admission);
     return bind.call(server, engine);
   });

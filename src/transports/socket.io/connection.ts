@@ -275,8 +275,8 @@ function join(socket: GuardedSocket): void {
 /** Puts the gate where a socket's packets come in, once. */
 function guard(socket: GuardedSocket, connection: SocketIoConnection): void {
   if (socket[guardedBy]) return;
-  setHidden(socket, guardedBy, connection);
   interceptPackets(socket, gated);
+  setHidden(socket, guardedBy, connection);
 }
 
 /** The gate: one function for all sockets. */
