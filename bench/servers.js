@@ -11,6 +11,8 @@ const patience = 30_000;
 export class ServerProcess {
   /** Session cookies, one per client, from real logins. */
   cookies = [];
+  /** How many connections stay open all the time. */
+  residents = 0;
   #child;
   #kill = () => this.#child.kill("SIGKILL");
 
@@ -44,9 +46,9 @@ export class ServerProcess {
     return (await answered).answer;
   }
 
-  /** Resolves when no connection is open any more. */
+  /** Resolves when no connection is open any more but those that stay. */
   async isEmpty() {
-    while ((await this.ask("connections")) > 0) await setTimeout(5);
+    while ((await this.ask("connections")) > this.residents) await setTimeout(5);
   }
 
   async stop() {
