@@ -3,17 +3,7 @@ import { inspect, promisify } from "node:util";
 import { describe, expect, test, vi } from "vitest";
 import { startApp } from "../support/app.js";
 import { backendOf } from "../../src/store/live-store.js";
-
-async function twoSessions() {
-  const app = await startApp();
-  const ada = await app.login("ada");
-  await ada.connect();
-  await (await app.login("bob")).connect();
-  const [one, two] = [...app.io.of("/").sockets.values()].map(({ session }) => session as any);
-  const errors: any[] = [];
-  app.sessions.on("error", (error) => errors.push(error));
-  return { app, ada, one, two, errors };
-}
+import { twoSessions } from "../support/server-session.js";
 
 async function anonymousSession() {
   const app = await startApp({ attach: { missing: "anonymous" } });

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { startApp } from "../support/app.js";
 import { backendOf } from "../../src/store/live-store.js";
-import { countCommits } from "../support/server-session.js";
+import { countCommits, twoSessions } from "../support/server-session.js";
 import { subscribe } from "../support/subscriber.js";
 
 async function withSocket() {
@@ -11,16 +11,6 @@ async function withSocket() {
   const socket = await ada.connect();
   const [server] = [...app.io.of("/").sockets.values()] as any[];
   return { app, ada, socket, server, session: server.session as any };
-}
-
-/** The sessions of two users, each with a socket. */
-async function twoSessions() {
-  const app = await startApp();
-  const ada = await app.login("ada");
-  await ada.connect();
-  await (await app.login("bob")).connect();
-  const [one, two] = [...app.io.of("/").sockets.values()].map(({ session }) => session as any);
-  return { ada, one, two };
 }
 
 test("immutable style: session.list = session.list.filter() may be done any number of times", async () => {

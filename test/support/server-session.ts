@@ -15,6 +15,18 @@ export async function startWithSession(options: Parameters<typeof startApp>[0] =
   return { app, ada, session: server.session, server, errors, id, stored };
 }
 
+/** The sessions of two users, each with a socket; `errors` is what `sessions` reports. */
+export async function twoSessions() {
+  const app = await startApp();
+  const ada = await app.login("ada");
+  await ada.connect();
+  await (await app.login("bob")).connect();
+  const [one, two] = [...app.io.of("/").sockets.values()].map(({ session }) => session as any);
+  const errors: any[] = [];
+  app.sessions.on("error", (error) => errors.push(error));
+  return { app, ada, one, two, errors };
+}
+
 /** Counts the commits of a store from now on. */
 export function countCommits(store: LiveStore): { readonly count: number } {
   const counted = { count: 0 };
