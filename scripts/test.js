@@ -74,7 +74,7 @@ async function checks() {
   await check("unused files, exports and dependencies", "knip");
   await check("pack", "npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", temp);
   await check("package: publint", "publint", "--strict", tarball);
-  await check("package: types of the exports", "attw", tarball, "--profile", "node16", "--no-color");
+  await check("package: types of the exports", "attw", tarball, "--profile", "strict", "--no-color");
 }
 
 function readReport(file) {

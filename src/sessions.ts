@@ -11,7 +11,15 @@ import { changeSafely } from "./session/update-draft.js";
 import type { ViewFunction } from "./session/view.js";
 import type { LiveStore } from "./store/live-store.js";
 import type { SessionBackend } from "./store/session-backend.js";
-import { entriesOf, requireSession, resolve, type Target, userName, type UserSession } from "./target.js";
+import {
+  entriesOf,
+  requestBehind,
+  requireSession,
+  resolve,
+  type Target,
+  userName,
+  type UserSession,
+} from "./target.js";
 import type { AttachableServer } from "./transports/servers.js";
 import { useRooms } from "./transports/socket.io/room-members.js";
 import { roomOf } from "./transports/socket.io/room.js";
@@ -151,7 +159,7 @@ export class Sessions<View = unknown> {
   async destroy(target: Target): Promise<void> {
     await this.#parts.backend.end(requireSession(target).id, "SESSION_DESTROYED");
     // As req.session.destroy() does: nothing is left for the end of the request to save.
-    if (resolve(target).held) delete (target as { session?: unknown }).session;
+    if (resolve(target).held) delete (requestBehind(target as object) as { session?: unknown }).session;
   }
 
   /**

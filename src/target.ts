@@ -10,10 +10,16 @@ import { operations } from "./session/socket-session.js";
 import { timesOf } from "./store/record/session-record.js";
 import type { StoredSession } from "./store/users/user-sessions.js";
 
-/** A socket, a request, a session object, an entry of `sessions.ofUser()`, or a session id. */
+/**
+ * A socket, a request, a session object, an entry of `sessions.ofUser()`, or a session id. A request may be Node's,
+ * Express's or Fastify's, or Koa's or Hono's context (with `@hono/node-server`).
+ */
 export type Target =
   | string
   | { readonly session?: unknown }
+  // A request, whether its types know a session or not.
+  | { readonly headers: object; readonly socket: object }
+  | { readonly env: { readonly incoming: object } }
   | { readonly id: string; readonly save: unknown }
   | UserSession
   // A socket of ws: in a CommonJS module its type knows no session.
@@ -77,17 +83,45 @@ export function resolve(target: Target): Resolved {
   if (typeof target !== "object" || target === null) return {};
   const listed = idsOfEntries.get(target);
   if (listed !== undefined) return { id: listed };
-  const { session } = target as { session?: { id?: unknown } | null };
+  const direct = operations(target);
+  const of = direct ? target : requestBehind(target);
+  const { session } = of as { session?: { id?: unknown } | null };
   const held = typeof session === "object" && session !== null ? session : undefined;
-  const behind = operations(target) ?? (held && operations(held));
+  const behind = direct ?? (held && operations(held));
   if (behind instanceof ActiveSession) return { id: behind.id, live: behind };
   if (behind) return { isAnonymous: true };
-  const { sessionID, id: own, save } = target as { sessionID?: unknown; id?: unknown; save?: unknown };
-  const id = sessionID ?? session?.id ?? (typeof save === "function" ? own : undefined);
+  const { sessionID, id: own, save } = of as { sessionID?: unknown; id?: unknown; save?: unknown };
+  const id = sessionID ?? fastifyId(held ?? of) ?? session?.id ?? (typeof save === "function" ? own : undefined);
   return {
     id: typeof id === "string" && id !== "" ? id : undefined,
     ...(held && typeof sessionID === "string" && { held: held as SessionData }),
   };
+}
+
+/** Node's request behind that of a framework: Fastify has it in `raw`, Koa's context in `req`, Hono's in `env.incoming`. */
+export function requestBehind(target: object): object {
+  const { raw, req, env, save } = target as {
+    raw?: unknown;
+    req?: unknown;
+    env?: { incoming?: unknown };
+    save?: unknown;
+  };
+  // express-session's own session object has a `req`, too, which may have another session by now.
+  if (typeof save === "function") return target;
+  if (hasSession(raw)) return raw;
+  if (hasSession(req)) return req;
+  return hasSession(env?.incoming) ? env.incoming : target;
+}
+
+/** True for a request of Node with a session: what clients may have put into one holds no functions. */
+function hasSession(value: unknown): value is object {
+  const { sessionID, on } = (value ?? {}) as { sessionID?: unknown; on?: unknown };
+  return typeof sessionID === "string" && typeof on === "function";
+}
+
+/** The id of a session object of `@fastify/session`: a getter of its class, which no field of a session can be. */
+function fastifyId(session: object): unknown {
+  return Object.hasOwn(session, "sessionId") ? undefined : (session as { sessionId?: unknown }).sessionId;
 }
 
 /** As {@link resolve}. @throws SessionError `TARGET_INVALID`, `SESSION_MISSING` for an anonymous socket */
