@@ -14,6 +14,8 @@ const suites = {
   ],
   // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), and the older modules' types.
   oldest: ["test/transports/contract/engine.io-6.4.test.ts", "test/package/compat.test.ts"],
+  // The frameworks that have a page, as it says.
+  frameworks: ["test/frameworks/**/*.test.ts"],
   // Minutes of failing nodes, and thousands of connections.
   endurance: ["test/chaos/chaos.test.ts", "test/promises/{leaks,view-leaks}.test.ts"],
 };
@@ -47,12 +49,12 @@ export default defineConfig({
           testTimeout: 90_000,
         },
       },
-      // The older modules on the stacks of their years, which the global setup installs.
+      // What the global setup installs: the stacks of earlier years for the older modules, and the frameworks of the pages.
       {
         extends: true,
         test: {
           name: "stacks",
-          include: ["test/compat/**/*.test.ts", ...suites.oldest],
+          include: ["test/compat/**/*.test.ts", ...suites.frameworks, ...suites.oldest],
           exclude: ["test/compat/damaged-records.test.ts"],
           globalSetup: ["test/compat/support/install.ts", "test/support/packed.ts"],
           testTimeout: 90_000,

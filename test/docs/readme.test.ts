@@ -1,12 +1,11 @@
 // The README's code is code: every block compiles, those marked `run` run, and the quickstart serves a logged-in client.
-import { once } from "node:events";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Browser } from "../support/browser.js";
 import type { Block } from "../support/markdown.js";
 import { manifest, Project } from "../support/project.js";
-import { compileAll, fileOf, kinds, nameOf } from "./compile.js";
+import { compileAll, kinds, nameOf } from "./compile.js";
 import { blocks, hasReadme, noReadme } from "./page.js";
+import { run } from "./run.js";
 
 const programs = blocks.filter((block) => block.language in kinds);
 const quickstart = programs.find((block) => kinds[block.language] === "js" && block.headings.includes("Quickstart"));
@@ -32,7 +31,7 @@ describe("the README", () => {
 
   const running = programs.filter((block) => block.words.includes("run") && block !== quickstart);
   it.each(running.map((block) => [nameOf(block), block] as const))("runs: %s", async (_, block) => {
-    const program = start(block);
+    const program = run(project, block);
     await program.ready;
     program.stop();
   });
@@ -40,7 +39,7 @@ describe("the README", () => {
   it("has a quickstart that serves a client over HTTP and, when logged in, its socket", async (context) => {
     if (!hasReadme) return context.skip(noReadme);
     const block = quickstart as Block;
-    const program = start(block);
+    const program = run(project, block);
     let browser: Browser | undefined;
     try {
       const port = await program.ready;
@@ -59,29 +58,6 @@ describe("the README", () => {
     }
   });
 });
-
-/** Runs a block. `ready` resolves when it has ended well, or with the port that it listens on. */
-function start(block: Block): { ready: Promise<number | undefined>; stop(): void } {
-  if (kinds[block.language] === "ts") throw new Error("Only JavaScript can be run.");
-  const file = fileOf(block);
-  const preload = join(import.meta.dirname, "listen.js");
-  project.write({ [file]: block.code });
-  const child = project.fork(file, ["--import", preload], { PORT: "0", SESSION_SECRET: "a secret for tests" });
-  let printed = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on("data", (chunk: Buffer) => (printed += chunk.toString()));
-  const listening = once(child, "message").then(([message]) => (message as { port: number }).port);
-  const ended = once(child, "exit").then(([status, signal]) => {
-    if (status !== 0) throw new Error(`It ended with ${status ?? signal}: ${printed}`);
-    return undefined;
-  });
-  const slow = new Promise<never>((_, reject) => {
-    setTimeout(() => reject(new Error(`It neither ends nor listens: ${printed}`)), 60_000).unref();
-  });
-  ended.catch(() => undefined);
-  slow.catch(() => undefined);
-  return { ready: Promise.race([listening, ended, slow]), stop: () => child.kill() };
-}
 
 /** Tries the routes that a quickstart has, those that log in first, until one has set the session cookie. */
 async function logIn(browser: Browser, code: string): Promise<void> {

@@ -37,6 +37,8 @@ export interface Output {
 export interface ProjectOptions {
   /** Packages beside socket-session, its dependencies and its peers. */
   readonly packages?: readonly string[];
+  /** Packages of another place than the repository's node_modules: name → folder in the repository. */
+  readonly from?: Readonly<Record<string, string>>;
   /** Peers that this user does not have. */
   readonly without?: readonly string[];
 }
@@ -60,7 +62,7 @@ const usual = ["express", "@types/express", "@types/node"];
 export class Project {
   readonly dir: string;
 
-  constructor({ packages = [], without = [] }: ProjectOptions = {}) {
+  constructor({ packages = [], from = {}, without = [] }: ProjectOptions = {}) {
     this.dir = realpathSync(mkdtempSync(join(tmpdir(), "socket-session-project-")));
     const names = [
       ...Object.keys(manifest.dependencies),
@@ -68,7 +70,8 @@ export class Project {
       ...usual,
       ...packages,
     ];
-    for (const name of new Set(names)) if (!without.includes(name)) this.#link(name);
+    for (const name of new Set(names)) if (!without.includes(name) && !(name in from)) this.#link(name);
+    for (const [name, folder] of Object.entries(from)) this.#link(name, folder);
     cpSync(inject("packed").dir, this.path("node_modules/socket-session"), { recursive: true });
     this.write({ "package.json": { name: "a-users-project", private: true, type: "module" } });
   }
@@ -111,10 +114,10 @@ export class Project {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  #link(name: string): void {
+  #link(name: string, folder = join("node_modules", name)): void {
     const at = this.path(join("node_modules", name));
-    const installed = join(root, "node_modules", name);
-    if (!existsSync(installed)) throw new Error(`${name} is not installed in the repository`);
+    const installed = join(root, folder);
+    if (!existsSync(installed)) throw new Error(`${folder} is not installed in the repository`);
     mkdirSync(dirname(at), { recursive: true });
     symlinkSync(installed, at, "junction");
   }

@@ -1,0 +1,97 @@
+// A host of sessions as its page in docs/frameworks sets it up: the page's program, run in a user's project.
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, onTestFinished } from "vitest";
+import { WebSocket } from "ws";
+import { fileOf, kinds } from "../docs/compile.js";
+import { run } from "../docs/run.js";
+import { Browser, closed } from "../support/browser.js";
+import { type Block, parse } from "../support/markdown.js";
+import type { Project } from "../support/project.js";
+
+const pages = join(import.meta.dirname, "../../docs/frameworks");
+
+/** Where a package of test/stacks is, for `from`. */
+export const inStacks = (...names: string[]): Record<string, string> =>
+  Object.fromEntries(names.map((name) => [name, join("test/stacks/node_modules", name)]));
+
+/** The blocks of a page that have code. */
+export function blocksOf(page: string): Block[] {
+  return parse(readFileSync(join(pages, page), "utf8")).blocks.filter(({ language }) => language in kinds);
+}
+
+/**
+ * What the compiler says of all the code of a page, whose declarations count for its programs, too. `names` are those of
+ * its program that its snippets use, with their types.
+ */
+export async function compile(project: Project, page: string, names: Record<string, string>): Promise<string> {
+  const files = Object.fromEntries(blocksOf(page).map((block) => [`compiled-${fileOf(block)}`, block.code]));
+  const declared = Object.entries({ sessions: `import("socket-session").Sessions`, ...names });
+  const lines = declared.map(([name, type]) => `declare const ${name}: ${type};`);
+  project.write({ ...files, "names.d.ts": lines.join("\n") });
+  const { text } = await project.tsc([...Object.keys(files), "names.d.ts"], {
+    lib: ["es2023", "dom"],
+    allowJs: true,
+    checkJs: true,
+    noImplicitAny: false,
+    skipLibCheck: true,
+    // Not all of these frameworks' types go with those of ws by it.
+    exactOptionalPropertyTypes: false,
+    moduleDetection: "auto",
+  });
+  return text;
+}
+
+/**
+ * The first program of a page, or that below a heading, started in this project; answers with its address. Stopped when
+ * the test is over.
+ */
+export async function start(project: Project, page: string, heading?: string): Promise<string> {
+  const isMeant = ({ words, headings }: Block): boolean =>
+    words.includes("run") && (heading === undefined || headings.includes(heading));
+  const program = blocksOf(page).find(isMeant);
+  if (!program) throw new Error(`${page} has no such block that is marked "run"`);
+  const { ready, stop } = run(project, program);
+  onTestFinished(stop);
+  return `http://127.0.0.1:${await ready}`;
+}
+
+/** A client's line to the program: writes to the session, and is closed at its end. */
+export interface Line {
+  like(): void;
+  /** The code that the client is told at the end. */
+  readonly ended: Promise<string | undefined>;
+}
+
+export async function viaSocketIo(browser: Browser): Promise<Line> {
+  const socket = await browser.connect();
+  const ended = closed(socket).then(({ told }) => told.at(-1)?.code);
+  return { like: () => socket.emit("like"), ended };
+}
+
+export const viaWebSocket =
+  (path = "/") =>
+  async (browser: Browser): Promise<Line> => {
+    const address = browser.url.replace("http", "ws") + path;
+    const socket = new WebSocket(address, { headers: { cookie: browser.cookie } });
+    const ended = new Promise<string>((resolve) => socket.on("close", (_code, reason) => resolve(String(reason))));
+    await once(socket, "open");
+    return { like: () => socket.send("like"), ended };
+  };
+
+/** Logs in over HTTP, writes on a socket, reads over HTTP, logs out: the socket is closed with its code. */
+export async function hold(url: string, connect: (browser: Browser) => Promise<Line>): Promise<void> {
+  const stranger = new Browser(url);
+  await expect(connect(stranger)).rejects.toThrow();
+  const ada = new Browser(url);
+  expect((await ada.post("/login")).status).toBe(200);
+  const line = await connect(ada);
+  line.like();
+  line.like();
+  await expect.poll(() => ada.get("/likes")).toEqual({ likes: 2 });
+  expect((await ada.post("/logout")).ok).toBe(true);
+  expect(await line.ended).toBe("SESSION_DESTROYED");
+  await expect(connect(ada)).rejects.toThrow();
+  stranger.close();
+}

@@ -1,0 +1,60 @@
+// Each host of HTTP and sockets runs as its page says, with the page's very code and the real framework.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Browser } from "../support/browser.js";
+import { Project } from "../support/project.js";
+import { compile, hold, inStacks, type Line, start, viaSocketIo, viaWebSocket } from "./host.js";
+
+interface Host {
+  readonly name: string;
+  readonly page: string;
+  /** Of its program, where the page has several. */
+  readonly heading?: string;
+  readonly connect: (browser: Browser) => Promise<Line>;
+  /** Packages that the repository does not have, or not by this name. */
+  readonly from?: Record<string, string>;
+  /** What the page's snippets use, with its type. */
+  readonly names?: Record<string, string>;
+}
+
+const hosts: readonly Host[] = [
+  { name: "Express 5", page: "express.md", connect: viaSocketIo },
+  { name: "Express 4", page: "express.md", connect: viaSocketIo, from: { express: "node_modules/express4" } },
+  { name: "Connect 3", page: "connect.md", connect: viaSocketIo, from: inStacks("connect", "@types/connect") },
+  {
+    name: "Koa 3",
+    page: "koa.md",
+    connect: viaSocketIo,
+    from: inStacks("koa", "@types/koa"),
+    names: { app: `import("koa")` },
+  },
+  {
+    name: "Hono 4 on Node",
+    page: "hono.md",
+    connect: viaSocketIo,
+    from: inStacks("hono", "@hono/node-server"),
+  },
+  {
+    name: "Hono 4 on Node, its own WebSockets",
+    page: "hono.md",
+    heading: "With Hono's own WebSockets",
+    connect: viaWebSocket("/live"),
+    from: inStacks("hono", "@hono/node-server"),
+  },
+  { name: "crossws", page: "crossws.md", connect: viaWebSocket(), from: inStacks("crossws") },
+];
+
+describe.each(hosts)("$name", ({ page, heading, connect, from, names = {} }) => {
+  let project: Project;
+  beforeAll(() => {
+    project = new Project({ packages: ["ws", "@types/ws"], ...(from && { from }) });
+  });
+  afterAll(() => project.remove());
+
+  it("compiles, in strict TypeScript, with the types of the framework", async () => {
+    expect(await compile(project, page, names)).toBe("");
+  });
+
+  it("logs in over HTTP, writes on a socket, reads over HTTP, and closes the socket at the logout", async () => {
+    await hold(await start(project, page, heading), connect);
+  });
+});
