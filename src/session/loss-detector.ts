@@ -1,6 +1,5 @@
 // What the fields of a session were a moment ago: tells data that is older than what was known from data that is newer.
 // Keeps hashes only; when there is reason to ask is not decided here.
-import { hash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { WriteId } from "../store/drivers/driver.js";
 import { monotonicNow } from "../internal/monotonic.js";
@@ -105,18 +104,22 @@ function keep(list: number[], value: number): void {
 
 /** Whether `differs` says so of any field, at any depth; it is asked of all until then. */
 function someDifference(one: JsonObject, other: JsonObject, differs: Differs, path = "", depth = 0): boolean {
-  for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) {
+  const isOther = (key: string): boolean => {
     const [here, there] = [field(one, key), field(other, key)];
-    if (here === there) continue;
+    if (here === there) return false;
     const below = `${path} ${JSON.stringify(key)}`;
-    if (isPlainObject(here) && isPlainObject(there) && depth < deepest) {
-      if (someDifference(here, there, differs, below, depth + 1)) return true;
-    } else if (!isEqual(here, there) && differs(below, here, there)) return true;
-  }
+    if (isPlainObject(here) && isPlainObject(there) && depth < deepest)
+      return someDifference(here, there, differs, below, depth + 1);
+    return !isEqual(here, there) && differs(below, here, there);
+  };
+  for (const key of Object.keys(one)) if (isOther(key)) return true;
+  for (const key of Object.keys(other)) if (!Object.hasOwn(one, key) && isOther(key)) return true;
   return false;
 }
 
 function isEqual(one: unknown, other: unknown): boolean {
+  // Two scalars that are not the same are not equal.
+  if (typeof one !== "object" || typeof other !== "object") return false;
   try {
     return isDeepStrictEqual(one, other);
   } catch {
@@ -132,10 +135,26 @@ function field(object: JsonObject, key: string): Json | undefined {
 /** A field, or a field with a value, as one number; NaN for what is nested too deeply, which is like nothing. */
 function hashOf(path: string, value?: Json): number {
   try {
-    return Number.parseInt(hash("sha1", `${path}=${JSON.stringify(value, sortedKeys)}`, "hex"), 16);
+    const isObject = typeof value === "object" && value !== null;
+    return fingerprint(`${path}=${isObject ? JSON.stringify(value, sortedKeys) : JSON.stringify(value)}`);
   } catch {
     return Number.NaN;
   }
+}
+
+/**
+ * A number that stands for a text. Each write makes some, so they are cheap, and keep nothing secret: who finds two texts
+ * with one number gains nothing, as the numbers of writes decide in the end.
+ */
+function fingerprint(text: string): number {
+  // FNV-1a (https://datatracker.ietf.org/doc/draft-eastlake-fnv/), twice with 32 bits: 53 of them are kept.
+  let [low, high] = [0x811c9dc5, 0x01000193];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    low = Math.imul(low ^ code, 0x01000193);
+    high = Math.imul(high ^ code, 0x85ebca6b);
+  }
+  return (high >>> 11) * 0x1_0000_0000 + (low >>> 0);
 }
 
 /** A storage may keep the keys of objects in an order of its own. */

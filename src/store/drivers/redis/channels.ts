@@ -18,6 +18,18 @@ export function clusterChannelName(key: string): string {
   return `${noticePrefix}{${tagOf(slotOf(key))}}${hashOf(key)}`;
 }
 
+/** Names the channel of each session below a prefix; `database` is undefined on a cluster. */
+export function channelsOf(prefix: string, database: number | undefined): (id: string) => string {
+  // One write needs it several times.
+  let last: { readonly id: string; readonly name: string } | undefined;
+  return (id) => {
+    if (last?.id === id) return last.name;
+    const key = prefix + id;
+    last = { id, name: database === undefined ? clusterChannelName(key) : channelName(key, database) };
+    return last.name;
+  };
+}
+
 /** On which all nodes of a store hear each other: of one prefix in one database. Names in its slot begin with it. */
 export function storeChannelName(prefix: string, database: number): string {
   return `${noticePrefix}{${hashOf(`${database}\n${prefix}`)}}`;

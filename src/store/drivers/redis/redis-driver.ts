@@ -16,7 +16,7 @@ import {
   writeMemory,
 } from "../driver.js";
 import { Refusal } from "../refusal.js";
-import { channelName, clusterChannelName, noticePrefix, slotOf } from "./channels.js";
+import { channelsOf, noticePrefix, slotOf } from "./channels.js";
 import { type AnyRedisClient, isCluster, type RedisClient } from "./client.js";
 import { NodeMessages } from "./node-messages.js";
 import { openRedisNotices, type RedisNotices } from "./notices.js";
@@ -45,6 +45,7 @@ export class RedisDriver implements Driver {
   readonly #prefix: string;
   readonly #timeout: number;
   readonly #messages: NodeMessages;
+  readonly #channelOf: (id: string) => string;
   readonly ttl: number;
   readonly #codec = new NoticeCodec();
   readonly #connection: RedisConnection;
@@ -62,6 +63,7 @@ export class RedisDriver implements Driver {
     this.#isCluster = isCluster(client);
     this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;
+    this.#channelOf = channelsOf(prefix, this.#isCluster ? undefined : this.#database);
     this.ttl = ttl;
     this.#timeout = timeout;
     this.#messages = new NodeMessages(prefix, this.#database, this.#codec, {
@@ -71,7 +73,7 @@ export class RedisDriver implements Driver {
     this.notices = new ReconnectingNotices(
       (events) => this.#openNotices(client, (this.#noticeEvents = events)),
       this.#codec,
-      (id) => this.#channelOf(id),
+      this.#channelOf,
     );
   }
 
@@ -205,11 +207,6 @@ export class RedisDriver implements Driver {
 
   get #publishCommand(): string {
     return this.#isCluster ? "SPUBLISH" : "PUBLISH";
-  }
-
-  #channelOf(id: string): string {
-    const key = this.#prefix + id;
-    return this.#isCluster ? clusterChannelName(key) : channelName(key, this.#database);
   }
 
   /** The key with the number of a node's last write to a session. */

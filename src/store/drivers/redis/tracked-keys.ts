@@ -165,7 +165,8 @@ async function openServer(
     });
     for (const event of ["error", "end"]) tracking.on(event, (reason) => events.onLost(reason ?? event));
     await tracking.connect();
-    const text = tracking.withCommandOptions({ typeMapping: {} }) as RedisClient;
+    // A `timeout` would cost each command an AbortSignal: who waits for them has deadlines of its own.
+    const text = tracking.withCommandOptions({ timeout: 0, typeMapping: {} }) as RedisClient;
     // Together, because everybody waits for them. It shall not hear of its own writes.
     const [, isWritten, slots] = await Promise.all([
       tracking.sendCommand(["CLIENT", "TRACKING", "ON", "NOLOOP"]),
