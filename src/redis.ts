@@ -2,6 +2,7 @@
 export {
   type RedisClient,
   type RedisClusterClient,
+  type RedisSentinelClient,
   redisStore,
   type RedisStoreOptions,
 } from "./store/drivers/redis/redis-store.js";

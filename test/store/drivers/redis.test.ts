@@ -5,6 +5,7 @@ import { createClient, createClientPool, createCluster } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Registry } from "../../../src/session/registry.js";
 import { clusterChannelName, slotOf } from "../../../src/store/drivers/redis/channels.js";
+import { findClient } from "../../../src/store/drivers/redis/find-client.js";
 import { openRedisNotices } from "../../../src/store/drivers/redis/notices.js";
 import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { storeContract } from "../../contract/store.js";
@@ -224,12 +225,13 @@ describe("a cluster", () => {
   test("a slot that moved without a word is noticed by the next question, once the client knows of it", async () => {
     const client = await redisClusterClient(cluster.ports, byChannels);
     const name = clusterChannelName(ownPrefix());
-    const connection = await openRedisNotices(client, [], "", { onMessage() {}, onInvalidated() {}, onLost() {} });
+    const found = findClient(client, 5000);
+    const connection = await openRedisNotices(found, [], "", { onMessage() {}, onInvalidated() {}, onLost() {} });
     onTestFinished(() => connection.close());
     await connection.subscribe([name]);
     await connection.ping();
     await moveSlot(cluster, client, name);
-    await client.get(name);
+    await client.sendCommand(name, true, ["GET", name]);
     await expect(connection.ping()).rejects.toThrow("moved");
   });
 });

@@ -1,78 +1,76 @@
-// What the driver uses of a node-redis client. The application injects it; nothing of the package is imported.
-import { SessionError } from "../../../errors.js";
+// A client of the application as the driver sees it, whichever package it is of. `find-client.ts` recognises the package;
+// `node-redis.ts` and `ioredis.ts` know what is its own.
 
-/** What is used of a client that `createClient()` of the package `redis` gave. */
-export interface RedisClient extends RedisCommands {
-  readonly options?:
-    | {
-        readonly RESP?: number | undefined;
-        readonly database?: number | undefined;
-        readonly socket?: { readonly reconnectStrategy?: unknown } | undefined;
-      }
-    | undefined;
-  /** True while commands are sent at once. */
-  readonly isReady: boolean;
-  mGet(keys: string[]): Promise<(string | null)[]>;
-  sendCommand(words: string[]): Promise<unknown>;
-  once(event: "ready", listener: () => void): unknown;
-  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string[]>;
-  subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>;
-  duplicate(overrides?: never): unknown;
+/** Sends commands, and answers in text whatever types the application's client maps to. */
+export interface Commands {
+  /** Of a cluster, the master that has `key` gets the command. */
+  send(words: string[], key: string): Promise<unknown>;
 }
 
-/** What is used of a client that `createCluster()` of the package `redis` gave. */
-export interface RedisClusterClient extends RedisCommands {
-  readonly masters: readonly RedisNode[];
-  readonly slots: readonly { readonly master: RedisNode }[];
-  nodeClient(node: never): Promise<RedisClient>;
-}
-
-/** A client of one server, or of a cluster. */
-export type AnyRedisClient = RedisClient | RedisClusterClient;
-
-interface RedisCommands {
+/** The application's client: of one server, of the primary that Sentinels name, or of a cluster. */
+export interface Client extends Commands {
+  readonly isCluster: boolean;
+  readonly database: number;
+  /** True while it is connected, or tries to be. */
   readonly isOpen: boolean;
-  get(key: string): Promise<string | null>;
-  eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>;
-  withCommandOptions(options: { timeout?: number; typeMapping: object }): unknown;
+  /** The client itself, where it tells of its connection. */
+  readonly events: ClientEvents;
+  /** The masters of a cluster, or the one server. */
+  servers(): readonly RedisServer[];
+  /** The address of the master that has a slot of a cluster, as far as the client knows. */
+  masterOf(slot: number): string | undefined;
+  /** Closes the connection, so that the client opens another one; absent where it does so by itself, or never. */
+  readonly reconnect?: (() => unknown) | undefined;
+}
+
+/** What is heard of a client. */
+export interface ClientEvents {
   listenerCount(event: "error"): number;
   on(event: "error" | "ready", listener: (error?: unknown) => void): unknown;
+  once(event: "ready", listener: () => void): unknown;
 }
 
-interface RedisNode {
+/** One server, which commands reach over the application's connection. It opens connections of the store's own, too. */
+export interface RedisServer extends Commands {
+  /** Of a master of a cluster; "" for the one server. */
   readonly address: string;
+  openSubscriber(events: SubscriberEvents): Promise<Subscriber>;
+  /** Undefined where the client cannot be told of what it reads. */
+  openTracker(events: TrackerEvents): Promise<Tracker | undefined>;
 }
 
-/** True for a client of a cluster. */
-export function isCluster(client: AnyRedisClient): client is RedisClusterClient {
-  return "masters" in client;
+/** A connection of the store's own. When it is lost it does not come back. */
+export interface OwnConnection {
+  /** Resolves if the server answers. */
+  ping(): Promise<unknown>;
+  close(): void;
 }
 
-/** Throws `STORE_CLIENT_INVALID` for a client that cannot work, and says which one can. */
-export function checkClient(value: unknown): void {
-  const refuse = (detail: string): never => {
-    throw new SessionError("STORE_CLIENT_INVALID", { detail });
-  };
-  const client = (value ?? {}) as Record<string, unknown>;
-  if (value === undefined || value === null) refuse("There is no client: npm install redis, then createClient().");
-  if (typeof client["evalsha"] === "function" && typeof client["evalSha"] !== "function") {
-    refuse("It is a client of ioredis: redisStore() needs one of the package redis.");
-  }
-  for (const method of ["evalSha", "duplicate", "withCommandOptions", "listenerCount"]) {
-    if (typeof client[method] !== "function") refuse(`It has no ${method}(): pass what createClient() gave.`);
-  }
-  if (!("masters" in client) && (typeof client["subscribe"] !== "function" || typeof client["mGet"] !== "function")) {
-    refuse("It is neither a single client nor a cluster client.");
-  }
-  if ((client as { isPubSubActive?: unknown }).isPubSubActive === true) {
-    refuse("It is a subscriber: pass a client that sends commands. The store makes a subscriber of its own.");
-  }
-  if (client["_keyPrefix"] !== undefined) {
-    // It would be put before keys, but not before channels: notices would go where nobody listens.
-    refuse("It has a keyPrefix: use redisStore({ prefix }) instead.");
-  }
-  if ((client as unknown as RedisClient).listenerCount("error") === 0) {
-    refuse('It has no "error" listener, so that a lost connection ends the process: client.on("error", …).');
-  }
+/** One that listens to channels; on a cluster to sharded ones, of one slot in each call. */
+export interface Subscriber extends OwnConnection {
+  subscribe(names: readonly string[]): Promise<unknown>;
+  unsubscribe(name: string): Promise<unknown>;
+}
+
+/** One that Redis can tell of changes of what it has read. */
+export interface Tracker extends OwnConnection, Commands {
+  /** What `CLIENT TRACKING ON` needs to know of the connection that is told. */
+  readonly redirect: readonly string[];
+}
+
+/** The hooks of a connection of the store's own. */
+export interface OwnEvents {
+  /** May be called more than once. */
+  onLost(reason: unknown): void;
+}
+
+/** The hooks of a {@link Subscriber}. */
+export interface SubscriberEvents extends OwnEvents {
+  onMessage(name: string, message: string): void;
+}
+
+/** The hooks of a {@link Tracker}. */
+export interface TrackerEvents extends OwnEvents {
+  /** A key that was read has changed, or any may have. */
+  onInvalidated(key: string | undefined): void;
 }

@@ -17,7 +17,7 @@ import {
 } from "../driver.js";
 import { Refusal } from "../refusal.js";
 import { channelsOf, noticePrefix, slotOf } from "./channels.js";
-import { type AnyRedisClient, isCluster, type RedisClient } from "./client.js";
+import type { Client, Commands } from "./client.js";
 import { NodeMessages } from "./node-messages.js";
 import { openRedisNotices, type RedisNotices } from "./notices.js";
 import { RedisConnection } from "./redis-connection.js";
@@ -37,11 +37,7 @@ export class RedisDriver implements Driver {
   readonly isAtomic = true;
   readonly notices: ReconnectingNotices<RedisNotices>;
   readonly notes: Notes;
-  readonly #client: AnyRedisClient;
-  /** For commands that cannot be sent at once: one that is not sent in time is not sent later, as nobody waits for it. */
-  readonly #waitingClient: AnyRedisClient;
-  readonly #isCluster: boolean;
-  readonly #database: number;
+  readonly #client: Client;
   readonly #prefix: string;
   readonly #timeout: number;
   readonly #messages: NodeMessages;
@@ -53,25 +49,20 @@ export class RedisDriver implements Driver {
   #noticeEvents: NoticeEvents | undefined;
 
   /** `ttl` and `timeout` in ms; `notes` where they are kept under another prefix. */
-  constructor(client: AnyRedisClient, prefix: string, ttl: number, timeout: number, notes?: RedisDriver) {
+  constructor(client: Client, prefix: string, ttl: number, timeout: number, notes?: RedisDriver) {
     this.notes = notes ?? this;
-    // With types of its own a command is answered in text whatever types the client maps to, and past its
-    // `clientSideCache`, which is behind. A `timeout` would cost each one an AbortSignal.
-    this.#client = client.withCommandOptions({ timeout: 0, typeMapping: {} }) as AnyRedisClient;
-    this.#waitingClient = client.withCommandOptions({ timeout, typeMapping: {} }) as AnyRedisClient;
+    this.#client = client;
     this.#connection = RedisConnection.of(client);
-    this.#isCluster = isCluster(client);
-    this.#database = (client as RedisClient).options?.database ?? 0;
     this.#prefix = prefix;
-    this.#channelOf = channelsOf(prefix, this.#isCluster ? undefined : this.#database);
+    this.#channelOf = channelsOf(prefix, client.isCluster ? undefined : client.database);
     this.ttl = ttl;
     this.#timeout = timeout;
-    this.#messages = new NodeMessages(prefix, this.#database, this.#codec, {
+    this.#messages = new NodeMessages(prefix, client.database, this.#codec, {
       run: (script, keys, values) => this.#send((by) => evaluate(by, script, keys, values)),
       get: (key) => this.#get(key),
     });
     this.notices = new ReconnectingNotices(
-      (events) => this.#openNotices(client, (this.#noticeEvents = events)),
+      (events) => this.#openNotices((this.#noticeEvents = events)),
       this.#codec,
       this.#channelOf,
     );
@@ -79,8 +70,7 @@ export class RedisDriver implements Driver {
 
   /** On a cluster, the master that has the key. */
   partOf(id: string): string {
-    const client = this.#client;
-    return isCluster(client) ? (client.slots[slotOf(this.#prefix + id)]?.master.address ?? "") : "";
+    return this.#client.isCluster ? (this.#client.masterOf(slotOf(this.#prefix + id)) ?? "") : "";
   }
 
   async read(id: string): Promise<string | undefined> {
@@ -94,14 +84,15 @@ export class RedisDriver implements Driver {
 
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
     // On a cluster each key needs a command of its own; those of one turn go out together. So do those that are heard of.
-    if (this.#isCluster || ids.every((id) => this.#keysFor(id))) return Promise.all(ids.map((id) => this.read(id)));
+    if (this.#client.isCluster || ids.every((id) => this.#keysFor(id)))
+      return Promise.all(ids.map((id) => this.read(id)));
     return this.#mGet(ids);
   }
 
   async #mGet(ids: readonly string[]): Promise<(string | undefined)[]> {
-    if (this.#isCluster) return Promise.all(ids.map((id) => this.#get(this.#prefix + id)));
-    const keys = ids.map((id) => this.#prefix + id);
-    const texts = await this.#send((client) => (client as RedisClient).mGet(keys));
+    if (this.#client.isCluster) return Promise.all(ids.map((id) => this.#get(this.#prefix + id)));
+    const words = ["MGET", ...ids.map((id) => this.#prefix + id)];
+    const texts = (await this.#send((client) => client.send(words, ""))) as (string | null)[];
     return texts.map((text) => text ?? undefined);
   }
 
@@ -126,7 +117,7 @@ export class RedisDriver implements Driver {
   }
 
   get connectionError(): unknown {
-    return redisRefusal(this.#connection.lastError, this.#isCluster);
+    return redisRefusal(this.#connection.lastError, this.#client.isCluster);
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
@@ -206,7 +197,7 @@ export class RedisDriver implements Driver {
   }
 
   get #publishCommand(): string {
-    return this.#isCluster ? "SPUBLISH" : "PUBLISH";
+    return this.#client.isCluster ? "SPUBLISH" : "PUBLISH";
   }
 
   /** The key with the number of a node's last write to a session. */
@@ -227,8 +218,10 @@ export class RedisDriver implements Driver {
   async #get(key: string): Promise<string | undefined> {
     const text = await this.#send(async (client) => {
       try {
-        // A cluster client may read from replicas, which may be behind, but not with a script.
-        return await (isCluster(client) ? evaluate(client, scripts.read, [key], []) : client.get(key));
+        // The client of a cluster may read from replicas, which may be behind, but not with a script.
+        return await (this.#client.isCluster
+          ? evaluate(client, scripts.read, [key], [])
+          : client.send(["GET", key], key));
       } catch (error) {
         // Of another program: that is no reason to take Redis for one that does not answer.
         if (isWrongType(error)) return "";
@@ -248,9 +241,9 @@ export class RedisDriver implements Driver {
     );
   }
 
-  #openNotices(client: AnyRedisClient, events: NoticeEvents): Promise<RedisNotices> {
+  #openNotices(events: NoticeEvents): Promise<RedisNotices> {
     const { channels } = this.#messages;
-    return openRedisNotices(client, channels, this.#prefix, {
+    return openRedisNotices(this.#client, channels, this.#prefix, {
       ...events,
       onMessage: (channel, message) => {
         if (channels.includes(channel)) this.#onNodeMessage(message).catch(noop);
@@ -303,10 +296,10 @@ export class RedisDriver implements Driver {
    * Sends a command, about a session where `id` is one: then it is sent again over another connection, unless `isOnce`. And
    * where the client was still connected to a server that is a replica now.
    */
-  async #send<T>(command: (client: AnyRedisClient) => Promise<T>, id?: string, isOnce = false): Promise<T> {
+  async #send<T>(command: (client: Commands) => Promise<T>, id?: string, isOnce = false): Promise<T> {
     const keys = id === undefined ? undefined : this.#keysFor(id);
     if (keys) {
-      const answer = await this.#whileHeard(keys, () => command(keys.clientOf(this.#prefix + id)), isOnce);
+      const answer = await this.#whileHeard(keys, () => command(keys.commandsFor(this.#prefix + id)), isOnce);
       if (answer !== unanswered) return answer;
     }
     const client = this.#connected();
@@ -323,25 +316,25 @@ export class RedisDriver implements Driver {
   }
 
   #refuse(error: unknown): never {
-    throw redisRefusal(error, this.#isCluster);
+    throw redisRefusal(error, this.#client.isCluster);
   }
 
-  #connected(): AnyRedisClient {
-    const client = this.#client;
-    // The parts of a cluster are connected one by one.
-    if (client.isOpen) return isCluster(client) || !client.isReady ? this.#waitingClient : client;
+  #connected(): Client {
+    if (this.#client.isOpen) return this.#client;
     throw new SessionError("STORE_NOT_READY", { detail: "The Redis client is not connected: await client.connect()." });
   }
 
   async *#ids(): AsyncGenerator<string[]> {
-    const client = this.#connected();
-    const MATCH = `${this.#prefix.replaceAll(/[*?[\]\\^-]/g, String.raw`\$&`)}*`;
-    const nodes = isCluster(client) ? client.masters.map((master) => client.nodeClient(master as never)) : [client];
-    for (const node of nodes) {
-      for await (const keys of (await node).scanIterator({ MATCH, COUNT: scanCount })) {
+    const pattern = `${this.#prefix.replaceAll(/[*?[\]\\^-]/g, String.raw`\$&`)}*`;
+    for (const server of this.#connected().servers()) {
+      let cursor = "0";
+      do {
+        const words = ["SCAN", cursor, "MATCH", pattern, "COUNT", `${scanCount}`];
+        const [next, keys] = (await server.send(words, "")) as [string, string[]];
+        cursor = next;
         const own = keys.filter((key) => !key.startsWith(noticePrefix));
         if (own.length > 0) yield own.map((key) => key.slice(this.#prefix.length));
-      }
+      } while (cursor !== "0");
     }
   }
 }

@@ -2,15 +2,18 @@
 import { checkFinite, checkNames, invalid, kindOf, type NamesOf } from "../../../internal/check-options.js";
 import { checkStoreLimits, LiveStore } from "../../live-store.js";
 import { noticePrefix } from "./channels.js";
-import { checkClient, type RedisClient, type RedisClusterClient } from "./client.js";
+import { type AnyRedisClient, findClient } from "./find-client.js";
 import { RedisDriver } from "./redis-driver.js";
 
-export type { RedisClient, RedisClusterClient } from "./client.js";
+export type { RedisClient, RedisClusterClient, RedisSentinelClient } from "./node-redis.js";
 
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
-  /** What `createClient()` or `createCluster()` of the package `redis` gave. It stays yours to connect and to close. */
-  client: RedisClient | RedisClusterClient;
+  /**
+   * What `createClient()`, `createCluster()` or `createSentinel()` of the package `redis` gave. It stays yours to connect
+   * and to close.
+   */
+  client: AnyRedisClient;
   /** What the keys start with. Default `"sess:"`, as in connect-redis. */
   prefix?: string | undefined;
   /** How long a session without `cookie.maxAge` lives untouched, in **seconds**. Default 86,400, as in connect-redis. */
@@ -45,14 +48,14 @@ export function redisStore(options: RedisStoreOptions): LiveStore {
   // Who writes JavaScript may leave them out.
   const given = (options as RedisStoreOptions | undefined) ?? ({} as RedisStoreOptions);
   const { client, prefix = "sess:", ttl = 86_400, timeout = 5000, maxSessionSize } = given;
-  checkClient(client);
+  const found = findClient(client, timeout);
   if (typeof prefix !== "string") throw invalid(`prefix must be a string, not ${kindOf(prefix)}.`);
   checkFinite({ ttl });
   // Before a driver listens to the client.
   checkStoreLimits(timeout, maxSessionSize);
   // Outside of the prefix: who lists the sessions does not find them.
-  const notes = new RedisDriver(client, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
-  return new LiveStore(new RedisDriver(client, prefix, ttl * 1000, timeout, notes), { timeout, maxSessionSize });
+  const notes = new RedisDriver(found, `${noticePrefix}user:${prefix}`, ttl * 1000, timeout);
+  return new LiveStore(new RedisDriver(found, prefix, ttl * 1000, timeout, notes), { timeout, maxSessionSize });
 }
 
 const optionNames: NamesOf<RedisStoreOptions> = {

@@ -1,6 +1,6 @@
 // The Lua scripts: each compares, sets and publishes in one step. A server that has forgotten one is sent it again.
 import { hash } from "node:crypto";
-import type { AnyRedisClient } from "./client.js";
+import type { Commands } from "./client.js";
 
 /** A script, and the hash by which a server knows it. */
 export interface Script {
@@ -85,16 +85,17 @@ export const scripts = {
 
 /** Runs a script by its hash, or by its text where the server does not know it. */
 export async function evaluate(
-  client: AnyRedisClient,
+  commands: Commands,
   script: Script,
-  keys: string[],
-  values: string[],
+  keys: readonly string[],
+  values: readonly string[],
 ): Promise<unknown> {
-  const options = { keys, arguments: values };
+  const [key = ""] = keys;
+  const rest = [`${keys.length}`, ...keys, ...values];
   try {
-    return await client.evalSha(script.sha, options);
+    return await commands.send(["EVALSHA", script.sha, ...rest], key);
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return client.eval(script.text, options);
+    return commands.send(["EVAL", script.text, ...rest], key);
   }
 }

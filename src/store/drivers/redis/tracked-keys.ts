@@ -4,10 +4,11 @@ import { randomBytes } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { noop } from "../../../internal/noop.js";
 import { withTimeout } from "../../../internal/timeout.js";
-import { keyInSlot, slotOf } from "./channels.js";
-import { type AnyRedisClient, isCluster, type RedisClient, type RedisClusterClient } from "./client.js";
+import { keyInSlot } from "./channels.js";
+import type { Client, Commands, RedisServer, Tracker, TrackerEvents } from "./client.js";
 import { ReadBatches } from "./read-batches.js";
 import { evaluate, scripts } from "./scripts.js";
+import type { Slots } from "./slots.js";
 
 /** How long a server may take to tell of the first change (ms), before it counts as one that tells nothing. */
 const patience = 1000;
@@ -15,51 +16,33 @@ const patience = 1000;
 /** How long opening may take (ms): less than who waits for it does. */
 const longestOpening = 4000;
 
-/** The hooks of tracked keys. */
-export interface TrackedEvents {
-  /** A key that was read has changed, or any may have. */
-  onInvalidated(key: string | undefined): void;
-  onLost(reason: unknown): void;
-}
-
-/** A connection that does nothing but read, write and hear of it. */
-interface Tracking extends RedisClient {
-  on(event: string, listener: (value?: unknown) => void): unknown;
-  connect(): Promise<unknown>;
-  destroy(): void;
-}
-
 /** A connection to one server. */
 interface TrackedServer {
-  readonly tracking: Tracking;
-  /** The same, which answers in text whatever types the application's client maps to. */
-  readonly client: RedisClient;
-  /** Which master of the cluster had which slots when it was opened. */
-  readonly slots: string | undefined;
+  readonly tracker: Tracker;
+  /** Which master of the cluster had which slots when it was opened; undefined where there is no cluster. */
+  readonly ranges: string | undefined;
 }
 
 /** Opens the connections; undefined where the client or the server cannot do it, or the user may not. */
-export async function openTrackedKeys(client: AnyRedisClient, events: TrackedEvents): Promise<TrackedKeys | undefined> {
+export async function openTrackedKeys(
+  client: Client,
+  slots: Slots,
+  events: TrackerEvents,
+): Promise<TrackedKeys | undefined> {
   let isChosen = false;
   let lost: unknown;
   // What is not chosen in the end may be lost.
   const onLost = (reason: unknown): void => void (isChosen ? events.onLost(reason) : (lost ??= reason));
   const own = { onInvalidated: events.onInvalidated, onLost };
-  const cluster = isCluster(client) ? client : undefined;
-  const owners = cluster?.slots.map(({ master }) => master.address) ?? [];
-  // A master without slots has no keys.
-  const masters = cluster?.masters.filter(({ address }) => owners.includes(address)) ?? [undefined];
+  const masters = client.servers().filter(({ address }) => slots.firstOf(address) !== -1);
   const results = await Promise.allSettled(
     masters.map(async (master) => {
-      const opening = (async () => {
-        const node = cluster ? await cluster.nodeClient(master as never) : (client as RedisClient);
-        return openServer(node, master && owners.indexOf(master.address), own);
-      })();
+      const opening = openServer(master, client.isCluster ? slots.firstOf(master.address) : undefined, own);
       // The others do not wait for a master that is away.
       const isLate = Symbol("late");
       const opened = await withTimeout<TrackedServer | undefined | symbol>(opening, longestOpening, () => isLate);
-      if (typeof opened !== "symbol") return [master?.address ?? "", opened] as const;
-      opening.then((server) => server?.tracking.destroy()).catch(noop);
+      if (typeof opened !== "symbol") return [master.address, opened] as const;
+      opening.then((server) => server?.tracker.close()).catch(noop);
       throw new Error(`no connection within ${longestOpening} ms`);
     }),
   );
@@ -68,7 +51,7 @@ export async function openTrackedKeys(client: AnyRedisClient, events: TrackedEve
     const [address, server] = result.status === "fulfilled" ? result.value : [];
     if (address !== undefined && server) servers.set(address, server);
   }
-  const keys = new TrackedKeys(servers, cluster, owners, own);
+  const keys = new TrackedKeys(servers, client.isCluster, slots, own);
   const failed = results.find((result) => result.status === "rejected");
   const isEach = servers.size === masters.length;
   isChosen = isEach && lost === undefined;
@@ -81,23 +64,17 @@ export async function openTrackedKeys(client: AnyRedisClient, events: TrackedEve
 
 /** Reads and writes keys of which it hears. */
 export class TrackedKeys {
-  /** By the address of the master; one without an address where there is no cluster. */
+  /** By the address of the master. */
   readonly #servers: ReadonlyMap<string, TrackedServer>;
-  readonly #cluster: RedisClusterClient | undefined;
-  /** For each slot, the address of its master as it was when this was opened. */
-  readonly #owners: readonly string[];
-  readonly #events: TrackedEvents;
-  readonly #batches = new ReadBatches((keys) => this.clientOf("").mGet(keys));
+  readonly #isCluster: boolean;
+  readonly #slots: Slots;
+  readonly #events: TrackerEvents;
+  readonly #batches = new ReadBatches((keys) => this.#mGet(keys));
 
-  constructor(
-    servers: ReadonlyMap<string, TrackedServer>,
-    cluster: RedisClusterClient | undefined,
-    owners: readonly string[],
-    events: TrackedEvents,
-  ) {
+  constructor(servers: ReadonlyMap<string, TrackedServer>, isCluster: boolean, slots: Slots, events: TrackerEvents) {
     this.#servers = servers;
-    this.#cluster = cluster;
-    this.#owners = owners;
+    this.#isCluster = isCluster;
+    this.#slots = slots;
     this.#events = events;
   }
 
@@ -105,19 +82,17 @@ export class TrackedKeys {
   async read(keys: readonly string[]): Promise<(string | null)[]> {
     const [key = ""] = keys;
     // On a cluster keys of different slots need a command each; those of one turn go out together.
-    const texts = await (this.#cluster ? this.clientOf(key).mGet([...keys]) : this.#batches.read(keys));
+    const texts = await (this.#isCluster ? this.#mGet(keys) : this.#batches.read(keys));
     if (texts[0] !== null) return [...texts];
-    const text = (await evaluate(this.clientOf(key), scripts.readAny, [key], [])) as string | null;
+    const text = (await evaluate(this.commandsFor(key), scripts.readAny, [key], [])) as string | null;
     return [text, ...texts.slice(1)];
   }
 
   /** The connection for a key. Throws where its slot has moved. */
-  clientOf(key: string): RedisClient {
-    const slot = this.#cluster ? slotOf(key) : 0;
-    const address = this.#cluster?.slots[slot]?.master.address ?? "";
-    const server = this.#servers.get(address);
-    if (!server || (this.#cluster && this.#owners[slot] !== address)) throw new Error("a slot has moved");
-    return server.client;
+  commandsFor(key: string): Commands {
+    const server = this.#servers.get(this.#slots.masterOf(key));
+    if (!server) throw new Error("there is no connection for this slot");
+    return server.tracker;
   }
 
   /** What was read is not heard of any more. */
@@ -126,67 +101,62 @@ export class TrackedKeys {
   }
 
   async ping(): Promise<void> {
-    const isMoved = this.#cluster?.slots.some(({ master }, slot) => master.address !== this.#owners[slot]);
-    if (isMoved) throw new Error("a slot has moved");
+    this.#slots.check();
     await Promise.all(
-      [...this.#servers.values()].map(async ({ client, slots }) => {
-        if (slots === undefined) await client.sendCommand(["PING"]);
+      [...this.#servers.values()].map(async ({ tracker, ranges }) => {
+        await tracker.ping();
         // A slot may move without a word to who only reads keys that are there.
-        else if ((await slotsOf(client)) !== slots) throw new Error("a slot has moved");
+        if (ranges !== undefined && (await rangesOf(tracker)) !== ranges) throw new Error("a slot has moved");
       }),
     );
   }
 
   close(): void {
-    for (const { tracking } of this.#servers.values()) tracking.destroy();
+    for (const { tracker } of this.#servers.values()) tracker.close();
+  }
+
+  async #mGet(keys: readonly string[]): Promise<(string | null)[]> {
+    const [key = ""] = keys;
+    return (await this.commandsFor(key).send(["MGET", ...keys], key)) as (string | null)[];
   }
 }
 
 /** Opens one connection; undefined where it would not hear. `slot` is one of this server in a cluster. */
 async function openServer(
-  client: RedisClient,
+  server: RedisServer,
   slot: number | undefined,
-  events: TrackedEvents,
+  events: TrackerEvents,
 ): Promise<TrackedServer | undefined> {
-  // RESP 2 cannot tell on the connection that reads. It is how an application says that it wants channels.
-  if (client.options?.RESP === 2) return undefined;
   const probeKey = keyInSlot(slot ?? 0, `probe:${randomBytes(9).toString("base64url")}`);
   let onProbe = noop;
   const probed = new Promise<void>((resolve) => (onProbe = resolve));
-  let tracking: Tracking | undefined;
+  let tracker: Tracker | undefined;
   try {
-    const socket = { ...client.options?.socket, reconnectStrategy: false };
-    const overrides = { RESP: 3, emitInvalidate: true, clientSideCache: undefined, socket };
-    tracking = client.duplicate(overrides as never) as Tracking;
-    tracking.on("invalidate", (key) => {
-      const name = (key as Buffer | null)?.toString();
-      if (name === probeKey) onProbe();
-      else events.onInvalidated(name);
+    tracker = await server.openTracker({
+      onInvalidated: (key) => (key === probeKey ? onProbe() : events.onInvalidated(key)),
+      onLost: events.onLost,
     });
-    for (const event of ["error", "end"]) tracking.on(event, (reason) => events.onLost(reason ?? event));
-    await tracking.connect();
-    // A `timeout` would cost each command an AbortSignal: who waits for them has deadlines of its own.
-    const text = tracking.withCommandOptions({ timeout: 0, typeMapping: {} }) as RedisClient;
+    if (!tracker) return undefined;
     // Together, because everybody waits for them. It shall not hear of its own writes.
-    const [, isWritten, slots] = await Promise.all([
-      tracking.sendCommand(["CLIENT", "TRACKING", "ON", "NOLOOP"]),
-      writeProbe(text, probeKey),
-      slot === undefined ? undefined : slotsOf(text),
+    const [, isWritten, ranges] = await Promise.all([
+      tracker.send(["CLIENT", "TRACKING", "ON", "NOLOOP", ...tracker.redirect], ""),
+      writeProbe(tracker, probeKey),
+      slot === undefined ? undefined : rangesOf(tracker),
     ]);
-    if (!isWritten || (await isTold(client, probeKey, probed))) return { tracking, client: text, slots };
+    if (!isWritten || (await isTold(server, probeKey, probed))) return { tracker, ranges };
   } catch (error) {
-    tracking?.destroy();
+    tracker?.close();
     if (cannotTrack(error)) return undefined;
     throw error;
   }
-  tracking.destroy();
+  tracker.close();
   return undefined;
 }
 
 /** Writes a key as sessions are written. False where the server takes no writes now: it may still tell of them later. */
-async function writeProbe(client: RedisClient, key: string): Promise<boolean> {
+async function writeProbe(commands: Commands, key: string): Promise<boolean> {
   try {
-    await client.eval(scripts.probe.text, { keys: [key], arguments: [] });
+    await commands.send(["EVAL", scripts.probe.text, "1", key], key);
     return true;
   } catch (error) {
     if (/^(OOM|READONLY|MISCONF|NOREPLICAS) /.test((error as Error).message)) return false;
@@ -195,10 +165,10 @@ async function writeProbe(client: RedisClient, key: string): Promise<boolean> {
 }
 
 /** Whether a change by another connection is told. */
-async function isTold(other: RedisClient, key: string, probe: Promise<void>): Promise<boolean> {
+async function isTold(other: Commands, key: string, probe: Promise<void>): Promise<boolean> {
   let isHeard = false;
   const heard = probe.then(() => void (isHeard = true));
-  await other.sendCommand(["DEL", key]);
+  await other.send(["DEL", key], key);
   await withTimeout(heard, patience, noop);
   // On a busy machine it may be there, and not be read yet.
   if (!isHeard) await nextTurn();
@@ -211,7 +181,7 @@ function cannotTrack(error: unknown): boolean {
 }
 
 /** Which master has which slots, as a server sees it. */
-async function slotsOf(client: RedisClient): Promise<string> {
-  const ranges = (await client.sendCommand(["CLUSTER", "SLOTS"])) as [number, number, [string, number, string]][];
+async function rangesOf(commands: Commands): Promise<string> {
+  const ranges = (await commands.send(["CLUSTER", "SLOTS"], "")) as [number, number, [string, number, string]][];
   return JSON.stringify(ranges.map(([from, to, [, , node]]) => [from, to, node]));
 }
