@@ -18,7 +18,12 @@ export function run(project: Project, block: Block): Running {
   if (kinds[block.language] === "ts") throw new Error("Only JavaScript can be run.");
   const file = fileOf(block);
   project.write({ [file]: block.code });
-  const child = project.fork(file, ["--import", preload], { PORT: "0", SESSION_SECRET: "a secret for tests" });
+  const child = project.fork(file, ["--import", preload], {
+    PORT: "0",
+    SESSION_SECRET: "a secret for tests",
+    // As where a user tries it.
+    NODE_ENV: "",
+  });
   let printed = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (chunk: Buffer) => (printed += chunk.toString()));

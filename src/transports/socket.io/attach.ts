@@ -7,7 +7,9 @@ import type { Admission } from "../../handshake/admission.js";
 import { claim, claimOnce, claimPath } from "../claims.js";
 import { beforeHandshakes, canWait } from "../engine-handshakes.js";
 import { answerWithCookies } from "../response-headers.js";
+import { noop } from "../../internal/noop.js";
 import { sendUntracked } from "./adapter.js";
+import { isAdminUi } from "./admin-ui.js";
 import { isHelper, removeTicket } from "./client-helper.js";
 import { Connections, type SocketIoAttachment, type SocketIoConnection } from "./connection.js";
 import {
@@ -112,8 +114,11 @@ function guard(namespace: Namespace, connections: Connections): void {
   const guarding = { connections };
   guards.set(namespace, guarding);
   const connectionOf = (client: Client): SocketIoConnection => guarding.connections.of(client.conn);
+  // A namespace that was named is guarded, whoever handles its sockets.
+  const isOpen = (): boolean => guarding.connections.isWhole && isAdminUi(namespace);
   interceptConnects(namespace, {
     beforeCreate(client, auth) {
+      if (isOpen()) return true;
       const connection = connectionOf(client);
       // The store may be back since the last namespace was refused.
       if (connection.refusalCode === "STORE_UNAVAILABLE") connection.startAdmission(client.conn);
@@ -124,6 +129,7 @@ function guard(namespace: Namespace, connections: Connections): void {
       });
     },
     onCreate(client, auth, create) {
+      if (isOpen()) return create();
       const connection = connectionOf(client);
       return restoreOwnState(namespace, connection, create).then((socket) => {
         if (isHelper(auth)) connection.help(socket);
@@ -132,6 +138,7 @@ function guard(namespace: Namespace, connections: Connections): void {
       });
     },
     onConnect(socket, answer) {
+      if (isOpen()) return answer(noop);
       const connection = connectionOf(socket.client);
       const { refusalCode } = connection;
       // The session may have ended while middlewares ran.

@@ -90,6 +90,7 @@ export interface Namespace {
   readonly sockets: ReadonlyMap<string, Socket>;
   /** Without it `attach(io.of(/regex/))` would not know its namespaces: "new_namespace" does not tell the parent. */
   readonly children?: ReadonlySet<Namespace>;
+  listeners(event: "connection"): readonly unknown[];
   /**
    * Without it clients without a session would get what recovery kept for them: that is sent before middlewares run,
    * and with `skipMiddlewares` none do. `auth` is null where a client sends that, and the parser lets it through.
