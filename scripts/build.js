@@ -33,6 +33,8 @@ try {
   mkdirSync(cjs);
   cpSync("src", join(cjs, "src"), { recursive: true });
   writeFileSync(join(cjs, "package.json"), '{ "type": "commonjs" }\n');
+  const folder = join(cjs, "src/http/package-folder.ts");
+  writeFileSync(folder, readFileSync(folder, "utf8").replace("import.meta.dirname", "__dirname"));
   writeFileSync(
     join(cjs, "tsconfig.json"),
     JSON.stringify({

@@ -45,7 +45,7 @@ interface Help {
   readonly retry?: true;
 }
 
-/** What each code means. A test compares this table with those in the README. */
+/** What each code means. A test compares this table with docs/reference/codes.md. */
 export const help: { readonly [Code in ErrorCode]: Help } = {
   SESSION_MISSING: {
     what: "There is no session: the handshake carried no session cookie.",
@@ -106,7 +106,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   OPTION_INVALID: {
     what: "An option is missing or has a wrong value.",
     cause: "A typing error, or an option of another library.",
-    fix: "Compare it with the options table in the README.",
+    fix: "Compare it with docs/reference/options.md.",
   },
   STORE_NOT_LIVE: {
     what: "The session middleware's store is not a live store.",
@@ -183,7 +183,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
  */
 export class SessionError extends Error {
   override readonly name = "SessionError";
-  /** What went wrong; see the codes table in the README. */
+  /** What went wrong; see docs/reference/codes.md. */
   readonly code: ErrorCode;
   /** True where coming back later, or with a new cookie, can help; false where somebody must mend something. */
   readonly retry: boolean;

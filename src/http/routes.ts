@@ -15,6 +15,7 @@ import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
 import { timesOf } from "../store/record/session-record.js";
 import type { SessionBackend } from "../store/session-backend.js";
+import { sendClientScript } from "./client-script.js";
 import { type Middleware, replaceSession, sendCookie } from "./express-session-internals.js";
 
 const debug = createDebug("socket-session:routes");
@@ -44,7 +45,12 @@ export function createRoutes(context: RoutesContext): Middleware {
     "/collect": { method: "POST", run: collect },
   };
   return (request, response, next) => {
-    const route = routes[pathOf(request)];
+    const path = pathOf(request);
+    if (path === "/client.js" && (request.method === "GET" || request.method === "HEAD")) {
+      sendClientScript(request, response).catch(next);
+      return;
+    }
+    const route = routes[path];
     if (!route) return next();
     answer(context, route, request, response).catch((error: unknown) => {
       const { code } = error as { code?: SessionCode };

@@ -7,7 +7,9 @@ import { manifest, Project } from "../support/project.js";
 import { compileAll, kinds, nameOf } from "./compile.js";
 
 const folder = join(import.meta.dirname, "../../docs");
-const pages = ["deploy.md", ...readdirSync(join(folder, "migrate")).map((name) => join("migrate", name))];
+const pages = ["deploy.md", ...readdirSync(join(folder, "migrate")).map((name) => join("migrate", name))].filter(
+  (page) => page !== join("migrate", "index.md"),
+);
 
 /** What the snippets of these pages rely on beside the names of the README's. */
 const names = [

@@ -1,15 +1,22 @@
-// The README and the page about the client, or what stands in for them. README_FILE lets a writer check a draft.
-import { existsSync, readFileSync } from "node:fs";
+// The README and the pages that its parts became: their code, and the rows of their tables.
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Block, parse, type Row } from "../support/markdown.js";
 
-const file = process.env["README_FILE"] ?? join(import.meta.dirname, "../../README.md");
+const root = join(import.meta.dirname, "../..");
+const folders = ["guide", "servers", "stores", "reference"].flatMap((folder) =>
+  readdirSync(join(root, "docs", folder)).map((name) => `docs/${folder}/${name}`),
+);
 
-export const hasReadme = existsSync(file);
-export const noReadme = "README.md is not written yet";
+/** The code of each page, by the page's file. */
+export const blocksOf: ReadonlyMap<string, Block[]> = new Map(
+  ["README.md", "docs/client.md", ...folders].map((file) => [file, parse(read(file)).blocks]),
+);
 
-const readme = parse(hasReadme ? readFileSync(file, "utf8") : "");
-const client = parse(readFileSync(join(import.meta.dirname, "../../docs/client.md"), "utf8"));
+/** The tables of codes. */
+export const codeRows: Row[] = parse(read("docs/reference/codes.md")).rows;
 
-export const rows: Row[] = readme.rows;
-export const blocks: Block[] = [...readme.blocks, ...client.blocks];
+/** The text of one of the project's files. */
+export function read(file: string): string {
+  return readFileSync(join(root, file), "utf8");
+}

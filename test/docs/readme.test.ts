@@ -1,13 +1,16 @@
-// The README's code is code: every block compiles, those marked `run` run, and the quickstart serves a logged-in client.
+// The code of the README and its pages is code: every block compiles, those marked `run` run, and the quickstart serves a logged-in client.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Browser } from "../support/browser.js";
 import type { Block } from "../support/markdown.js";
 import { manifest, Project } from "../support/project.js";
 import { compileAll, kinds, nameOf } from "./compile.js";
-import { blocks, hasReadme, noReadme } from "./page.js";
+import { blocksOf, read } from "./page.js";
 import { run } from "./run.js";
 
-const programs = blocks.filter((block) => block.language in kinds);
+const programsOf = new Map(
+  [...blocksOf].map(([file, blocks]) => [file, blocks.filter((block) => block.language in kinds)]),
+);
+const programs = [...programsOf.values()].flat();
 const quickstart = programs.find((block) => kinds[block.language] === "js" && block.headings.includes("Quickstart"));
 let project: Project;
 let said: ReadonlyMap<Block, string>;
@@ -20,14 +23,11 @@ beforeAll(async () => {
 afterAll(() => project.remove());
 
 describe("the README", () => {
-  it("has a quickstart", (context) => {
-    if (!hasReadme) return context.skip(noReadme);
-    expect(quickstart?.code).toContain("socket-session");
+  it("is short, and so is its quickstart", () => {
+    expect(read("README.md").split("\n").length).toBeLessThanOrEqual(200);
+    expect(Buffer.byteLength(read("README.md"))).toBeLessThanOrEqual(9 * 1024);
+    expect((quickstart as Block).code.split("\n").length).toBeLessThanOrEqual(25);
   });
-
-  it.each(programs.map((block) => [nameOf(block), block] as const))("compiles: %s", (_, block) =>
-    expect(said.get(block)).toBe(""),
-  );
 
   const running = programs.filter((block) => block.words.includes("run") && block !== quickstart);
   it.each(running.map((block) => [nameOf(block), block] as const))("runs: %s", async (_, block) => {
@@ -36,8 +36,7 @@ describe("the README", () => {
     program.stop();
   });
 
-  it("has a quickstart that serves a client over HTTP and, when logged in, its socket", async (context) => {
-    if (!hasReadme) return context.skip(noReadme);
+  it("has a quickstart that serves a client over HTTP and, when logged in, its socket", async () => {
     const block = quickstart as Block;
     const program = run(project, block);
     let browser: Browser | undefined;
@@ -57,6 +56,12 @@ describe("the README", () => {
       program.stop();
     }
   });
+});
+
+describe.each([...programsOf].filter(([, blocks]) => blocks.length > 0))("%s", (_, blocks) => {
+  it.each(blocks.map((block) => [nameOf(block), block] as const))("compiles: %s", (_, block) =>
+    expect(said.get(block)).toBe(""),
+  );
 });
 
 /** Tries the routes that a quickstart has, those that log in first, until one has set the session cookie. */

@@ -1,0 +1,65 @@
+// The README's quickstart as a newcomer tries it: its file in an empty project, its page in two tabs of a real Chromium.
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { launchChromium } from "../support/chromium.js";
+import type { Block } from "../support/markdown.js";
+import { Project } from "../support/project.js";
+import { blocksOf } from "./page.js";
+import { run, type Running } from "./run.js";
+
+const program = blocksOf.get("README.md")?.find(({ headings }) => headings.includes("Quickstart"));
+let project: Project;
+let browser: Browser;
+let server: Running;
+let url: string;
+
+beforeAll(async () => {
+  project = new Project({ packages: ["express", "express-session", "socket.io"] });
+  server = run(project, program as Block);
+  let port: number | undefined;
+  [browser, port] = await Promise.all([launchChromium(), server.ready]);
+  url = `http://127.0.0.1:${port}`;
+}, 90_000);
+
+afterAll(async () => {
+  await browser?.close();
+  server?.stop();
+  project?.remove();
+});
+
+const says = (page: Page, text: string): Promise<void> => page.locator("#text", { hasText: text }).waitFor();
+
+test("two tabs share the session, live, and a logout closes both", async () => {
+  const context = await browser.newContext();
+  const [first, second] = [await context.newPage(), await context.newPage()];
+  await Promise.all([first.goto(url), second.goto(url)]);
+  await Promise.all([first, second].map((page) => says(page, "No session: SESSION_MISSING")));
+  await first.click("#login");
+  await Promise.all([first, second].map((page) => says(page, "ada: 0 likes")));
+  await second.click("#like");
+  await Promise.all([first, second].map((page) => says(page, "ada: 1 likes")));
+  await first.click("#logout");
+  await Promise.all([first, second].map((page) => says(page, "No session: SESSION_DESTROYED")));
+});
+
+test("the page asks once where nobody has logged in, and does not load itself again", async () => {
+  const page = await (await browser.newContext()).newPage();
+  const loads: string[] = [];
+  page.on("request", (request) => loads.push(new URL(request.url()).pathname));
+  await page.goto(url);
+  await says(page, "No session: SESSION_MISSING");
+  // Nothing is under way any more.
+  await page.waitForLoadState("networkidle");
+  expect(loads.filter((path) => path === "/")).toHaveLength(1);
+  expect(loads.filter((path) => path.startsWith("/session/")).length).toBeLessThanOrEqual(2);
+});
+
+test("the client helper is asked for once, and then found unchanged", async () => {
+  const response = await fetch(`${url}/session/client.js`);
+  expect(response.headers.get("content-type")).toBe("text/javascript; charset=utf-8");
+  expect(await response.text()).toContain("SocketSession");
+  const etag = response.headers.get("etag") ?? "";
+  const again = await fetch(`${url}/session/client.js`, { headers: { "If-None-Match": etag } });
+  expect(again.status).toBe(304);
+  expect((await fetch(`${url}/session/client.js`, { method: "POST" })).status).toBe(404);
+});
