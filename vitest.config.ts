@@ -56,7 +56,7 @@ export default defineConfig({
           name: "stacks",
           include: ["test/compat/**/*.test.ts", ...suites.frameworks, ...suites.oldest],
           exclude: ["test/compat/damaged-records.test.ts"],
-          globalSetup: ["test/compat/support/install.ts", "test/support/packed.ts"],
+          globalSetup: ["test/compat/support/install.ts", "test/support/packed.ts", "test/support/shared-servers.ts"],
           testTimeout: 90_000,
           provide: { stacks: "older" },
         },

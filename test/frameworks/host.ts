@@ -1,6 +1,7 @@
 // A host of sessions as its page in docs/frameworks sets it up: the page's program, run in a user's project.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
@@ -15,6 +16,9 @@ const pages = join(import.meta.dirname, "../../docs/frameworks");
 /** Where a package of test/stacks is, for `from`. */
 export const inStacks = (...names: string[]): Record<string, string> =>
   Object.fromEntries(names.map((name) => [name, join("test/stacks/node_modules", name)]));
+
+/** Loads a package of test/stacks into the test's own process. */
+export const loadFromStacks = createRequire(join(import.meta.dirname, "../stacks/package.json"));
 
 /** The blocks of a page that have code. */
 export function blocksOf(page: string): Block[] {

@@ -40,6 +40,18 @@ const hosts: readonly Host[] = [
     connect: viaWebSocket("/live"),
     from: inStacks("hono", "@hono/node-server"),
   },
+  {
+    name: "Fastify 5",
+    page: "fastify.md",
+    connect: viaSocketIo,
+    from: inStacks("fastify", "@fastify/cookie", "@fastify/session"),
+  },
+  {
+    name: "Fastify 5 with @fastify/session",
+    page: "fastify-session.md",
+    connect: viaSocketIo,
+    from: inStacks("fastify", "@fastify/cookie", "@fastify/session"),
+  },
   { name: "crossws", page: "crossws.md", connect: viaWebSocket(), from: inStacks("crossws") },
 ];
 
