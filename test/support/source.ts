@@ -26,7 +26,7 @@ export const sources: readonly SourceFile[] = readdirSync(folder, { recursive: t
 
 /** The files of src that a file imports, those that it only takes types from included. */
 export function importsOf({ path, text }: SourceFile): string[] {
-  const statements = /^(?:import|export)\b[^;"]*?(?:from\s*)?"(\.[^"]*)"|\bimport\(\s*"(\.[^"]*)"/gm;
+  const statements = /^(?:(?:import|export)\b[^;"]*?\bfrom|import)\s*"(\.[^"]*)"|\bimport\(\s*"(\.[^"]*)"/gm;
   const found = [...text.matchAll(statements)].map(([, stated, inline]) => stated ?? inline ?? "");
   return [...new Set(found)].map((name) => posix.join(posix.dirname(path), name).replace(/\.js$/, ".ts"));
 }
