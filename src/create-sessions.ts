@@ -2,12 +2,19 @@
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
 import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
-import { fromReader } from "./handshake/session-id.js";
+import { type FindId, fromReader } from "./handshake/session-id.js";
 import { setUpHttp } from "./http/http-half.js";
 import { createEmpty, issueSession } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
 import { invalid } from "./internal/check-options.js";
-import { checkAttachOptions, checkOptions, type CreateOptions, type ExistingMiddlewareOptions } from "./options.js";
+import { RequestSessions } from "./http/request-session.js";
+import {
+  checkAttachOptions,
+  checkOptions,
+  checkStreamOptions,
+  type CreateOptions,
+  type ExistingMiddlewareOptions,
+} from "./options.js";
 import { AnonymousSession } from "./session/anonymous.js";
 import { Registry } from "./session/registry.js";
 import { Views } from "./session/view.js";
@@ -16,6 +23,7 @@ import { backendOf } from "./store/live-store.js";
 import { collectTimeout, regenerate } from "./transports/regeneration.js";
 import { checkCookiePath, recognise } from "./transports/servers.js";
 import type { SocketIoAttachment } from "./transports/socket.io/connection.js";
+import { Streams } from "./transports/stream/streams.js";
 import { warnOnce } from "./warnings.js";
 
 /**
@@ -77,6 +85,20 @@ export function createSessions<View = unknown>(
         createEmpty(store, request, trust),
       ),
   };
+  const requestSessions = new RequestSessions(store, events.fail);
+  const streams = new Streams(requestSessions, (streamOptions) => {
+    const { keepAlive, maxBufferedBytes, sessionId, ...rules } = checkStreamOptions(streamOptions);
+    const findHeld: FindId = (request) => {
+      const id = requestSessions.idOf(request);
+      return id === undefined ? findId(request) : { id };
+    };
+    const admission = new Admission(admissionHost, {
+      ...rules,
+      findId: sessionId ? fromReader(sessionId, findHeld) : findHeld,
+      tickets: undefined,
+    });
+    return { ...attachment, admission, keepAlive, maxBufferedBytes };
+  });
   return new Sessions({
     middleware,
     routes: createRoutes({
@@ -107,7 +129,9 @@ export function createSessions<View = unknown>(
       });
       known.attach({ ...attachment, admission });
     },
+    stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
     async close() {
+      streams.leave();
       try {
         await registry.close();
       } finally {

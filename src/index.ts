@@ -19,7 +19,14 @@ export type { Missing, Refusal } from "./handshake/admission.js";
 export { createSessions } from "./create-sessions.js";
 export type { Sessions, ViewOf } from "./sessions.js";
 export type { SessionsEvents } from "./events.js";
-export type { AttachOptions, CreateOptions, ExistingMiddlewareOptions, LiveOptions, RoutesOptions } from "./options.js";
+export type {
+  AttachOptions,
+  CreateOptions,
+  ExistingMiddlewareOptions,
+  LiveOptions,
+  RoutesOptions,
+  StreamOptions,
+} from "./options.js";
 export type { Target, UserSession } from "./target.js";
 export type {
   AttachableServer,
@@ -28,6 +35,9 @@ export type {
   SocketIoServer,
   WsServer,
 } from "./transports/servers.js";
+export type { SessionStream } from "./transports/stream/session-stream.js";
+export type { HttpRequest, HttpResponse } from "./transports/stream/streams.js";
+export type { Listenable, Listener } from "./transports/stream/listeners.js";
 export type { Driver } from "./store/drivers/driver.js";
 export { liveStore } from "./store/drivers/express-store/express-store.js";
 export type { ListedSession, LiveStore, LiveStoreOptions } from "./store/live-store.js";

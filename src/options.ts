@@ -122,6 +122,22 @@ export interface AttachOptions {
   tickets?: boolean | undefined;
 }
 
+/** Options of `sessions.stream()`: those of `attach()` that concern who comes in, and two of streams. */
+export interface StreamOptions extends Omit<AttachOptions, "missing" | "tickets"> {
+  /** What happens with a client that has no session: `"reject"` it (default), or let it in `"anonymous"`. */
+  missing?: "reject" | "anonymous" | undefined;
+  /**
+   * Sends a comment every so many ms while nothing else waits, so that no proxy takes the stream for a dead one. Default
+   * 25,000; false or 0: none.
+   */
+  keepAlive?: number | false | undefined;
+  /**
+   * How many bytes of events may wait for a client that reads slowly; one that leaves more unread is closed with
+   * `LIMIT_REACHED`. Default 1 MiB.
+   */
+  maxBufferedBytes?: number | undefined;
+}
+
 // --- the checks ---
 
 const liveNames: NamesOf<LiveOptions> = {
@@ -144,6 +160,15 @@ const attachNames: NamesOf<AttachOptions> = {
   requireOrigin: true,
   sessionId: true,
   tickets: true,
+};
+
+const streamNames: NamesOf<StreamOptions> = {
+  missing: true,
+  origins: true,
+  requireOrigin: true,
+  sessionId: true,
+  keepAlive: true,
+  maxBufferedBytes: true,
 };
 
 /**
@@ -212,6 +237,20 @@ export function checkAttachOptions(options: AttachOptions) {
     );
   }
   return { missing, origins, requireOrigin, sessionId, tickets };
+}
+
+/** As {@link checkOptions}, for `stream()`. */
+export function checkStreamOptions(options: StreamOptions = {}) {
+  checkNames(options, streamNames, "stream()");
+  const { keepAlive = 25_000, maxBufferedBytes = 1 << 20, ...rest } = options;
+  const pause = keepAlive || 0;
+  if (pause !== 0) checkTimes({ keepAlive });
+  checkPositive({ maxBufferedBytes });
+  if ((rest.missing as string | undefined) === "create")
+    throw invalid(
+      'missing must be "reject" or "anonymous": a route that streams makes a session by writing to req.session.',
+    );
+  return { ...checkAttachOptions(rest), keepAlive: pause, maxBufferedBytes };
 }
 
 function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {

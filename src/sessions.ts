@@ -4,7 +4,7 @@ import { SessionError } from "./errors.js";
 import type { Events, SessionsEvents } from "./events.js";
 import type { Middleware } from "./http/middleware.js";
 import { checkNames, invalid } from "./internal/check-options.js";
-import type { AttachOptions } from "./options.js";
+import type { AttachOptions, StreamOptions } from "./options.js";
 import type { LiveSession } from "./session/live-session.js";
 import type { Registry } from "./session/registry.js";
 import { changeSafely } from "./session/update-draft.js";
@@ -23,6 +23,8 @@ import {
 import type { AttachableServer } from "./transports/servers.js";
 import { useRooms } from "./transports/socket.io/room-members.js";
 import { roomOf } from "./transports/socket.io/room.js";
+import type { SessionStream } from "./transports/stream/session-stream.js";
+import type { HttpRequest, HttpResponse } from "./transports/stream/streams.js";
 
 /** What createSessions() puts together. */
 export interface Parts<View> {
@@ -34,6 +36,7 @@ export interface Parts<View> {
   readonly registry: Registry;
   readonly events: Events;
   attach(server: AttachableServer, options: AttachOptions): void;
+  stream(request: HttpRequest, response: HttpResponse, options?: StreamOptions): SessionStream;
   close(): Promise<void>;
 }
 
@@ -106,6 +109,27 @@ export class Sessions<View = unknown> {
   attach(server: AttachableServer, options: AttachOptions = {}): this {
     this.#parts.attach(server, options);
     return this;
+  }
+
+  /**
+   * Makes a streamed answer a connection of its session: Server-Sent Events with `stream.send()`, or what you write or
+   * pipe to the response yourself. When the session ends, it is closed: events with `session:end` as the last one, any
+   * other answer is cut. Behind the session middleware or without it; HTTP/1.1 and HTTP/2. Who has no session is answered
+   * with 401, 403 or 503 and `{ code, retry }`, and the stream is over from the start. An open stream is no activity.
+   *
+   * @throws SessionError `OPTION_INVALID`
+   * @example
+   * ```ts
+   * app.get("/events", (req, res) => {
+   *   const stream = sessions.stream(req, res);
+   *   stream.send("news", { id: 1 });
+   *   bus.on("news", stream.listener("news")); // removed when it is over
+   *   void answerFrom(model, { signal: stream.signal }); // aborted at logout, and when the client leaves
+   * });
+   * ```
+   */
+  stream(request: HttpRequest, response: HttpResponse, options?: StreamOptions): SessionStream {
+    return this.#parts.stream(request, response, options);
   }
 
   /**

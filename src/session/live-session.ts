@@ -5,7 +5,7 @@ import { type EndCode, SessionError, closeReason } from "../errors.js";
 import { after, type Awaitable } from "../internal/awaitable.js";
 import { monotonicNow, never } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
-import { parse, strip, timesOf } from "../store/record/session-record.js";
+import { dataOf, timesOf } from "../store/record/session-record.js";
 import type { WriteId } from "../store/drivers/driver.js";
 import { type Active, noteActivity, touchPause, noteTimes, reportActivity, tickActivity } from "./activity.js";
 import { type Connection, type Connections, countOf, listOf, withOne, withoutOne } from "./connections.js";
@@ -341,10 +341,4 @@ export class ActiveSession
     for (const connection of connections) safely(() => connection.end(reason));
     this.host.releaseIfIdle(this);
   }
-}
-
-/** The fields without the cookie, as text: what counts as a change of data. */
-function dataOf(text: string): string {
-  const { cookie: _, ...fields } = strip(parse(text));
-  return JSON.stringify(fields);
 }

@@ -6,7 +6,7 @@ import { endCodeOf } from "../errors.js";
 import type { Awaitable } from "../internal/awaitable.js";
 import type { Listed, Listing } from "./drivers/driver.js";
 import { reconcile } from "./record/merge.js";
-import { mergeInto, parse, stringify, strip, timesOf } from "./record/session-record.js";
+import { dataOf, mergeInto, parse, stringify, strip, timesOf } from "./record/session-record.js";
 import type { StoredSessions } from "./stored-sessions.js";
 import type { Writer } from "./commands/lost-answers.js";
 
@@ -72,6 +72,17 @@ export class ReadSnapshots {
     if (stored instanceof Map) for (const [id, text] of stored as ReadonlyMap<string, string>) add(id, text);
     else for (const { id, text } of stored as readonly Listed[]) add(id, text);
     return sessions;
+  }
+
+  /** False for an object of a new session that nobody has stored. */
+  isStored(id: string, object: object): boolean {
+    return this.#originOf(id, object)?.base !== undefined;
+  }
+
+  /** Whether an object has other fields than what it was read from. Its cookie does not count. */
+  isChanged(id: string, data: SessionData): boolean {
+    const origin = this.#originOf(id, data);
+    return origin !== undefined && dataOf(origin.base ?? emptyBase) !== dataOf(textOf(id, data));
   }
 
   /** Stores what was changed; drops it without an error where the session has ended. */

@@ -7,8 +7,10 @@ import { Server as EngineServer, type ServerOptions } from "engine.io";
 import { Socket as EngineClient } from "engine.io-client";
 import type { Server as SocketIoServer } from "socket.io";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
-import type { SocketSession } from "../../src/index.js";
+import type { AttachOptions, Sessions, SocketSession } from "../../src/index.js";
 import { type Browser, connected } from "./browser.js";
+import type { StreamOptions } from "../../src/index.js";
+import { openStream } from "./stream.js";
 
 /** A socket on the server, of any kind. */
 export interface Holder {
@@ -40,10 +42,19 @@ export interface ServerKind {
   readonly path: string;
   /** The event that handlers of this kind hear when a socket closes. */
   readonly closeEvent: "close" | "disconnect";
+  /** True where clients send nothing over their connection. */
+  readonly isOneWay?: true;
+  /** Without a `server` to attach it has used the sessions and the options itself. */
   create(
-    beside: { http: HttpServer; io: SocketIoServer; pings: Pick<ServerOptions, "pingInterval" | "pingTimeout"> },
+    beside: {
+      http: HttpServer;
+      io: SocketIoServer;
+      pings: Pick<ServerOptions, "pingInterval" | "pingTimeout">;
+      sessions: Sessions;
+      attach: AttachOptions | undefined;
+    },
     handlers: Handlers,
-  ): { server: object; close(): void };
+  ): { server?: object; close(): void };
   /** Rejects with `{ code }` where the server refuses. */
   connect(browser: Browser, way: string, options?: ConnectOptions): Promise<Client>;
 }
@@ -211,6 +222,70 @@ export const webSocket: ServerKind = {
       ask: (text) => questions.ask(text, (message) => socket.send(message)),
       ended,
       close: () => socket.close(),
+    };
+  },
+};
+
+/** Streams without the session middleware. What a client asks is a request of its own, and the answer an event. */
+export const stream: ServerKind = {
+  name: "stream",
+  path: "/stream",
+  ways: ["HTTP/1.1"],
+  closeEvent: "close",
+  isOneWay: true,
+  create({ http, sessions, attach }, { opened, asked }) {
+    const handlers = new Map<string, (text: string) => Promise<void>>();
+    const [app] = http.listeners("request") as ((...values: unknown[]) => void)[];
+    http.removeAllListeners("request");
+    http.on("request", (request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+      if (pathname === "/stream/ask") {
+        void handlers.get(searchParams.get("id") ?? "")?.(searchParams.get("text") ?? "");
+        response.end();
+      } else if (pathname === "/stream") {
+        const opening = sessions.stream(request, response, attach as StreamOptions);
+        void opening.ready.then((isIn) => {
+          if (!isIn) return;
+          const id = randomBytes(6).toString("hex");
+          const holder: Holder = {
+            get session() {
+              return opening.session;
+            },
+            once: (event, listener) => response.once(event, listener),
+          };
+          opened(holder);
+          handlers.set(id, async (text) => {
+            opening.send("answer", await answer(text, (question) => asked(holder, question)));
+          });
+          opening.send("open", { id });
+        });
+      } else app?.(request, response);
+    });
+    return { close: () => undefined };
+  },
+  async connect(browser, _way, { headers = {} } = {}) {
+    const client = await openStream(browser, "/stream", { headers });
+    if (client.status !== 200) {
+      await client.over;
+      throw new Refusal(parsed(client.text())?.code, client.status);
+    }
+    const { id } = await client.next<{ id: string }>("open");
+    const questions = new Questions();
+    const answers = async (): Promise<void> => {
+      for (;;) questions.answered(JSON.stringify(await client.next("answer")));
+    };
+    void answers().catch(() => undefined);
+    const ended = client.over.then(async () => {
+      const end = client.events.at(-1);
+      return end?.event === "session:end" ? parsed(end.data)?.code : undefined;
+    });
+    return {
+      ask: (text) =>
+        questions.ask(text, (message) => {
+          void browser.fetch(`/stream/ask?${new URLSearchParams({ id, text: message }).toString()}`).catch(() => {});
+        }),
+      ended,
+      close: client.close,
     };
   },
 };

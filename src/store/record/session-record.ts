@@ -135,6 +135,12 @@ export function strip(record: SessionRecord): SessionRecord {
   return record;
 }
 
+/** The fields without the cookie, as text: what counts as a change of data. */
+export function dataOf(text: string): string {
+  const { cookie: _, ...fields } = strip(parse(text));
+  return JSON.stringify(fields);
+}
+
 /** Our marks alone. */
 export function marksOf(record: SessionRecord): JsonObject {
   const marks: JsonObject = {};

@@ -1,0 +1,73 @@
+// The streams of one createSessions(): what those with the same options share is made once. Knows no session.
+import type { IncomingMessage } from "node:http";
+import type { Attachment } from "../session-connection.js";
+import { type StreamAttachment, StreamConnection } from "./connection.js";
+import { OpenStreams } from "./open-streams.js";
+import type { StreamResponse } from "./response.js";
+import type { SessionStream } from "./session-stream.js";
+
+/** A request of Node's, of HTTP/1.1 or HTTP/2, as frameworks hand it to their handlers. */
+export interface HttpRequest {
+  readonly method?: string | undefined;
+  readonly headers: IncomingMessage["headers"];
+  readonly socket: unknown;
+}
+
+/** A response of Node's, of HTTP/1.1 or HTTP/2. */
+export interface HttpResponse {
+  statusCode: number;
+  readonly headersSent: boolean;
+  readonly writableEnded: boolean;
+  write(chunk: never): unknown;
+  end(): unknown;
+}
+
+/** What the options of a stream come to. */
+export interface StreamRules extends Attachment {
+  readonly keepAlive: number;
+  readonly maxBufferedBytes: number;
+}
+
+/** Opens the streams of one createSessions(). */
+export class Streams<Options extends object> {
+  readonly #requestSessions: StreamAttachment["requestSessions"];
+  readonly #read: (options: Options | undefined) => StreamRules;
+  /** By the options object, which a route mostly has one of. */
+  readonly #attachments = new WeakMap<object, StreamAttachment>();
+  /** By the pause between comments. */
+  readonly #open = new Map<number, OpenStreams>();
+
+  constructor(
+    requestSessions: StreamAttachment["requestSessions"],
+    read: (options: Options | undefined) => StreamRules,
+  ) {
+    this.#requestSessions = requestSessions;
+    this.#read = read;
+  }
+
+  /** @throws SessionError `OPTION_INVALID` */
+  open(request: HttpRequest, response: HttpResponse, options: Options | undefined): SessionStream {
+    return new StreamConnection(
+      this.#attachmentOf(options),
+      request as unknown as IncomingMessage,
+      response as unknown as StreamResponse,
+    );
+  }
+
+  /** The sessions are closed. */
+  leave(): void {
+    for (const open of this.#open.values()) open.leave();
+  }
+
+  #attachmentOf(options: Options | undefined): StreamAttachment {
+    const key = options ?? this;
+    const known = this.#attachments.get(key);
+    if (known) return known;
+    const { keepAlive, ...rest } = this.#read(options);
+    let open = this.#open.get(keepAlive);
+    if (!open) this.#open.set(keepAlive, (open = new OpenStreams(keepAlive)));
+    const attachment = { ...rest, open, requestSessions: this.#requestSessions };
+    this.#attachments.set(key, attachment);
+    return attachment;
+  }
+}

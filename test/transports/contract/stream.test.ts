@@ -1,0 +1,4 @@
+import { serverContract } from "../../contract/server.js";
+import { stream } from "../../support/servers.js";
+
+serverContract(stream);
