@@ -97,7 +97,7 @@ export function createSessions<View = unknown>(
       findId: sessionId ? fromReader(sessionId, findHeld) : findHeld,
       tickets: undefined,
     });
-    return { ...attachment, admission, keepAlive, maxBufferedBytes };
+    return { ...attachment, admission, keepAlive, maxBufferedBytes, onError: events.fail };
   });
   return new Sessions({
     middleware,

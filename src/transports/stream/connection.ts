@@ -30,6 +30,7 @@ export interface StreamAttachment extends Attachment {
     settle(request: IncomingMessage): Awaitable<void>;
     save(request: IncomingMessage): Awaitable<void>;
   };
+  onError(error: unknown): void;
 }
 
 /** How long (ms) an answer that is over may take to reach its client. */
@@ -150,7 +151,7 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
       this.#refuse(this.refusalCode, held);
       return;
     }
-    const { requestSessions, onBound, open } = this.attachment;
+    const { requestSessions, onBound, open, onError } = this.attachment;
     onBound(this.#request);
     // Behind the middleware, the request keeps express-session's object: that is what express-session looks at.
     if (!requestSessions.of(this.#request)) this.bind(this.#request);
@@ -159,7 +160,7 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
     // What the client asks for by itself counts as what it does; an EventSource comes back on its own.
     if (!isEventSource(this.#request)) void this.live?.beforeEvent();
     open.add(this);
-    held?.release();
+    held?.release(onError);
     if (this.#isEventStream) this.#greet();
   }
 
@@ -201,7 +202,7 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
     const response = this.#response;
     const type = response.getHeader("Content-Type");
     const isTyped = typeof type === "string" && type.startsWith("text/event-stream");
-    if (response.headersSent) {
+    if (response.headersSent || this.#held?.hasBegun) {
       this.#isEventStream = isTyped || type === undefined;
       if (!this.#isEventStream)
         throw invalid(`Events cannot be sent in an answer whose headers were sent with ${JSON.stringify(type)}.`);

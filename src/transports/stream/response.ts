@@ -120,15 +120,22 @@ export class HeldResponse {
     ];
   }
 
-  /** Does what was held. */
-  release(): void {
+  /** True where the application has begun its answer. */
+  get hasBegun(): boolean {
+    return this.#calls.length > 0;
+  }
+
+  /** Does what was held. What a call throws, whose caller is gone, goes to `onError`. */
+  release(onError: (error: unknown) => void): void {
     this.#restore();
     let isDrained = false;
     for (const { name, values } of this.#calls) {
-      safely(() => {
+      try {
         const answer = (this.#response as unknown as Methods)[name](...values);
         if (name === "write") isDrained = answer === true;
-      });
+      } catch (error) {
+        onError(error);
+      }
     }
     if (isDrained) for (const drained of this.#draining) safely(() => drained.call(this.#response));
   }

@@ -1,6 +1,5 @@
 // The streams of one createSessions(): what those with the same options share is made once. Knows no session.
 import type { IncomingMessage } from "node:http";
-import type { Attachment } from "../session-connection.js";
 import { type StreamAttachment, StreamConnection } from "./connection.js";
 import { OpenStreams } from "./open-streams.js";
 import type { StreamResponse } from "./response.js";
@@ -23,9 +22,8 @@ export interface HttpResponse {
 }
 
 /** What the options of a stream come to. */
-export interface StreamRules extends Attachment {
+export interface StreamRules extends Omit<StreamAttachment, "open" | "requestSessions"> {
   readonly keepAlive: number;
-  readonly maxBufferedBytes: number;
 }
 
 /** Opens the streams of one createSessions(). */
