@@ -47,7 +47,8 @@ export class ProxyTrust {
 
   /** True where the origin is the server's own and no proxy has a say: by far the most requests. */
   isPlainly(request: IncomingMessage, origin: string): boolean {
-    const { host, "x-forwarded-host": forwardedHost, "x-forwarded-proto": forwardedProto } = request.headers;
+    const { "x-forwarded-host": forwardedHost, "x-forwarded-proto": forwardedProto } = request.headers;
+    const host = saidHost(request);
     if (host === undefined || forwardedHost !== undefined || forwardedProto !== undefined) return false;
     return origin === `${isEncrypted(request) ? "https" : "http"}://${host}`;
   }
@@ -79,7 +80,12 @@ export function forwardedScheme(request: IncomingMessage): string | undefined {
 
 /** The host with its port as the browser said it, or as a trusted proxy says. */
 function hostOf(request: IncomingMessage, trusts: boolean): string | undefined {
-  return (trusts ? first(request.headers["x-forwarded-host"]) : undefined) ?? request.headers.host;
+  return (trusts ? first(request.headers["x-forwarded-host"]) : undefined) ?? saidHost(request);
+}
+
+/** The host as the client said it: HTTP/2 has a field of its own for it. */
+function saidHost({ headers }: IncomingMessage): string | undefined {
+  return headers.host ?? (headers[":authority"] as string | undefined);
 }
 
 /** True for what can stand in an Origin header: "null", or a scheme and a host, with no user before and no path behind. */

@@ -13,7 +13,7 @@ import { type Attachment, SessionConnection } from "../session-connection.js";
 import { checkEvent, checkEventId, comment, eventText, retryText } from "./event-text.js";
 import { type Listenable, type Listener, Listeners, spent } from "./listeners.js";
 import { sessionUntil } from "./pending-session.js";
-import { cut, endUnsaved, HeldResponse, isGone, silence, type StreamResponse } from "./response.js";
+import { cut, endUnsaved, HeldResponse, isComplete, isGone, silence, type StreamResponse } from "./response.js";
 import type { SessionStream } from "./session-stream.js";
 import type { OpenStreams } from "./open-streams.js";
 
@@ -284,7 +284,7 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
   override release(): void {
     super.release();
     this.attachment.open.delete(this);
-    if (!this.#isOver) this.#finish(this.#response.writableFinished ? undefined : clientLeft());
+    if (!this.#isOver) this.#finish(isComplete(this.#response) ? undefined : clientLeft());
   }
 
   /** Nothing is sent any more. With a reason, what the application does for this stream is aborted. */

@@ -33,6 +33,11 @@ export function isGone(response: StreamResponse): boolean {
   return response.writableEnded || response.destroyed === true || response.stream?.destroyed === true;
 }
 
+/** True where a response that is closed has got all to its client. HTTP/2 calls one finished whose client has left. */
+export function isComplete(response: StreamResponse): boolean {
+  return response.writableEnded && response.writableFinished;
+}
+
 /** HTTP/2's INTERNAL_ERROR: a client takes the answer for a cut one. */
 const internalError = 2;
 
