@@ -2,6 +2,7 @@
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
 import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
+import { Permission } from "./handshake/permission.js";
 import { type FindId, fromReader } from "./handshake/session-id.js";
 import { setUpHttp } from "./http/http-half.js";
 import { createEmpty, issueSession } from "./http/middleware.js";
@@ -72,7 +73,7 @@ export function createSessions<View = unknown>(
     onRefused: (refusal) => events.tell("refused", refusal),
     onError: events.fail,
   };
-  const attachment: Omit<SocketIoAttachment, "admission"> = {
+  const attachment: Omit<SocketIoAttachment, "admission" | "permission"> = {
     sessions: registry,
     anonymous: new AnonymousSession().data,
     showsAll: view !== undefined,
@@ -127,7 +128,8 @@ export function createSessions<View = unknown>(
         findId: rules.sessionId ? fromReader(rules.sessionId, findId) : findId,
         tickets: rules.tickets ? tickets : undefined,
       });
-      known.attach({ ...attachment, admission });
+      const permission = rules.allow && new Permission(rules.allow, registry.reviews, events.fail);
+      known.attach({ ...attachment, admission, permission });
     },
     stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
     async close() {

@@ -11,6 +11,7 @@ export type SessionCode =
   | "STORE_UNAVAILABLE"
   | "ORIGIN_REFUSED"
   | "TICKET_INVALID"
+  | "SESSION_FORBIDDEN"
   | "LIMIT_REACHED";
 
 /** Codes of an end: the session is over and never comes back. */
@@ -97,6 +98,12 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
       "A ticket lets in once, soon after it was fetched, a page of the same origin. It dies with its session, and counts for no other.",
     fix: "Fetch a new ticket for each connection: POST to the session routes' /ticket, with the session's cookie.",
     retry: true,
+  },
+  SESSION_FORBIDDEN: {
+    what: "The session may not be here: the application's function allow said no.",
+    cause:
+      "Nobody is logged in with it, a log out has emptied it, or it lost a right. Or allow failed, which is told as an error.",
+    fix: "Log in again, with an account that may be here. See what allow returns: attach(server, { allow }).",
   },
   LIMIT_REACHED: {
     what: "Too many messages of one connection waited for its session.",

@@ -21,7 +21,7 @@ export interface SessionsEvents {
   lost: [live: LiveSession, what: "changes" | "session"];
   /** A handshake was refused. */
   refused: [refusal: Refusal];
-  /** A background save failed (it is tried again), a change came too late, or `origins` or `sessionId` threw. */
+  /** A background save failed (it is tried again), a change came too late, or `allow`, `origins` or `sessionId` threw. */
   error: [error: unknown];
 }
 

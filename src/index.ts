@@ -11,6 +11,7 @@ export {
   type CloseReason,
 } from "./errors.js";
 export type { AllowedOrigins } from "./handshake/origin.js";
+export type { Allow } from "./handshake/permission.js";
 export type { Middleware } from "./http/middleware.js";
 export type { LiveSession } from "./session/live-session.js";
 export type { ViewFunction } from "./session/view.js";

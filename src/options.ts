@@ -4,6 +4,7 @@ import type { SessionData, SessionOptions, Store } from "express-session";
 import type { Missing } from "./handshake/admission.js";
 import { ownHosts } from "./handshake/hosts.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
+import type { Allow } from "./handshake/permission.js";
 import { canBeOrigin } from "./handshake/proxy-trust.js";
 import { httpNames, secretsOf } from "./http/session-options.js";
 import {
@@ -113,6 +114,17 @@ export interface AttachOptions {
   origins?: AllowedOrigins | undefined;
   /** True also refuses requests without an Origin header (native clients). Default false. */
   requireOrigin?: boolean | undefined;
+  /**
+   * Who may be here, by the data of the session: asked at the handshake, and again whenever the data changes, on this
+   * node or elsewhere. Who may not, or not any more, is told `SESSION_FORBIDDEN` and closed; so it is where the function
+   * throws. A socket without a session is asked about with an empty one. Default: whoever has a session.
+   *
+   * @example
+   * ```ts
+   * sessions.attach(io, { allow: (session) => session.user !== undefined });
+   * ```
+   */
+  allow?: Allow | undefined;
   /** Another way than the cookie to find the id; where it gives none, the cookie counts. */
   sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
   /**
@@ -155,6 +167,7 @@ const liveNames: NamesOf<LiveOptions> = {
 };
 const routesNames: NamesOf<RoutesOptions> = { origins: true, ticketLifetime: true };
 const attachNames: NamesOf<AttachOptions> = {
+  allow: true,
   missing: true,
   origins: true,
   requireOrigin: true,
@@ -224,19 +237,19 @@ function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): v
 /** As {@link checkOptions}, for `attach()`. */
 export function checkAttachOptions(options: AttachOptions) {
   checkNames(options, attachNames, "attach()");
-  const { missing = "reject", requireOrigin = false, tickets = false, sessionId } = options;
+  const { missing = "reject", requireOrigin = false, tickets = false, sessionId, allow } = options;
   if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
     throw invalid(`missing must be "reject", "anonymous" or "create", not ${shown(missing)}.`);
   }
   const origins = originsOf(options.origins, "origins");
-  checkFunctions({ sessionId });
+  checkFunctions({ sessionId, allow });
   checkBooleans({ requireOrigin, tickets });
   if (tickets && missing === "create") {
     throw invalid(
       'tickets: true does not go with missing: "create": every client has a session before it sends a ticket.',
     );
   }
-  return { missing, origins, requireOrigin, sessionId, tickets };
+  return { missing, origins, requireOrigin, sessionId, tickets, allow };
 }
 
 /** As {@link checkOptions}, for `stream()`. */

@@ -12,6 +12,7 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
   STORE_UNAVAILABLE: 503,
   ORIGIN_REFUSED: 403,
   TICKET_INVALID: 401,
+  SESSION_FORBIDDEN: 403,
   LIMIT_REACHED: 429,
 };
 
@@ -20,7 +21,7 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
  * codes: to their clients each of these means the same, or nothing. 4401 is their "unauthorized", which is final. 1008
  * ("policy violation") is final, and 1013 ("try again later") is not
  * (https://www.iana.org/assignments/websocket/websocket.xml#close-code-number). 4205 is private to this library, after
- * HTTP's 205, "reset content". The page's half knows the final ones: `shouldRetry()`.
+ * HTTP's 205, "reset content". 3003 is registered as "forbidden"; 4403 is graphql-ws' own, and not final. The page's half knows the final ones: `shouldRetry()`.
  */
 export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   SESSION_MISSING: 4401,
@@ -32,5 +33,6 @@ export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   STORE_UNAVAILABLE: 1013,
   ORIGIN_REFUSED: 1008,
   TICKET_INVALID: 4401,
+  SESSION_FORBIDDEN: 3003,
   LIMIT_REACHED: 1008,
 };

@@ -124,8 +124,8 @@ export function withSession<View = unknown>(
     clearOutbox();
     // Stops Socket.IO's reconnection where the server did not disconnect the socket.
     if (!socket.connected) socket.disconnect();
-    // A limit ends this connection alone: the session goes on in the other tabs.
-    if (code !== "LIMIT_REACHED") tellTabs({ end: code });
+    // These end this connection alone: the session goes on in the other tabs, which may be elsewhere.
+    if (code !== "LIMIT_REACHED" && code !== "SESSION_FORBIDDEN") tellTabs({ end: code });
     emit("end", { code });
   }
 

@@ -12,6 +12,7 @@ export type ClientCode =
   | "STORE_UNAVAILABLE"
   | "ORIGIN_REFUSED"
   | "TICKET_INVALID"
+  | "SESSION_FORBIDDEN"
   | "LIMIT_REACHED";
 
 /** What the server tells a client when it refuses a handshake or ends a session. */

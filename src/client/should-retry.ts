@@ -2,7 +2,7 @@
 
 /**
  * Whether a page should open its WebSocket again after the server closed it with this code. False where that cannot
- * help: 4401 (there is no session any more) and 1008 (the server refuses this page). True for all others: 4205 (the
+ * help: 4401 (there is no session any more), 3003 (it may not be here) and 1008 (the server refuses this page). True for all others: 4205 (the
  * session has a new id, and the browser its new cookie), 1013 (the store does not answer) and codes of other programs.
  *
  * @param closeCode the `code` of the WebSocket's `close` event.
@@ -12,5 +12,5 @@
  * ```
  */
 export function shouldRetry(closeCode: number): boolean {
-  return closeCode !== 4401 && closeCode !== 1008;
+  return closeCode !== 4401 && closeCode !== 3003 && closeCode !== 1008;
 }

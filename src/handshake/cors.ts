@@ -18,7 +18,7 @@ export type Cors = CorsOptions | false | ((request: IncomingMessage, done: Done<
 
 type OriginFunction = (origin: string, done: Done<unknown>) => unknown;
 
-/** How long a function of the application's may think about an origin, in ms; then it is refused. */
+/** How long a function of the application's may think about a handshake, in ms; then it is refused. */
 export const answerTimeout = 5000;
 
 /** Throws or rejects where a function of the application's throws, or does not answer in time. */

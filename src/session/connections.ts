@@ -1,11 +1,14 @@
 // The connections of one live session. Knows nothing of which kind of server they are of.
 import type { CloseReason } from "../errors.js";
+import type { SocketSession } from "./socket-session.js";
 import type { SessionView } from "./view.js";
 
 /** A connection that uses a live session; its server's adapter tells and closes it. */
 export interface Connection {
   /** Tells the client the reason, then closes the connection. */
   end(reason: CloseReason): void;
+  /** Whether its client may stay with this data, which has changed; only those that ask somebody have this. */
+  mayStay?(data: SocketSession): boolean;
   /** Sends the client a changed view; only servers that can send one have this. */
   showView?(view: SessionView): void;
 }

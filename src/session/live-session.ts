@@ -1,7 +1,7 @@
 // The one object on this node for a session that has connections here: its connections, the gate for their events,
 // its activity and its end. Knows nothing of which kind of server a connection is of.
 import createDebug from "debug";
-import { type EndCode, SessionError, closeReason } from "../errors.js";
+import { type EndCode, type SessionCode, SessionError, closeReason } from "../errors.js";
 import { after, type Awaitable } from "../internal/awaitable.js";
 import { monotonicNow, never } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
@@ -100,6 +100,12 @@ export class ActiveSession
   remove(connection: Connection): void {
     this.#connections = withoutOne(this.#connections, connection);
     if (this.connections === 0) this.host.releaseIfIdle(this);
+  }
+
+  /** The data has changed: closes the connections whose clients may not stay. */
+  review(): void {
+    const leaving = listOf(this.#connections).filter((one) => one.mayStay?.(this.data) === false);
+    this.#disconnect("SESSION_FORBIDDEN", leaving);
   }
 
   // --- the view ---
@@ -333,10 +339,9 @@ export class ActiveSession
     this.#disconnect(code);
   }
 
-  #disconnect(code: EndCode | "STORE_UNAVAILABLE"): void {
-    const connections = listOf(this.#connections);
+  #disconnect(code: SessionCode, connections = listOf(this.#connections)): void {
     if (connections.length === 0) return;
-    this.#connections = undefined;
+    for (const connection of connections) this.#connections = withoutOne(this.#connections, connection);
     const reason = closeReason(code);
     for (const connection of connections) safely(() => connection.end(reason));
     this.host.releaseIfIdle(this);

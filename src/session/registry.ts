@@ -8,6 +8,7 @@ import type { SessionBackend } from "../store/session-backend.js";
 import { AbsentIds } from "./absent-ids.js";
 import type { Connection } from "./connections.js";
 import { ActiveSession, type LiveSession } from "./live-session.js";
+import { Reviews } from "./reviews.js";
 import { SaveErrors } from "./save-errors.js";
 import { Schedule } from "./schedule.js";
 import type { Lost, SessionHost } from "./session-host.js";
@@ -54,6 +55,8 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   readonly #absent = new AbsentIds();
   readonly #schedule: Schedule;
   readonly #unsubscribe: () => void;
+  /** Which sessions have changed since their connections were asked whether they may stay. */
+  readonly reviews = new Reviews();
   #isClosed = false;
   readonly #saveErrors: SaveErrors;
 
@@ -263,6 +266,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   onChange(live: ActiveSession, isDataChanged: () => boolean): void {
+    this.reviews.add(live);
     // Another may have its place, and tell of the same change. One that was let go of tells by itself.
     const current = this.#sessions.get(live.id);
     if (current && current !== live) return;
@@ -293,6 +297,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   onDirty(live: ActiveSession): void {
+    this.reviews.add(live);
     // One that was let go of changes again: a handler has outlived its connection.
     if (!live.isDetached) return;
     const current = this.#sessions.get(live.id);

@@ -11,6 +11,7 @@ import type { Connection } from "../session/connections.js";
 import type { ActiveSession } from "../session/live-session.js";
 import type { SocketSession } from "../session/socket-session.js";
 import { type Admission, canTicketHelp } from "../handshake/admission.js";
+import type { Permission } from "../handshake/permission.js";
 import { WaitingMessages, type WaitingLimits } from "./waiting-messages.js";
 
 /** What one `attach()` call works with. */
@@ -18,6 +19,8 @@ export interface Attachment {
   /** Whose sessions they are: a server takes those of one `createSessions()` alone. */
   readonly sessions: object;
   readonly admission: Admission;
+  /** Asks who may be here; undefined where everybody may who was admitted. */
+  readonly permission: Permission | undefined;
   /** What a socket without a session gets. */
   readonly anonymous: SocketSession;
   /** True where every client gets the view; otherwise only the client helper does. */
@@ -34,6 +37,8 @@ export abstract class SessionConnection<Receiver> implements Connection {
   live: ActiveSession | undefined;
   /** Why the client may not come in, or not any more: it was refused, or its session has ended. */
   refusalCode: ErrorCode | undefined;
+  /** The session that was found to be allowed. */
+  #permitted: SocketSession | undefined;
   /** Messages that wait for the session to be checked, in order. */
   #waiting: WaitingMessages<Receiver> | undefined;
   /** The close that waits behind the messages that wait. */
@@ -49,6 +54,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
 
   /** Sets `live` (undefined for an anonymous client), or `refusalCode`: at once where nobody has to be waited for. */
   admit(request: IncomingMessage | null | undefined, cors: Cors | undefined, isTicketToCome = false): Awaitable<void> {
+    this.#permitted = undefined;
     const admit = (): Awaitable<void> =>
       after(this.attachment.admission.admit(request, this, cors, isTicketToCome), (live) => {
         this.live = live;
@@ -71,14 +77,69 @@ export abstract class SessionConnection<Receiver> implements Connection {
     try {
       const { live } = this;
       const found = await this.attachment.admission.redeemTicket(ticket, { connection: this, holders, live, request });
+      if (found !== live && !(await this.#ask(found, request))) {
+        found.remove(this);
+        return "SESSION_FORBIDDEN";
+      }
       // A login over this very connection may have moved it meanwhile.
       if (this.live === live) this.live = found;
       // It may have ended meanwhile.
       if (canTicketHelp(this.refusalCode)) this.refusalCode = undefined;
-      return this.refusalCode;
+      return await this.permit(request);
     } catch (error) {
       return (error as SessionError).code;
     }
+  }
+
+  /**
+   * Asks whether the session may be here that the client was admitted with, unless that is known: at once where the
+   * answer is. Gives the code of a refusal.
+   */
+  permit(request: IncomingMessage | null | undefined): Awaitable<ErrorCode | undefined> {
+    const code = this.check();
+    if (code === undefined || this.refusalCode !== undefined || this.#isPermitted) return code;
+    return after(this.#ask(this.live, request), (isAllowed) => {
+      // It may have ended meanwhile.
+      if (!isAllowed && this.refusalCode === undefined) {
+        this.release();
+        this.refusalCode = "SESSION_FORBIDDEN";
+      }
+      return this.refusalCode;
+    });
+  }
+
+  /** Gives the code why the client may not be here, by what its session is now. */
+  check(): ErrorCode | undefined {
+    if (this.refusalCode !== undefined) return this.refusalCode;
+    return this.#isPermitted && !this.isForbiddenNow ? undefined : "SESSION_FORBIDDEN";
+  }
+
+  get #isPermitted(): boolean {
+    const { permission, anonymous } = this.attachment;
+    return !permission || this.#permitted === (this.live?.data ?? anonymous);
+  }
+
+  /** True where the data has changed in this turn of the event loop, and may close the connection after it. */
+  protected get isForbiddenNow(): boolean {
+    const { live } = this;
+    return live !== undefined && this.attachment.permission?.isDue(live) === true && !this.mayStay(live.data);
+  }
+
+  #ask(live: ActiveSession | undefined, request: IncomingMessage | null | undefined): Awaitable<boolean> {
+    const { permission, anonymous, admission } = this.attachment;
+    if (!permission) return true;
+    const session = live?.data ?? anonymous;
+    return after(permission.ask(live, session, request ?? undefined), (isAllowed) => {
+      if (isAllowed) this.#permitted = session;
+      else admission.report("SESSION_FORBIDDEN", request);
+      return isAllowed;
+    });
+  }
+
+  /** Goes on under another session, which is asked about with the next change of its data. */
+  protected goOnUnder(live: ActiveSession): void {
+    this.live = live;
+    this.#permitted = live.data;
   }
 
   /** Puts the session where the application's handlers look for it. */
@@ -120,14 +181,27 @@ export abstract class SessionConnection<Receiver> implements Connection {
     if (this.refusalCode !== undefined) return;
     const { live } = this;
     const mayRun = live ? live.beforeEvent() : true;
-    if (mayRun === true) this.deliver(receiver, message);
+    if (mayRun === true) this.pass(receiver, message);
+    // With another session now, what waited is not lost to the old one's end.
     else if (mayRun !== false) {
-      const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.attachment.limits));
-      this.#wait(waiting, receiver, message);
-      waiting.resume = this.pause();
-      // With another session now, what waited is not lost to the old one's end.
-      void mayRun.then((isAllowed) => this.#flush(waiting, isAllowed || this.live !== live));
+      const isLive = mayRun.then((isAllowed) => isAllowed || this.live !== live);
+      this.#waitFor(isLive, receiver, message);
     }
+  }
+
+  /** Delivers a message that has passed the gate, unless it has to wait until it is known whether the client may stay. */
+  protected pass(receiver: Receiver, message: unknown): void {
+    if (this.#waiting) return this.#wait(this.#waiting, receiver, message);
+    const { permission } = this.attachment;
+    if (!permission || !this.isForbiddenNow) return this.deliver(receiver, message);
+    this.#waitFor(permission.untilReviewed(), receiver, message);
+  }
+
+  #waitFor(mayRun: Promise<boolean>, receiver: Receiver, message: unknown): void {
+    const waiting = (this.#waiting = new WaitingMessages<Receiver>(this.attachment.limits));
+    this.#wait(waiting, receiver, message);
+    waiting.resume = this.pause();
+    void mayRun.then((isAllowed) => this.#flush(waiting, isAllowed));
   }
 
   /** Puts a message that needs no check behind those that wait; false where none does. */
@@ -139,8 +213,15 @@ export abstract class SessionConnection<Receiver> implements Connection {
 
   // --- Connection ---
 
+  mayStay(data: SocketSession): boolean {
+    const { permission } = this.attachment;
+    // One that is being admitted is asked about there.
+    return !permission || this.#permitted !== data || permission.isGiven(data);
+  }
+
   end(reason: CloseReason): void {
     this.refusalCode = reason.code;
+    this.#permitted = undefined;
     const { resume } = this.#waiting ?? {};
     this.#waiting = undefined;
     this.close(reason);
@@ -174,7 +255,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
     // It has ended meanwhile.
     if (this.#waiting !== waiting) return;
     this.#drop();
-    if (isAllowed) for (const { receiver, message } of waiting) safely(() => this.deliver(receiver, message));
+    for (const { receiver, message } of isAllowed ? waiting : []) safely(() => this.pass(receiver, message));
     this.#closeDeferred();
   }
 

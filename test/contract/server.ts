@@ -4,6 +4,7 @@ import type { Express } from "express";
 import { sign } from "cookie-signature";
 import { describe, expect, onTestFinished, test } from "vitest";
 import {
+  type Allow,
   type AttachableServer,
   type AttachOptions,
   type LiveStore,
@@ -46,6 +47,7 @@ export function serverContract(kind: ServerKind, { ways = kind.ways, openStore }
     };
     promises(start, kind, way);
     doors(start, kind, way);
+    permissions(start, kind, way);
     // What these tests put out of order is a store of their own.
     if (!openStore) outages(start);
   });
@@ -344,6 +346,175 @@ function doors(start: Start, kind: ServerKind, way: string): void {
   });
 }
 
+/** Who is logged in. */
+const isUser: Allow = (session) => session.user !== undefined;
+
+/** Whom `allow` lets in, and whom it lets stay. */
+function permissions(start: Start, kind: ServerKind, way: string): void {
+  test("13: a session that is not allowed is refused with SESSION_FORBIDDEN, and lives on", async () => {
+    const seen: [string, boolean][] = [];
+    const { browser, connect, refused, sessions } = await start({ attach: { allow: isUser } });
+    sessions.on("refused", ({ code, request }) => seen.push([code, request?.headers.cookie !== undefined]));
+    const guest = browser();
+    await guest.post("/set", { other: "kept" });
+    const refusal = await refused(guest);
+    expect(refusal.code).toBe("SESSION_FORBIDDEN");
+    if (kind.name === "ws") expect(refusal.status).toBe(403);
+    expect(seen).toContainEqual(["SESSION_FORBIDDEN", true]);
+    await expect.poll(() => sessions.size).toBe(0);
+    await guest.post("/login", { user: "ada" });
+    expect(await (await connect(guest)).ask("get other")).toBe("kept");
+  });
+
+  test("13: whoever changes the data, who is no longer allowed is told and closed, and nobody else", async () => {
+    const changes: Record<string, (ada: Browser, sessions: Sessions, socket: Holder) => unknown> = {
+      "an HTTP request": (ada) => ada.post("/forget"),
+      "update()": (_ada, sessions, socket) => sessions.update(socket as never, forget),
+      "a handler": (_ada, _sessions, socket) => forget(socket.session),
+    };
+    for (const [by, change] of Object.entries(changes)) {
+      const last: unknown[] = [];
+      const { login, connect, sessions, sockets } = await start({
+        attach: { allow: isUser },
+        routes: (app) => app.post("/forget", (req, res) => void res.json((forget(req.session), {}))),
+      });
+      const [ada, bob] = [await login(), await login("bob")];
+      const [one, other, bobs] = [await connect(ada), await connect(ada), await connect(bob)];
+      await one.ask("set other kept");
+      const live = sessions.get(sockets[0] as never);
+      sockets[0]?.once(kind.closeEvent, () => last.push(sockets[0]?.session.other));
+      await change(ada, sessions, sockets[0] as Holder);
+      expect(await Promise.all([one.ended, other.ended]), by).toEqual(["SESSION_FORBIDDEN", "SESSION_FORBIDDEN"]);
+      expect(live?.connections).toBe(0);
+      expect(live?.ended).toBeUndefined();
+      await expect.poll(() => last).toEqual(["kept"]);
+      expect(await ada.get("/session")).toEqual({ other: "kept" });
+      expect(await bobs.ask("user")).toBe("bob");
+      await expect.poll(() => sessions.size).toBe(1);
+    }
+  });
+
+  test("13: a handler that forbids its own client still answers, and the next message reaches no handler", async () => {
+    const handled: string[] = [];
+    const { login, connect } = await start({
+      attach: { allow: isUser },
+      handle(socket, text) {
+        handled.push(text);
+        if (text !== "forget") return undefined;
+        forget(socket.session);
+        return "forgotten";
+      },
+    });
+    const ada = await login();
+    const client = await connect(ada);
+    const answers = [client.ask("forget")];
+    for (let at = 0; at < 10; at++) void client.ask(`too late ${at}`);
+    expect(await answers[0]).toBe("forgotten");
+    expect(await client.ended).toBe("SESSION_FORBIDDEN");
+    expect(handled).toEqual(["forget"]);
+    expect(await ada.get("/session")).toEqual({});
+  });
+
+  test("13: data that is wrong for a moment, between two assignments, closes nobody", async () => {
+    const { login, connect } = await start({
+      attach: { allow: isUser },
+      handle(socket, text) {
+        if (text !== "rename") return undefined;
+        forget(socket.session);
+        socket.session.user = "lovelace";
+        return "renamed";
+      },
+    });
+    const client = await connect(await login());
+    expect(await client.ask("rename")).toBe("renamed");
+    expect(await client.ask("user")).toBe("lovelace");
+  });
+
+  test("13: allow that throws, or answers anything but true, lets nobody in or stay, and is reported", async () => {
+    const errors: string[] = [];
+    const { login, connect, refused, sessions } = await start({
+      attach: {
+        allow: (({ other, user }: { other?: string; user?: string }) => {
+          if (other === "throw") throw new Error("allow threw");
+          return other === "promise" ? Promise.resolve(true) : other === "text" ? user : true;
+        }) as never,
+      },
+    });
+    sessions.on("error", (error) => errors.push((error as Error).message));
+    for (const [other, report] of [
+      ["throw", /^allow threw$/],
+      ["promise", /allow returned a promise after a change/],
+      ["text", /allow must return true or false, not a string/],
+    ] as const) {
+      const ada = await login();
+      const client = await connect(ada);
+      await ada.post("/set", { other });
+      expect(await client.ended).toBe("SESSION_FORBIDDEN");
+      expect(new Set(errors.splice(0))).toEqual(new Set([expect.stringMatching(report)]));
+      // At the handshake it may answer by a promise.
+      if (other === "promise") expect(await (await connect(ada)).ask("user")).toBe("ada");
+      else expect((await refused(ada)).code).toBe("SESSION_FORBIDDEN");
+      expect(new Set(errors.splice(0))).toEqual(new Set(other === "promise" ? [] : [expect.stringMatching(report)]));
+    }
+  });
+
+  test("13: at the handshake allow gets the request and may answer later; what happens meanwhile counts", async () => {
+    let asked = 0;
+    let answer: (answered: boolean | Promise<boolean>) => void = () => undefined;
+    let answered: Promise<boolean>;
+    const errors: unknown[] = [];
+    const { login, connect, sessions } = await start({
+      routes: (app) => app.post("/forget", (req, res) => void res.json((forget(req.session), {}))),
+      attach: {
+        allow(session, request) {
+          const isAllowed = session.user !== undefined;
+          if (!request?.headers["x-slow"]) return isAllowed;
+          asked++;
+          return answered.then((isYes) => isYes && isAllowed);
+        },
+      },
+    });
+    sessions.on("error", (error) => errors.push(error));
+    const comeIn = async (meanwhile: (ada: Browser) => unknown): Promise<unknown> => {
+      answered = new Promise((resolve) => (answer = resolve));
+      const ada = await login();
+      const before = asked;
+      const coming = connect(ada, { "x-slow": "1" }).then(
+        (client) => client.ask("user"),
+        (refusal: Refusal) => refusal.code,
+      );
+      await expect.poll(() => asked).toBeGreaterThan(before);
+      await meanwhile(ada);
+      answer(true);
+      return coming;
+    };
+    expect(await comeIn(() => undefined)).toBe("ada");
+    expect(await comeIn((ada) => ada.post("/set", { other: "harmless" }))).toBe("ada");
+    expect(await comeIn(() => answer(false))).toBe("SESSION_FORBIDDEN");
+    expect(await comeIn((ada) => ada.post("/forget"))).toBe("SESSION_FORBIDDEN");
+    expect(["SESSION_DESTROYED", "SESSION_UNKNOWN"]).toContain(await comeIn((ada) => ada.post("/logout")));
+    expect(errors).toEqual([]);
+    const broken = new Error("rejected");
+    expect(await comeIn(() => answer(Promise.reject(broken)))).toBe("SESSION_FORBIDDEN");
+    expect(errors).toContain(broken);
+  });
+
+  test("13: without a session allow is asked with an empty one", async () => {
+    const asked: unknown[] = [];
+    const { browser, connect } = await start({
+      attach: { missing: "anonymous", allow: ({ id, user }) => asked.push(id, user) > 0 },
+    });
+    expect(await (await connect(browser())).ask("user")).toBe(null);
+    expect(asked).toEqual([undefined, undefined]);
+    const strict = await start({ attach: { missing: "anonymous", allow: isUser } });
+    expect((await strict.refused(strict.browser())).code).toBe("SESSION_FORBIDDEN");
+    if (way === "upgrade") return;
+    const creating = await start({ attach: { missing: "create", allow: isUser } });
+    const guest = creating.browser();
+    expect((await creating.refused(guest)).code).toBe("SESSION_FORBIDDEN");
+  });
+}
+
 function outages(start: Start): void {
   test("9: an outage logs nobody out and loses no change; new handshakes are refused with its code", async () => {
     const line = new LineStore();
@@ -431,6 +602,10 @@ function usual(socket: Holder, text: string): unknown {
 
 function count(session: { count?: number }): number {
   return (session.count = (session.count ?? 0) + 1);
+}
+
+function forget(session: { user?: string }): void {
+  delete session.user;
 }
 
 function slowly(line: LineStore, ms: number): LineStore {

@@ -47,7 +47,8 @@ export function attachEngineServer(server: EngineServer, attachment: Attachment)
     if (admission.issuesSessions) await admission.issueSession(request, cors);
     const connection = new EngineConnection(attachment);
     await connection.admit(request, cors);
-    if (connection.refusalCode !== undefined) return connection.refusalCode;
+    const refused = await connection.permit(request);
+    if (refused !== undefined) return refused;
     admitted.set(request, connection);
     // Nobody is told of a handshake that fails from here on.
     const { res } = request as { res?: Closable };
@@ -72,7 +73,8 @@ export function attachEngineServer(server: EngineServer, attachment: Attachment)
     if (connection) return connection.open(socket).start(server);
     // WebTransport asks nobody before it connects.
     const late = new EngineConnection(attachment).open(socket);
-    late.hold(after(late.admit(request, server.opts.cors), () => late.start(server)));
+    const admitting = after(late.admit(request, server.opts.cors), () => late.permit(request));
+    late.hold(after(admitting, () => late.start(server)));
   });
 }
 

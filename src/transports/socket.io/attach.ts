@@ -120,8 +120,10 @@ function guard(namespace: Namespace, connections: Connections): void {
     beforeCreate(client, auth) {
       if (isOpen()) return true;
       const connection = connectionOf(client);
-      // The store may be back since the last namespace was refused.
-      if (connection.refusalCode === "STORE_UNAVAILABLE") connection.startAdmission(client.conn);
+      // The store may be back, or the data another, since the last namespace was refused.
+      const { refusalCode } = connection;
+      if (refusalCode === "STORE_UNAVAILABLE" || refusalCode === "SESSION_FORBIDDEN")
+        connection.startAdmission(client.conn);
       return after(connection.admitConnect(client.conn, removeTicket(auth), auth), (refused) => {
         if (client.conn.readyState !== "open") return false;
         if (refused !== undefined) refuse(client, namespace, refused);
@@ -140,11 +142,11 @@ function guard(namespace: Namespace, connections: Connections): void {
     onConnect(socket, answer) {
       if (isOpen()) return answer(noop);
       const connection = connectionOf(socket.client);
-      const { refusalCode } = connection;
-      // The session may have ended while middlewares ran.
-      if (refusalCode !== undefined) {
+      // The session may have ended or changed while middlewares ran.
+      const refused = connection.check();
+      if (refused !== undefined) {
         discard(socket);
-        return refuse(socket.client, namespace, refusalCode);
+        return refuse(socket.client, namespace, refused);
       }
       // It may have got another while middlewares ran.
       if (socket.session !== connection.session) connection.bindSocket(socket);

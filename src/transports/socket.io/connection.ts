@@ -80,6 +80,8 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   #isUnreported = false;
   /** Where the client is the helper. */
   #login: Login | undefined;
+  /** Where it is asked who may stay: what came in the same tick as the packet that was read. */
+  #unread: [Socket, Packet][] | undefined;
 
   constructor(conn: RawSocket, connections: Connections) {
     super(connections.attachment);
@@ -139,7 +141,14 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     if (this.refusalCode !== undefined && this.#isUnreported)
       this.attachment.admission.report(this.refusalCode, conn.request);
     this.#isUnreported = false;
-    return this.refusalCode;
+    return this.#permit(conn);
+  }
+
+  #permit(conn: RawSocket): Awaitable<ErrorCode | undefined> {
+    const permitting = this.permit(conn.request);
+    if (!isPromise(permitting)) return permitting;
+    this.pendingAdmission = permitting.then(() => this.#finishAdmission(conn));
+    return permitting;
   }
 
   async #redeem(conn: RawSocket, ticket: string, holders: readonly string[]): Promise<ErrorCode | undefined> {
@@ -216,11 +225,20 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   moveTo(live: ActiveSession, closed: readonly Socket[]): void {
     const { room } = this;
-    this.live = live;
+    this.goOnUnder(live);
     for (const socket of closed) this.bind(socket, socket.handshake);
     this.#rebind(room);
     // It went away meanwhile.
     if (this.#client?.conn.readyState !== "open") this.release();
+  }
+
+  onLoginOver(): void {
+    if (this.live) this.attachment.permission?.reviewSoon(this.live);
+  }
+
+  override mayStay(data: SocketSession): boolean {
+    // A new session is empty until the handler that asked for it goes on.
+    return this.#login?.isRunning === true || super.mayStay(data);
   }
 
   override end(reason: CloseReason): void {
@@ -238,6 +256,27 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
 
   protected deliver(socket: Socket, message: unknown): void {
     const packet = message as Packet;
+    if (!this.attachment.permission) this.#read(socket, packet);
+    else if (this.#unread) this.#unread.push([socket, packet]);
+    else {
+      this.#unread = [];
+      this.#readAlone(socket, packet);
+    }
+  }
+
+  /** Reads a packet, and the next one when its handlers have run: these may change who may stay. */
+  #readAlone(socket: Socket, packet: Packet): void {
+    this.#read(socket, packet);
+    process.nextTick(() => {
+      const unread = this.#unread ?? [];
+      const next = this.isForbiddenNow ? undefined : unread.shift();
+      if (next) return this.#readAlone(...next);
+      this.#unread = undefined;
+      for (const each of unread) this.pass(...each);
+    });
+  }
+
+  #read(socket: Socket, packet: Packet): void {
     if (this.#login?.handlePacket(socket, packet)) return;
     // Socket.IO runs handlers on the next tick, and none of a socket that has gone.
     if (packet.type === packetTypes.disconnect) process.nextTick(readPacket, socket, packet);
@@ -253,7 +292,10 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     // A client that is disconnected by the server stays away; one whose transport closes comes back by itself.
     if (!reason.retry) for (const socket of sockets) safely(() => socket.disconnect());
     const isFlooded = reason.code === "LIMIT_REACHED";
-    if (isFlooded || (sockets.length > 0 && (reason.retry || this.#connections.isWhole))) client.conn.close();
+    // Another attach() may let the client stay in its namespaces.
+    const isShared = reason.code === "SESSION_FORBIDDEN" && client.sockets.size > 0;
+    const isOver = reason.retry || (this.#connections.isWhole && !isShared);
+    if (isFlooded || (sockets.length > 0 && isOver)) client.conn.close();
   }
 }
 

@@ -18,6 +18,8 @@ export interface LoginConnection extends Connection {
   readonly sockets: readonly Socket[];
   /** Puts another session in place of the one that it has, on its open sockets and on those that have closed lately. */
   moveTo(live: ActiveSession, closed: readonly Socket[]): void;
+  /** The handler that asked for the new session goes on. */
+  onLoginOver(): void;
 }
 
 /** Gives a connection a new session: `regenerate()` of regeneration.ts. */
@@ -43,6 +45,10 @@ export class Login implements RegeneratingConnection {
     this.#regenerate = regenerate;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** The session object of this connection alone: its `regenerate()` knows which connection asks. */
   sessionOf(live: ActiveSession): SocketSession {
     if (this.#ownSession?.live !== live)
@@ -56,6 +62,7 @@ export class Login implements RegeneratingConnection {
     this.#running ??= this.#regenerate(this, this.connection.sockets[0]?.conn.request).finally(() => {
       this.#running = undefined;
       this.#askedSockets = [];
+      this.connection.onLoginOver();
     });
     return this.#running;
   }

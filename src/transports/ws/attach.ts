@@ -67,7 +67,7 @@ export function attachWebSocketServer(server: WebSocketServer, attachment: Attac
     await connection.admit(request, undefined, ticket !== undefined);
     const refused =
       ticket === undefined
-        ? connection.refusalCode
+        ? await connection.permit(request)
         : await connection.redeemTicket(ticket, admission.holdersOf(request), request);
     if (refused !== undefined) {
       // It may have a session, and a ticket that is not for it.

@@ -1,0 +1,60 @@
+// Which sessions have changed in this turn of the event loop. After it their connections are asked whether they may stay;
+// until then messages of their clients may have to wait. Knows neither the question nor the answer.
+import { setImmediate as nextTurn } from "node:timers/promises";
+
+/** A session whose connections can be asked. */
+export interface Reviewed {
+  /** Asks them. */
+  review(): void;
+}
+
+/** A session that is watched for changes. */
+interface Watch {
+  readonly session: Reviewed;
+  hasChanged: boolean;
+}
+
+/** The reviews of a node that are due. */
+export class Reviews {
+  /** False where no `attach()` has a question: changes cost nothing then. */
+  isUsed = false;
+  readonly #due = new Set<Reviewed>();
+  readonly #watches = new Set<Watch>();
+  #reviewed: Promise<void> | undefined;
+
+  /** The data of a session has changed. */
+  add(session: Reviewed): void {
+    if (!this.isUsed) return;
+    this.#due.add(session);
+    for (const watch of this.#watches) if (watch.session === session) watch.hasChanged = true;
+    // Not at once: data may be wrong for a moment between two assignments.
+    this.#reviewed ??= nextTurn().then(() => this.#review());
+  }
+
+  /** True where a session has changed in this turn. */
+  isDue(session: Reviewed): boolean {
+    return this.#due.size > 0 && this.#due.has(session);
+  }
+
+  /** Resolves when all that is due has been reviewed. */
+  get reviewed(): Promise<void> | undefined {
+    return this.#reviewed;
+  }
+
+  #review(): void {
+    const due = [...this.#due];
+    this.#due.clear();
+    this.#reviewed = undefined;
+    for (const one of due) one.review();
+  }
+
+  /** Watches a session for changes; the returned call says whether there were any, and stops it. */
+  watch(session: Reviewed): () => boolean {
+    const watch: Watch = { session, hasChanged: false };
+    this.#watches.add(watch);
+    return () => {
+      this.#watches.delete(watch);
+      return watch.hasChanged;
+    };
+  }
+}
