@@ -121,7 +121,7 @@ export interface AttachOptions {
    *
    * @example
    * ```ts
-   * sessions.attach(io, { allow: (session) => session.user !== undefined });
+   * sessions.attach(io, { allow: (session) => Boolean(session.user) });
    * ```
    */
   allow?: Allow | undefined;

@@ -4,8 +4,9 @@ import { type Awaitable, isThenable } from "../internal/awaitable.js";
 import { invalid, kindOf } from "../internal/check-options.js";
 import { inTime } from "./cors.js";
 import type { ActiveSession } from "../session/live-session.js";
+import { fillRoot } from "../session/rebase.js";
 import type { Reviews } from "../session/reviews.js";
-import type { SocketSession } from "../session/socket-session.js";
+import { createRoot, type SocketSession } from "../session/socket-session.js";
 
 /**
  * Says whether a session may be here. At the handshake it gets the request, and may answer by a promise. After a change
@@ -39,7 +40,8 @@ export class Permission {
   ): Awaitable<boolean> {
     try {
       const answer = this.#allow(session, request);
-      return isThenable(answer) ? this.#wait(answer as Promise<boolean>, live, session) : this.#isYes(answer);
+      if (isThenable(answer)) return this.#wait(answer as Promise<boolean>, live, session);
+      return this.#isYes(answer) && this.#isStoredAllowed(session);
     } catch (error) {
       return this.#fails(error);
     }
@@ -47,6 +49,22 @@ export class Permission {
 
   /** Asks again, by the data alone. Does not throw. */
   isGiven(session: SocketSession): boolean {
+    return this.#answer(session) && this.#isStoredAllowed(session);
+  }
+
+  /**
+   * A client may send what a handler puts into the session and nobody can write: what others change does not come into
+   * the data then. It counts all the same.
+   */
+  #isStoredAllowed(session: SocketSession): boolean {
+    const text = this.#reviews.unmergedOf(session);
+    if (text === undefined) return true;
+    const stored = Object.defineProperty(createRoot(), "id", { value: session.id });
+    fillRoot(stored, text);
+    return this.#answer(stored as SocketSession);
+  }
+
+  #answer(session: SocketSession): boolean {
     try {
       const answer = this.#allow(session, undefined);
       if (isThenable(answer)) (answer as Promise<unknown>).then(undefined, this.#onError);
@@ -79,7 +97,8 @@ export class Permission {
       (error: unknown) => this.#fails(error),
     );
     // The answer may be about data that is no more.
-    return hasChanged?.() && isAllowed ? this.isGiven(session) : isAllowed;
+    const isOther = hasChanged?.() ?? false;
+    return isAllowed && (isOther ? this.isGiven(session) : this.#isStoredAllowed(session));
   }
 
   #isYes(answer: unknown): boolean {

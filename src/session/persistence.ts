@@ -132,6 +132,7 @@ export abstract class PersistentSession extends ChangeTracker {
     } catch (error) {
       // What cannot be written cannot be merged: it waits, on what it stands on, until it is mended.
       this.host.onSaveError(error);
+      this.host.onUnmerged(this, text);
       return false;
     }
   }

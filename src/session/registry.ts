@@ -266,7 +266,7 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   onChange(live: ActiveSession, isDataChanged: () => boolean): void {
-    this.reviews.add(live);
+    this.reviews.onMerged(live);
     // Another may have its place, and tell of the same change. One that was let go of tells by itself.
     const current = this.#sessions.get(live.id);
     if (current && current !== live) return;
@@ -312,6 +312,10 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
 
   onSaveError(error: unknown): void {
     this.#saveErrors.report(error);
+  }
+
+  onUnmerged(live: ActiveSession, text: string): void {
+    this.reviews.onUnmerged(live, text);
   }
 
   onSaved(): void {

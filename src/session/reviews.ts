@@ -6,6 +6,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 export interface Reviewed {
   /** Asks them. */
   review(): void;
+  readonly data: object;
 }
 
 /** A session that is watched for changes. */
@@ -20,6 +21,8 @@ export class Reviews {
   isUsed = false;
   readonly #due = new Set<Reviewed>();
   readonly #watches = new Set<Watch>();
+  /** What is stored, as text, where it could not be brought into a session's data. */
+  readonly #unmerged = new WeakMap<object, string>();
   #reviewed: Promise<void> | undefined;
 
   /** The data of a session has changed. */
@@ -29,6 +32,23 @@ export class Reviews {
     for (const watch of this.#watches) if (watch.session === session) watch.hasChanged = true;
     // Not at once: data may be wrong for a moment between two assignments.
     this.#reviewed ??= nextTurn().then(() => this.#review());
+  }
+
+  /** The data of a session is what is stored, with what was changed here. */
+  onMerged(session: Reviewed): void {
+    if (this.isUsed) this.#unmerged.delete(session.data);
+    this.add(session);
+  }
+
+  /** A change of this node, which cannot be written, keeps the data from what is stored. */
+  onUnmerged(session: Reviewed, text: string): void {
+    if (this.isUsed) this.#unmerged.set(session.data, text);
+    this.add(session);
+  }
+
+  /** What is stored beside this data, and not in it. */
+  unmergedOf(data: object): string | undefined {
+    return this.#unmerged.get(data);
   }
 
   /** True where a session has changed in this turn. */

@@ -20,6 +20,8 @@ export interface SessionHost<Session> {
   /** There are changes to save. */
   onDirty(session: Session): void;
   onSaveError(error: unknown): void;
+  /** What is stored could not be brought into the data, because of a change of this node. */
+  onUnmerged(session: Session, text: string): void;
   /** The store has taken what was changed. */
   onSaved(): void;
   /** What is stored has changed. */

@@ -65,6 +65,7 @@ function start({ isShared = true, text = stored({ user: "ada" }), view = undefin
     wakeAt: vi.fn(),
     onDirty: vi.fn(),
     onSaveError: vi.fn(),
+    onUnmerged: vi.fn(),
     onSaved: vi.fn(),
     onChange: vi.fn(),
     onEnd: vi.fn(),

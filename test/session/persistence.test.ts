@@ -53,6 +53,7 @@ const host = {
   wakeAt: vi.fn(),
   onDirty: vi.fn(),
   onSaveError: vi.fn(),
+  onUnmerged: vi.fn(),
   onSaved: vi.fn(),
   releaseIfIdle: vi.fn(),
 };

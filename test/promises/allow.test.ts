@@ -1,0 +1,307 @@
+// Promise 13: allowed means still allowed. What test/contract/server.ts does not say for every kind of server: namespaces
+// with rules of their own, tickets, logins over a socket, Passport, and data that cannot be written.
+import type express from "express";
+import passport from "passport";
+import { Strategy } from "passport-local";
+import type { Socket } from "socket.io-client";
+import { describe, expect, it, onTestFinished, test } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { type Allow, liveStore } from "../../src/index.js";
+import { startApp } from "../support/app.js";
+import { type Browser, closed, connected, transports } from "../support/browser.js";
+import { LineStore } from "../support/stores.js";
+
+const isUser: Allow = (session) => typeof session.user === "string";
+const isAdmin: Allow = (session) => session.other === "admin";
+const forbidden = { code: "SESSION_FORBIDDEN", retry: false };
+
+/** Sockets in several namespaces over one transport. */
+async function connectTo(browser: Browser, ...namespaces: string[]): Promise<Socket[]> {
+  const [name = "/", ...others] = namespaces;
+  const first = browser.socket(name);
+  const sockets = [first, ...others.map((other) => first.io.socket(other))];
+  await Promise.all(sockets.map(connected));
+  return sockets;
+}
+
+describe("namespaces with rules of their own, over one transport,", () => {
+  const start = async () => {
+    const app = await startApp({
+      attach: false,
+      setup({ io, sessions }) {
+        sessions.attach(io, { allow: isUser });
+        sessions.attach(io.of("/admin"), { allow: isAdmin });
+        sessions.attach(io.of("/open"), { allow: () => true });
+        for (const name of ["/", "/chat", "/admin", "/open"]) {
+          io.of(name).on("connection", (socket) => socket.on("who", (done) => done(socket.session.user)));
+        }
+      },
+    });
+    const ada = await app.login();
+    return { ...app, ada };
+  };
+
+  it("are refused one by one: the others stay, and the client may come back on the same transport", async () => {
+    const refused: unknown[] = [];
+    const { ada, sessions } = await start();
+    sessions.on("refused", ({ code }) => refused.push(code));
+    const [home, open] = (await connectTo(ada, "/", "/open")) as [Socket, Socket];
+    expect(refused).toEqual([]);
+    const admin = home.io.socket("/admin");
+    const refusal = await connected(admin).catch((error: Error & { data?: unknown }) => error.data);
+    expect([refusal, refused]).toEqual([forbidden, ["SESSION_FORBIDDEN"]]);
+    await ada.post("/set", { other: "admin" });
+    await connected(admin);
+    for (const socket of [home, open, admin]) expect(await socket.emitWithAck("who")).toBe("ada");
+    expect(home.io.engine).toBe(admin.io.engine);
+  });
+
+  it("are closed one by one, and only what stays is counted", async () => {
+    const { ada, sessions } = await start();
+    await ada.post("/set", { other: "admin" });
+    const [home, admin, open] = (await connectTo(ada, "/", "/admin", "/open")) as [Socket, Socket, Socket];
+    const live = sessions.get(ada.sessionId);
+    // Each attachment has the transport once.
+    expect(live?.connections).toBe(3);
+    const end = closed(admin);
+    await ada.post("/set", { other: "nobody" });
+    expect(await end).toMatchObject({ told: [forbidden], reason: "io server disconnect" });
+    expect(live?.connections).toBe(2);
+    for (const socket of [home, open]) expect(await socket.emitWithAck("who")).toBe("ada");
+    await ada.post("/set", { other: "admin" });
+    await connected(admin);
+    expect(live?.connections).toBe(3);
+  });
+
+  it("outlive those of the whole server, which are closed together", async () => {
+    const { ada, io, sessions } = await start();
+    const [home, chat, open] = (await connectTo(ada, "/", "/chat", "/open")) as [Socket, Socket, Socket];
+    const ends = Promise.all([closed(home), closed(chat)]);
+    await sessions.update(ada.sessionId, (session) => void delete session.user);
+    for (const { told } of await ends) expect(told).toEqual([forbidden]);
+    expect(await open.emitWithAck("who")).toBe(null);
+    // Nobody else holds the transport: it closes with the last of them.
+    open.disconnect();
+    await expect.poll(() => io.engine.clientsCount).toBe(0);
+  });
+});
+
+test("a whole server closes the transport with the sockets", async () => {
+  const { login, io } = await startApp({ attach: { allow: isUser } });
+  const ada = await login();
+  const sockets = await connectTo(ada, "/");
+  const end = closed(sockets[0] as Socket);
+  await ada.post("/set", { user: null });
+  expect(await end).toMatchObject({ told: [forbidden] });
+  await expect.poll(() => io.engine.clientsCount).toBe(0);
+});
+
+describe("a ticket", () => {
+  const start = async (missing: "reject" | "anonymous") => {
+    const app = await startApp({
+      attach: false,
+      setup({ app, io, sessions }) {
+        app.use("/my/session", sessions.routes);
+        sessions.attach(io, { tickets: true, missing, allow: missing === "reject" ? isUser : notBob });
+        io.on("connection", (socket) => socket.on("who", (done) => done(socket.session.user)));
+      },
+    });
+    return app;
+  };
+  const ticketOf = async (browser: Browser): Promise<string> => {
+    const response = await browser.fetch("/my/session/ticket", { method: "POST" });
+    return ((await response.json()) as { ticket: string }).ticket;
+  };
+  const notBob: Allow = (session) => session.user !== "bob";
+  const showing = (ticket: string) => ({ auth: { session: { v: 1, ticket } } });
+
+  it.each(transports)(
+    "of a session that is not allowed lets nobody in; of an allowed one it does (%s)",
+    async (via) => {
+      const { browser, login, sessions } = await start("reject");
+      const ada = await login();
+      const guest = browser();
+      await guest.post("/set", { other: "guest" });
+      const refused = browser();
+      expect(await refused.refused("/", { via, ...showing(await ticketOf(guest)) })).toEqual(forbidden);
+      await expect.poll(() => sessions.size).toBe(0);
+      const socket = await browser().connect("/", { via, ...showing(await ticketOf(ada)) });
+      const end = closed(socket);
+      await ada.post("/set", { user: null });
+      await sessions.update(ada.sessionId, (session) => void delete session.user);
+      expect(await end).toMatchObject({ told: [forbidden] });
+    },
+  );
+
+  it("goes around no rule on ws", async () => {
+    const { browser, login, url } = await startApp({
+      attach: false,
+      setup({ app, http, sessions }) {
+        app.use("/my/session", sessions.routes);
+        const wss = new WebSocketServer({ server: http, path: "/ws" });
+        sessions.attach(wss, { tickets: true, missing: "anonymous", allow: isUser });
+        wss.on("connection", (socket) => socket.send(socket.session.user as string));
+        onTestFinished(() => wss.close());
+      },
+    });
+    const open = async (ticket: string): Promise<unknown> => {
+      const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, ["app", `session.ticket.${ticket}`]);
+      onTestFinished(() => socket.terminate());
+      return new Promise((resolve) => {
+        socket.on("message", (data: Buffer) => resolve(data.toString()));
+        socket.on("error", (error) => resolve(error.message));
+      });
+    };
+    const guest = browser();
+    await guest.post("/set", { other: "guest" });
+    expect(await open(await ticketOf(guest))).toMatch(/403/);
+    expect(await open(await ticketOf(await login()))).toBe("ada");
+  });
+
+  it("of a session that is not allowed leaves the sockets open that are there without one", async () => {
+    const { browser, login, io } = await start("anonymous");
+    io.of("/more").on("connection", (socket) => socket.on("who", (done) => done(socket.session.user)));
+    const [bob, ada] = [await login("bob"), await login()];
+    const [first] = (await connectTo(browser(), "/")) as [Socket];
+    const more = first.io.socket("/more", showing(await ticketOf(bob)));
+    expect(await connected(more).catch((error: Error & { data?: unknown }) => error.data)).toEqual(forbidden);
+    expect(await first.emitWithAck("who")).toBe(null);
+    more.auth = showing(await ticketOf(ada)).auth;
+    await connected(more);
+    for (const socket of [first, more]) expect(await socket.emitWithAck("who")).toBe("ada");
+    const ends = Promise.all([closed(first), closed(more)]);
+    await ada.post("/set", { user: "bob" });
+    for (const { told } of await ends) expect(told).toEqual([forbidden]);
+  });
+});
+
+describe("a login over the socket", () => {
+  const start = async (afterwards: (session: { user?: string }, name: string) => unknown) => {
+    const app = await startApp({
+      attach: { allow: isUser },
+      setup({ app, io, sessions }) {
+        app.use("/my/session", sessions.routes);
+        io.on("connection", (socket) => {
+          socket.on("who", (done) => done(socket.session.user));
+          socket.on("login", async (name: string, done) => {
+            await socket.session.regenerate();
+            await afterwards(socket.session, name);
+            done?.(socket.session.user);
+          });
+        });
+      },
+    });
+    const guest = await app.login("guest");
+    const socket = guest.socket("/", { auth: { session: { v: 1 } } });
+    socket.on("session:collect", async ({ ticket }: { ticket: string }) => {
+      await guest.post("/my/session/collect", { ticket });
+      socket.emit("session:collected");
+    });
+    return { guest, socket: await connected(socket) };
+  };
+
+  it("stays with its new session, which is asked about from then on", async () => {
+    const { guest, socket } = await start((session, name) => void (session.user = name));
+    expect(await socket.emitWithAck("login", "ada")).toBe("ada");
+    expect(await socket.emitWithAck("who")).toBe("ada");
+    const end = closed(socket);
+    await guest.post("/set", { user: null });
+    expect(await end).toMatchObject({ told: [forbidden] });
+  });
+
+  it("that gives the new session nobody is closed", async () => {
+    const { socket } = await start(() => undefined);
+    const end = closed(socket);
+    socket.emit("login", "ada");
+    expect(await end).toMatchObject({ told: [forbidden] });
+  });
+});
+
+test("Passport's req.logout() closes the sockets, and the browser that comes back is refused", async () => {
+  const isLoggedIn: Allow = (session) => (session as { passport?: { user?: unknown } }).passport?.user !== undefined;
+  const { browser } = await startApp({
+    attach: { allow: isLoggedIn },
+    setup({ app }) {
+      const passports = new passport.Passport();
+      passports.use(new Strategy((name, _password, done) => done(null, { name })));
+      passports.serializeUser((user, done) => done(null, (user as { name: string }).name));
+      passports.deserializeUser((name, done) => done(null, { name } as never));
+      app.use(passports.initialize() as express.RequestHandler, passports.session() as express.RequestHandler);
+      app.post("/passport", passports.authenticate("local") as express.RequestHandler, (_req, res) => {
+        res.json({});
+      });
+      app.post("/passport/logout", (req, res, next) => {
+        (req as never as { logout(done: (error?: unknown) => void): void }).logout((error) =>
+          error ? next(error) : res.json({}),
+        );
+      });
+    },
+  });
+  const ada = browser();
+  expect(await ada.refused()).toEqual({ code: "SESSION_MISSING", retry: false });
+  await ada.post("/passport", { username: "ada", password: "x" });
+  const ends = Promise.all([closed(await ada.connect()), closed(await ada.connect("/", { via: "polling" }))]);
+  await ada.post("/passport/logout");
+  // The new id, which logout() asks for as well, may be heard of first.
+  const rotated = { code: "SESSION_ROTATED", retry: true };
+  for (const { told } of await ends) expect([forbidden, rotated]).toContainEqual(told[0]);
+  expect(await ada.refused()).toEqual(forbidden);
+});
+
+test("an event that comes with the change, before its turn is over, waits and reaches no handler", async () => {
+  const handled: string[] = [];
+  const { io, login, sessions } = await startApp({
+    attach: { allow: isUser },
+    setup: ({ io }) => io.on("connection", (socket) => socket.onAny((name: string) => handled.push(name))),
+  });
+  const ada = await login();
+  const socket = await ada.connect();
+  const [own] = io.of("/").sockets.values();
+  const live = sessions.get(ada.sessionId);
+  const end = closed(socket);
+  (live?.data as { user?: string }).user = undefined as never;
+  // As if its packet were read in this turn.
+  (own as unknown as { _onpacket(packet: object): void })._onpacket({ type: 2, data: ["late"], nsp: "/" });
+  expect(own?.connected).toBe(true);
+  expect(await end).toMatchObject({ told: [forbidden] });
+  expect(handled).toEqual([]);
+});
+
+test("a client that makes its session unwritable stays no longer for that", async () => {
+  const { login, sessions } = await startApp({
+    attach: { allow: isUser },
+    setup: ({ io }) =>
+      io.on("connection", (socket) => socket.on("keep", (value, done) => done((socket.session.other = value) && 0))),
+  });
+  sessions.on("error", () => undefined);
+  const ada = await login();
+  const socket = await ada.connect();
+  let deep: unknown = 1;
+  for (let level = 0; level < 1500; level++) deep = [deep];
+  await socket.emitWithAck("keep", deep);
+  const end = closed(socket);
+  await ada.post("/set", { user: null });
+  const other = await ada.connect().catch((error: Error & { data?: unknown }) => error.data);
+  expect(other).toEqual(forbidden);
+  expect(await end).toMatchObject({ told: [forbidden] });
+});
+
+test("an outage closes nobody: what is known is still allowed", async () => {
+  const line = new LineStore();
+  const { login } = await startApp({
+    sessions: { store: liveStore(line), lease: 20 },
+    attach: { allow: isUser },
+    setup: ({ io }) => io.on("connection", (socket) => socket.on("who", (done) => done(socket.session.user))),
+  });
+  const ada = await login();
+  const socket = await ada.connect();
+  line.state = "fails";
+  for (let at = 0; at < 5; at++) {
+    await new Promise((resolve) => setTimeout(resolve, 25));
+    expect(await socket.emitWithAck("who")).toBe("ada");
+  }
+  // A change of this node counts although the store does not have it.
+  line.state = "up";
+  await ada.post("/set", { user: "bob" });
+  await expect.poll(() => socket.emitWithAck("who")).toBe("bob");
+});
