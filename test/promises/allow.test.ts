@@ -6,7 +6,7 @@ import { Strategy } from "passport-local";
 import type { Socket } from "socket.io-client";
 import { describe, expect, it, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { type Allow, liveStore } from "../../src/index.js";
+import { type Allow, type LiveSession, liveStore } from "../../src/index.js";
 import { startApp } from "../support/app.js";
 import { type Browser, closed, connected, transports } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
@@ -259,7 +259,7 @@ test("an event that comes with the change, before its turn is over, waits and re
   const [own] = io.of("/").sockets.values();
   const live = sessions.get(ada.sessionId);
   const end = closed(socket);
-  (live?.data as { user?: string }).user = undefined as never;
+  delete (live as LiveSession).data.user;
   // As if its packet were read in this turn.
   (own as unknown as { _onpacket(packet: object): void })._onpacket({ type: 2, data: ["late"], nsp: "/" });
   expect(own?.connected).toBe(true);
