@@ -2,7 +2,7 @@
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
 import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
-import { Permission } from "./handshake/permission.js";
+import { type Allow, Permission } from "./handshake/permission.js";
 import { type FindId, fromReader } from "./handshake/session-id.js";
 import { setUpHttp } from "./http/http-half.js";
 import { createEmpty, issueSession } from "./http/middleware.js";
@@ -73,6 +73,8 @@ export function createSessions<View = unknown>(
     onRefused: (refusal) => events.tell("refused", refusal),
     onError: events.fail,
   };
+  const permissionOf = (allow: Allow | undefined): Permission | undefined =>
+    allow && new Permission(allow, registry.reviews, events.fail);
   const attachment: Omit<SocketIoAttachment, "admission" | "permission"> = {
     sessions: registry,
     anonymous: new AnonymousSession().data,
@@ -88,7 +90,7 @@ export function createSessions<View = unknown>(
   };
   const requestSessions = new RequestSessions(store, events.fail);
   const streams = new Streams(requestSessions, (streamOptions) => {
-    const { keepAlive, maxBufferedBytes, sessionId, ...rules } = checkStreamOptions(streamOptions);
+    const { keepAlive, maxBufferedBytes, sessionId, allow, ...rules } = checkStreamOptions(streamOptions);
     const findHeld: FindId = (request) => {
       const id = requestSessions.idOf(request);
       return id === undefined ? findId(request) : { id };
@@ -98,7 +100,8 @@ export function createSessions<View = unknown>(
       findId: sessionId ? fromReader(sessionId, findHeld) : findHeld,
       tickets: undefined,
     });
-    return { ...attachment, admission, keepAlive, maxBufferedBytes, onError: events.fail };
+    const permission = permissionOf(allow);
+    return { ...attachment, admission, permission, keepAlive, maxBufferedBytes, onError: events.fail };
   });
   return new Sessions({
     middleware,
@@ -128,8 +131,7 @@ export function createSessions<View = unknown>(
         findId: rules.sessionId ? fromReader(rules.sessionId, findId) : findId,
         tickets: rules.tickets ? tickets : undefined,
       });
-      const permission = rules.allow && new Permission(rules.allow, registry.reviews, events.fail);
-      known.attach({ ...attachment, admission, permission });
+      known.attach({ ...attachment, admission, permission: permissionOf(rules.allow) });
     },
     stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
     async close() {

@@ -176,6 +176,7 @@ const attachNames: NamesOf<AttachOptions> = {
 };
 
 const streamNames: NamesOf<StreamOptions> = {
+  allow: true,
   missing: true,
   origins: true,
   requireOrigin: true,

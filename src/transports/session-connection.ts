@@ -101,7 +101,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
     return after(this.#ask(this.live, request), (isAllowed) => {
       // It may have ended meanwhile.
       if (!isAllowed && this.refusalCode === undefined) {
-        this.release();
+        this.live?.remove(this);
         this.refusalCode = "SESSION_FORBIDDEN";
       }
       return this.refusalCode;

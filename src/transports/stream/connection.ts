@@ -65,7 +65,9 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
     setHidden(response, connectionKey, this);
     response.on("close", closed);
     const { requestSessions } = attachment;
-    const admitting = after(requestSessions.settle(request), () => this.admit(request, corsOf(request, response)));
+    const admit = (): Awaitable<unknown> =>
+      after(this.admit(request, corsOf(request, response)), () => this.permit(request));
+    const admitting = after(requestSessions.settle(request), admit);
     if (!isPromise(admitting)) {
       this.#onAdmitted();
       return;
