@@ -18,12 +18,13 @@ export function run(project: Project, block: Block): Running {
   if (kinds[block.language] === "ts") throw new Error("Only JavaScript can be run.");
   const file = fileOf(block);
   project.write({ [file]: block.code });
-  const child = project.fork(file, ["--import", preload], {
-    PORT: "0",
-    SESSION_SECRET: "a secret for tests",
-    // As where a user tries it.
-    NODE_ENV: "",
-  });
+  return runFile(project, file);
+}
+
+/** Runs a file of the project, where a user tries it, or as `mode` says. */
+export function runFile(project: Project, file: string, mode = ""): Running {
+  const env = { PORT: "0", SESSION_SECRET: "a secret for tests", NODE_ENV: mode };
+  const child = project.fork(file, ["--import", preload], env);
   let printed = "";
   for (const stream of [child.stdout, child.stderr])
     stream?.on("data", (chunk: Buffer) => (printed += chunk.toString()));

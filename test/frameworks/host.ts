@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { fileOf, kinds } from "../docs/compile.js";
-import { run } from "../docs/run.js";
+import { run, type Running } from "../docs/run.js";
 import { Browser, closed } from "../support/browser.js";
 import { type Block, parse } from "../support/markdown.js";
 import type { Project } from "../support/project.js";
@@ -56,7 +56,11 @@ export async function start(project: Project, page: string, heading?: string): P
     words.includes("run") && (heading === undefined || headings.includes(heading));
   const program = blocksOf(page).find(isMeant);
   if (!program) throw new Error(`${page} has no such block that is marked "run"`);
-  const { ready, stop } = run(project, program);
+  return addressOf(run(project, program));
+}
+
+/** Where a running program serves. It is stopped when the test is over. */
+export async function addressOf({ ready, stop }: Running): Promise<string> {
   onTestFinished(stop);
   return `http://127.0.0.1:${await ready}`;
 }

@@ -41,6 +41,8 @@ export interface ProjectOptions {
   readonly from?: Readonly<Record<string, string>>;
   /** Peers that this user does not have. */
   readonly without?: readonly string[];
+  /** The folder that it is made in: one of the repository's for tools that look for packages above their files' real places. */
+  readonly below?: string;
 }
 
 /** Compiler options of a careful user: everything strict, the libraries' types checked, too. */
@@ -62,8 +64,8 @@ const usual = ["express", "@types/express", "@types/node"];
 export class Project {
   readonly dir: string;
 
-  constructor({ packages = [], from = {}, without = [] }: ProjectOptions = {}) {
-    this.dir = realpathSync(mkdtempSync(join(tmpdir(), "socket-session-project-")));
+  constructor({ packages = [], from = {}, without = [], below = tmpdir() }: ProjectOptions = {}) {
+    this.dir = realpathSync(mkdtempSync(join(below, "socket-session-project-")));
     const names = [
       ...Object.keys(manifest.dependencies),
       ...Object.keys(manifest.peerDependencies),
