@@ -94,7 +94,7 @@ export class Project {
   /** Runs Node; resolves with what it printed, whatever its status. */
   node(...args: string[]): Promise<Output> {
     return new Promise((resolve) => {
-      execFile(process.execPath, args, { cwd: this.dir, timeout: 90_000 }, (error, stdout, stderr) => {
+      execFile(process.execPath, args, { cwd: this.dir, timeout: 240_000 }, (error, stdout, stderr) => {
         const status = error ? (typeof error.code === "number" ? error.code : 1) : 0;
         resolve({ status, text: stdout + stderr });
       });
