@@ -1,7 +1,8 @@
-// The page's half of a live session, around the application's Socket.IO client. It tells the page about the session's
+// The page's half of a live session, around the application's Socket.IO client or EventSource. It tells the page about the session's
 // view, expiry and end, reconnects where that can help, and keeps the cookie alive. Imports nothing of the server.
 import { here } from "./browser.js";
 import type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
+import { asSocket, type ClientEventSource } from "./event-source.js";
 import { createExpiry } from "./expiry.js";
 import type { ClientCode, ClientSocket, SessionView, CloseReason } from "./protocol.js";
 import { createRenewal } from "./renewal.js";
@@ -9,11 +10,13 @@ import { type Answer, ask } from "./routes.js";
 import { type Message, openTabs } from "./tabs.js";
 
 export type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
+export type { ClientEventSource } from "./event-source.js";
 export type { ClientCode, ClientSocket } from "./protocol.js";
 export { shouldRetry } from "./should-retry.js";
 
 /**
- * Gives a page its session. Call it right after `io()`, before the socket connects.
+ * Gives a page its session. Call it right after `io()`, before the socket connects, or with the `EventSource` of a route
+ * that uses `sessions.stream()`.
  *
  * @throws TypeError with the code `OPTION_INVALID`
  * @example
@@ -25,9 +28,10 @@ export { shouldRetry } from "./should-retry.js";
  * ```
  */
 export function withSession<View = unknown>(
-  socket: ClientSocket,
+  given: ClientSocket | ClientEventSource,
   { url = "/session", warnBefore = 60_000, ticket }: ClientOptions = {},
 ): ClientSession<View> {
+  const socket = given && "url" in given ? asSocket(given) : (given as ClientSocket);
   if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
     throw Object.assign(new TypeError("withSession()"), { code: "OPTION_INVALID" });
   }
@@ -102,7 +106,7 @@ export function withSession<View = unknown>(
         timer = undefined;
         // Does nothing while Socket.IO reconnects by itself. While Socket.IO's CONNECT waits for an answer, connect()
         // would send a second one, and the server would have two sockets.
-        if (!(socket.active && socket.io.engine.readyState === "open")) socket.connect();
+        if (!(socket.active && socket.io.engine.readyState === "open")) socket.connect?.();
       },
       Math.min(100 * 2 ** attempts++, 2500) * (1 + Math.random()),
     );
@@ -178,7 +182,7 @@ export function withSession<View = unknown>(
     if ("renewed" in message) {
       if (!session.ended) onRenewed(message.renewed);
     } else if (message.login) {
-      if (session.ended ? !socket.active : isGuest) {
+      if (socket.connect && (session.ended ? !socket.active : isGuest)) {
         if (session.ended) clearOutbox();
         socket.disconnect();
         socket.connect();

@@ -43,6 +43,7 @@ export interface ClientSocket {
   onAnyOutgoing(listener: never): unknown;
   offAnyOutgoing(listener: never): unknown;
   emit(event: never): unknown;
-  connect(): unknown;
+  /** An EventSource has none: it comes back by itself, or never. */
+  connect?(): unknown;
   disconnect(): unknown;
 }

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import session from "express-session";
 import { SessionError } from "../errors.js";
+import { isEventSource } from "../handshake/event-source.js";
 import type { FindId } from "../handshake/session-id.js";
 import type { ProxyTrust, TrustingApp } from "../handshake/proxy-trust.js";
 import { invalid } from "../internal/check-options.js";
@@ -42,7 +43,9 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
         answerAnyway(request, response, end, next);
         takeEndCallback(response, end);
       }
-      next(error);
+      // As express-session does while its store says that it is disconnected: stream() answers it, so that it comes back.
+      const isAway = (error as Partial<SessionError> | undefined)?.code === "STORE_UNAVAILABLE";
+      next(isAway && isEventSource(request) ? undefined : error);
     };
     inner(request, response, goOn);
   };

@@ -52,11 +52,21 @@ export const html = `<!doctype html><meta charset="utf-8"><title>A page</title><
   let socket, session;
   function start(url, ioOptions, options) {
     socket = io(url, { transports: ["websocket"], reconnectionDelay: 100, reconnectionDelayMax: 200, ...ioOptions });
+    use(socket, options);
+    socket.on("connect", () => log.push(["connect"]));
+  }
+  let source;
+  function follow(path, options) {
+    source = new EventSource(path);
+    use(source, options);
+    source.addEventListener("open", () => log.push(["open"]));
+    source.addEventListener("news", ({ data }) => log.push(["news", JSON.parse(data)]));
+  }
+  function use(socket, options) {
     session = SocketSession.withSession(socket, options);
     for (const event of ["end", "change", "expiring", "renewed"]) {
       session.on(event, (value) => log.push([event, value]));
     }
-    socket.on("connect", () => log.push(["connect"]));
   }
   const post = (path, body) => fetch(path, {
     method: "POST", body: JSON.stringify(body ?? {}), headers: { "content-type": "application/json" },

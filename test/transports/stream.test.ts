@@ -285,6 +285,20 @@ describe("who may not come in", () => {
     expect(await source.over).toBe("complete");
   });
 
+  test("so does an EventSource whose session the middleware could not read; other requests fail as ever", async () => {
+    const line = new LineStore();
+    const { login, open, sessions, streams } = await start({ sessions: { store: liveStore(line) } });
+    const ada = await login();
+    line.state = "fails";
+    const source = await open(ada);
+    expect(source.status).toBe(200);
+    expect(await source.next("session:end")).toEqual({ code: "STORE_UNAVAILABLE", retry: true });
+    expect(codeOf(streams[0])).toBe("STORE_UNAVAILABLE");
+    expect((await open(ada, { headers: {} })).status).toBe(500);
+    expect((await open(ada, { headers: eventSource, method: "POST" })).status).toBe(500);
+    expect([streams.length, sessions.size]).toEqual([1, 0]);
+  });
+
   test('"anonymous" is let in, with an empty session', async () => {
     const { browser, open, streams } = await start({ stream: { missing: "anonymous" } });
     const client = await open(browser());

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import { type CloseReason, closeReason, type ErrorCode, type SessionCode, SessionError } from "../../errors.js";
 import type { CorsOptions } from "../../handshake/cors.js";
+import { isEventSource } from "../../handshake/event-source.js";
 import { after, type Awaitable, isPromise } from "../../internal/awaitable.js";
 import { invalid } from "../../internal/check-options.js";
 import { setHidden } from "../../internal/hidden.js";
@@ -330,11 +331,6 @@ function endText(reason: CloseReason): string {
 
 function clientLeft(): DOMException {
   return new DOMException("The client has left.", "AbortError");
-}
-
-/** A browser's EventSource, which comes back by itself. */
-function isEventSource({ method, headers }: IncomingMessage): boolean {
-  return method === "GET" && headers.accept?.includes("text/event-stream") === true;
 }
 
 /** What the application's CORS middleware has allowed this very page: its answer may be read there, with the cookie. */
