@@ -31,6 +31,8 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   "create-sessions": ["sessions", "events", "options", "target", ...servers],
   index: ["create-sessions", "sessions", "events", "options", "target", ...servers],
   fastify: ["create-sessions", "sessions", "events", "options", "target", ...servers],
+  // For the tests of applications: nothing imports it.
+  testing: ["http", "store", ...foundation],
   redis: store,
   postgres: store,
   // The page's half: nothing of the server.

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { endCodeOf, SessionError } from "../errors.js";
 import type { SessionBackend } from "../store/session-backend.js";
 import { Seal } from "./seal.js";
+import { systemNow } from "../internal/system-time.js";
 
 /** What a page gets. */
 export interface Ticket {
@@ -28,8 +29,8 @@ export class OneTimeTickets {
   /** A ticket of this session for one use by `holder`: a page's origin, say. Rejects with the end's code. */
   async issue(id: string, holder: string): Promise<Ticket> {
     const nonce = randomBytes(12).toString("base64url");
-    const expires = Date.now() + this.#lifetime;
-    await this.#store.addTicket(id, nonce, expires);
+    const expires = systemNow() + this.#lifetime;
+    await this.#store.tickets.add(id, nonce, expires);
     return { ticket: this.#seal.seal(JSON.stringify([id, nonce, holder]), this.#lifetime), expiresIn: this.#lifetime };
   }
 
@@ -54,7 +55,7 @@ export class OneTimeTickets {
 
   async #consume(id: string, nonce: string): Promise<boolean> {
     try {
-      return await this.#store.consumeTicket(id, nonce);
+      return await this.#store.tickets.consume(id, nonce);
     } catch (error) {
       if (endCodeOf(error)) return false;
       throw error;

@@ -3,6 +3,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { SessionError } from "../errors.js";
 import { monotonicNow } from "../internal/monotonic.js";
+import { systemNow } from "../internal/system-time.js";
 
 const saltLength = 16;
 const keyLength = 32;
@@ -42,7 +43,7 @@ export class Seal {
   /** Seals a text for `lifetime` ms; base64url without padding. */
   seal(text: string, lifetime: number): string {
     // By the system's clock for other processes; by the monotonic one for this, whose clock may be set.
-    const expires = `${Math.round(Date.now() + lifetime)} ${self} ${Math.floor(monotonicNow() + lifetime)}`;
+    const expires = `${Math.round(systemNow() + lifetime)} ${self} ${Math.floor(monotonicNow() + lifetime)}`;
     // A key for each text: under one key, no more than 2^32 texts may have a random IV.
     const salt = randomBytes(saltLength);
     const { key, iv } = this.#keyOf(this.#first, salt);
@@ -59,7 +60,7 @@ export class Seal {
       const opened = this.#decrypt(secret, bytes);
       if (opened === undefined) continue;
       const [, expires, by, until, text] = /^(\d+) (\S+) (\d+) (.*)/su.exec(opened) ?? [];
-      const isGood = by === self ? monotonicNow() < Number(until) : Date.now() < Number(expires);
+      const isGood = by === self ? monotonicNow() < Number(until) : systemNow() < Number(expires);
       return isGood || whenever ? text : undefined;
     }
     return undefined;

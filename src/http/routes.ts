@@ -17,6 +17,7 @@ import { timesOf } from "../store/record/session-record.js";
 import type { SessionBackend } from "../store/session-backend.js";
 import { sendClientScript } from "./client-script.js";
 import { type Middleware, replaceSession, sendCookie } from "./express-session-internals.js";
+import { systemNow } from "../internal/system-time.js";
 
 const debug = createDebug("socket-session:routes");
 
@@ -87,7 +88,7 @@ async function look({ context, id, response }: Visit): Promise<void> {
 
 async function renew({ context, id, session, response }: Visit): Promise<void> {
   // express-session does this, too, but tells nobody where it fails.
-  await context.backend.prolong(id, Date.now());
+  await context.backend.prolong(id, systemNow());
   const { expiresIn } = await sessionViewOf(context, id);
   sendCookie(session, () => writeHead(response, 200));
   response.end(JSON.stringify({ expiresIn }));
@@ -114,7 +115,7 @@ async function collect({ context, id: old, request, response }: Visit): Promise<
 async function sessionViewOf({ backend, views }: RoutesContext, id: string): Promise<SessionView> {
   const text = await backend.read(id, (stored) => stored);
   if (text === undefined) throw unknown(backend, id);
-  const now = Date.now();
+  const now = systemNow();
   return {
     view: JSON.parse(views.of(text) ?? "null") as unknown,
     expiresIn: timeUntil(deadlineOf(timesOf(text), now, backend.absoluteTimeout), now),

@@ -68,6 +68,11 @@ export class KeyedQueue {
     return this.#barrier ? this.#barrier.then(task) : task();
   }
 
+  /** True while there is work on any key. */
+  get isAnyBusy(): boolean {
+    return this.#tails.size > 0 || this.#barrier !== undefined;
+  }
+
   /** True while there is work on this key. */
   isBusy(key: string): boolean {
     return this.#tails.has(key) || this.#barrier !== undefined || this.#turnOf(key) !== undefined;

@@ -2,6 +2,7 @@
 // more would cost each connection memory. Knows no store and no connection.
 import { monotonicNow, never } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
+import { systemNow } from "../internal/system-time.js";
 import type { Times } from "../store/record/session-record.js";
 import { activityAfter, touchIntervalOf } from "./lifetime.js";
 
@@ -24,7 +25,7 @@ export interface Active extends Times {
 /** The stored text has these times now. Where `isCounted`, activity counts from then on if nobody can see it in them. */
 export function noteTimes(session: Active, times: Times, isCounted: boolean): void {
   const now = monotonicNow();
-  const { activeAt, reportedAt } = activityAfter(session, session, times, now, Date.now());
+  const { activeAt, reportedAt } = activityAfter(session, session, times, now, systemNow());
   session.activeAt = activeAt;
   session.reportedAt = reportedAt || (isCounted ? now : 0);
   Object.assign(session, times);
@@ -48,7 +49,7 @@ export async function reportActivity(session: Active, at: number): Promise<void>
   session.isReporting = true;
   try {
     // When that was by the system's clock as it is now.
-    await session.prolong(Math.round(Date.now() - (monotonicNow() - at)));
+    await session.prolong(Math.round(systemNow() - (monotonicNow() - at)));
   } catch (error) {
     if (!session.ended) session.reportedAt = before;
     throw error;

@@ -1,5 +1,6 @@
 // One timer for all live sessions. Knows only moments: what happens at them is the registry's.
 import { monotonicNow } from "../internal/monotonic.js";
+import { systemNow, type Waiting, waiting } from "../internal/system-time.js";
 
 /** Between two ticks of many moments (ms). */
 export const shortest = 100;
@@ -12,15 +13,26 @@ const tolerance = 500;
  * Calls `tick` at the earliest moment asked for, and when the system's clock was set, by `step` ms; `tick` answers with
  * the next moment (of {@link monotonicNow}, or Infinity).
  */
-export class Clock {
+export class Clock implements Waiting {
   readonly #tick: (now: number, step: number) => number;
+  readonly #isBusy: () => boolean;
   #timer: NodeJS.Timeout | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
   /** By how much the system's clock was ahead of the monotonic one. */
   #ahead = 0;
 
-  constructor(tick: (now: number, step: number) => number) {
+  /** `isBusy` tells whether what was begun at earlier ticks is under way. */
+  constructor(tick: (now: number, step: number) => number, isBusy: () => boolean = () => false) {
     this.#tick = tick;
+    this.#isBusy = isBusy;
+  }
+
+  get wakesAt(): number {
+    return this.#wakesAt;
+  }
+
+  get isBusy(): boolean {
+    return this.#isBusy();
   }
 
   /** Makes sure that the clock ticks at `at` (of {@link monotonicNow}), or shortly after. */
@@ -28,7 +40,7 @@ export class Clock {
     if (at >= this.#wakesAt) return;
     this.#wakesAt = at;
     const now = monotonicNow();
-    if (!this.#timer) this.#ahead = Date.now() - now;
+    if (!this.#timer) this.#ahead = systemNow() - now;
     this.#start(now);
   }
 
@@ -37,19 +49,15 @@ export class Clock {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#wakesAt = Number.POSITIVE_INFINITY;
+    waiting.delete(this);
   }
 
-  #start(now: number): void {
+  /** The moment may have come. */
+  wake(): void {
     clearTimeout(this.#timer);
-    // Timers count whole ms.
-    const delay = Math.min(Math.max(Math.ceil(this.#wakesAt - now), 1), longest);
-    this.#timer = setTimeout(() => this.#wake(), delay).unref();
-  }
-
-  #wake(): void {
     this.#timer = undefined;
     const now = monotonicNow();
-    const ahead = Date.now() - now;
+    const ahead = systemNow() - now;
     const step = ahead - this.#ahead;
     this.#ahead = ahead;
     const isStep = Math.abs(step) > tolerance;
@@ -58,5 +66,14 @@ export class Clock {
     // Not before `shortest` from now, so that many sessions with close moments share one tick.
     const next = this.#tick(now, isStep ? step : 0);
     if (next !== Number.POSITIVE_INFINITY) this.wakeAt(Math.max(next, now + shortest));
+    if (!this.#timer) waiting.delete(this);
+  }
+
+  #start(now: number): void {
+    clearTimeout(this.#timer);
+    // Timers count whole ms.
+    const delay = Math.min(Math.max(Math.ceil(this.#wakesAt - now), 1), longest);
+    this.#timer = setTimeout(() => this.wake(), delay).unref();
+    waiting.add(this);
   }
 }

@@ -5,6 +5,7 @@ import { type EndCode, type SessionCode, SessionError, closeReason } from "../er
 import { after, type Awaitable } from "../internal/awaitable.js";
 import { monotonicNow, never } from "../internal/monotonic.js";
 import { safely } from "../internal/safely.js";
+import { systemNow } from "../internal/system-time.js";
 import { dataOf, timesOf } from "../store/record/session-record.js";
 import type { WriteId } from "../store/drivers/driver.js";
 import { type Active, noteActivity, touchPause, noteTimes, reportActivity, tickActivity } from "./activity.js";
@@ -150,7 +151,7 @@ export class ActiveSession
 
   protected onMissing(): void {
     const { absoluteTimeout } = this.host.store;
-    const isOver = mayHaveExpired(this, this.reportedAt, absoluteTimeout, monotonicNow(), Date.now());
+    const isOver = mayHaveExpired(this, this.reportedAt, absoluteTimeout, monotonicNow(), systemNow());
     if (!isOver && this.#isAfterTrouble) this.host.onLost(this, "session");
     this.end(isOver ? "SESSION_EXPIRED" : "SESSION_DESTROYED");
   }
@@ -271,7 +272,7 @@ export class ActiveSession
 
   /** When the session is over, if nothing happens until then and the system's clock is not set. */
   #deadline(now: number): number {
-    return deadlineOf(this, this.activeAt, this.host.store.absoluteTimeout, Date.now() - now);
+    return deadlineOf(this, this.activeAt, this.host.store.absoluteTimeout, systemNow() - now);
   }
 
   #noteActivity(now: number): void {
@@ -312,7 +313,7 @@ export class ActiveSession
     // A store that others write may have been told of activity elsewhere; it is asked, at most once a second.
     const again = now + Math.max(1000, Math.min(touchIntervalOf(this), lease));
     freshness.retryAt = again;
-    const isCertain = !store.isShared || Date.now() >= absoluteEndOf(this, store.absoluteTimeout);
+    const isCertain = !store.isShared || systemNow() >= absoluteEndOf(this, store.absoluteTimeout);
     const ending = isCertain ? store.end(this.id, "SESSION_EXPIRED") : this.read();
     ending.then(
       () => {

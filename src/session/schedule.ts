@@ -9,7 +9,10 @@ import { Sweeper } from "./sweeper.js";
 
 /** The moments of all live sessions of a registry. */
 export class Schedule {
-  readonly #clock = new Clock((now, step) => this.#tick(now, step));
+  readonly #clock = new Clock(
+    (now, step) => this.#tick(now, step),
+    () => this.#host.store.isBusy || this.#sweeper.isBusy,
+  );
   readonly #dueTimes = new DueTimes<ActiveSession>();
   readonly #host: SessionHost<ActiveSession>;
   readonly #sweeper: Sweeper;

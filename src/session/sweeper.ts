@@ -35,6 +35,11 @@ export class Sweeper {
     this.#isStopped = true;
   }
 
+  /** True while sessions are being re-read. */
+  get isBusy(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** Takes a session whose lease has ended for the next sweep; answers when that of another one ends. */
   check(live: ActiveSession, now: number): number {
     if (!this.#host.store.isShared) return never;

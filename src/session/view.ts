@@ -2,6 +2,7 @@
 // neither connections nor HTTP.
 import { type SessionData } from "express-session";
 import { inflate, parse, stringify, strip } from "../store/record/session-record.js";
+import { systemNow } from "../internal/system-time.js";
 
 /** Says what the page may see: gets a copy of the stored session, returns what JSON can hold. */
 export type ViewFunction<View = unknown> = (session: Partial<SessionData>) => View;
@@ -44,6 +45,6 @@ export class Views {
 }
 
 /** How long from now, for a page. */
-export function timeUntil(at: number, now = Date.now()): number | null {
+export function timeUntil(at: number, now = systemNow()): number | null {
   return at === Number.POSITIVE_INFINITY ? null : Math.max(0, Math.round(at - now));
 }

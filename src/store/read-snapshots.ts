@@ -4,6 +4,7 @@ import createDebug from "debug";
 import type { Session, SessionData } from "express-session";
 import { endCodeOf } from "../errors.js";
 import type { Awaitable } from "../internal/awaitable.js";
+import { systemNow } from "../internal/system-time.js";
 import type { Listed, Listing } from "./drivers/driver.js";
 import { reconcile } from "./record/merge.js";
 import { dataOf, mergeInto, parse, stringify, strip, timesOf } from "./record/session-record.js";
@@ -208,5 +209,5 @@ function textOf(id: string, data: SessionData): string {
 /** True where a writer moved the expiry, to a moment that is over. */
 function isEnded(next: string, base: string | undefined): boolean {
   const { expires } = timesOf(next);
-  return expires <= Date.now() && (base === undefined || expires < timesOf(base).expires);
+  return expires <= systemNow() && (base === undefined || expires < timesOf(base).expires);
 }

@@ -3,7 +3,6 @@
 import type { SessionData } from "express-session";
 import { type EndCode, SessionError } from "../errors.js";
 import { type Awaitable, after, isThenable } from "../internal/awaitable.js";
-import { monotonicNow } from "../internal/monotonic.js";
 import { noop } from "../internal/noop.js";
 import { AllSessions } from "./all-sessions.js";
 import { ChangeBus, type Subscriber } from "./cluster/change-bus.js";
@@ -12,17 +11,9 @@ import type { Driver, End, WriteId } from "./drivers/driver.js";
 import type { Reader, SavingWriter } from "./commands/lost-answers.js";
 import { checkAgreement, type Policies } from "./policies.js";
 import { ReadSnapshots } from "./read-snapshots.js";
-import {
-  addTicket,
-  consumeTicket,
-  inflate,
-  marksOf,
-  parse,
-  stringify,
-  strip,
-  timesOf,
-} from "./record/session-record.js";
+import { inflate, marksOf, parse, stringify, strip } from "./record/session-record.js";
 import { StoredSessions } from "./stored-sessions.js";
+import { StoredTickets } from "./stored-tickets.js";
 import { ConnectionCount } from "./users/connection-count.js";
 import { type StoredSession, UserSessions } from "./users/user-sessions.js";
 
@@ -35,6 +26,7 @@ export class SessionBackend {
   readonly snapshots: ReadSnapshots;
   /** What concerns all sessions at once. */
   readonly all: AllSessions;
+  readonly tickets: StoredTickets;
   readonly #driver: Driver;
   readonly #runner: CommandRunner;
   readonly #bus: ChangeBus;
@@ -52,6 +44,7 @@ export class SessionBackend {
     this.#connectionCount = new ConnectionCount(driver.publish?.bind(driver), this.#bus);
     this.#sessions = new StoredSessions(driver, this.#runner, this.#bus);
     this.snapshots = new ReadSnapshots(this.#sessions);
+    this.tickets = new StoredTickets(this.#sessions);
     this.all = new AllSessions(driver, this.#runner, this.#bus, this.#sessions, this.snapshots);
     driver.notices?.listen({
       onNotice: (id, kind, write) => {
@@ -129,6 +122,11 @@ export class SessionBackend {
   /** How often a write was tried again because another node was quicker. */
   get retries(): number {
     return this.#sessions.retries;
+  }
+
+  /** True while a session is being read or written here. */
+  get isBusy(): boolean {
+    return this.#sessions.queue.isAnyBusy;
   }
 
   /** True where other processes can write the same sessions. */
@@ -236,33 +234,6 @@ export class SessionBackend {
     const flushing = this.#bus.flush(id);
     if (flushing) await flushing;
     return this.#sessions.queue.run(id, () => this.#update(id, change));
-  }
-
-  /** Notes a ticket of this session until `expires` (ms since 1970); rejects with the end's code. */
-  async addTicket(id: string, nonce: string, expires: number): Promise<void> {
-    return this.#sessions.queue.run(id, () =>
-      this.#sessions.rewrite(id, (text) => {
-        const record = parse(text);
-        // A clock that is set forward ends no ticket of this node.
-        addTicket(record, nonce, expires, Math.min(Date.now(), monotonicNow()));
-        return this.#sessions.recordWriter.serialize(record);
-      }),
-    );
-  }
-
-  /** True for the first who uses this ticket, on whichever node; rejects with the end's code. */
-  async consumeTicket(id: string, nonce: string): Promise<boolean> {
-    let isFirst = false;
-    await this.#sessions.queue.run(id, () =>
-      this.#sessions.rewrite(id, (text) => {
-        const record = parse(text);
-        isFirst = consumeTicket(record, nonce);
-        return isFirst
-          ? this.#sessions.recordWriter.serializeAnySize(record)
-          : { text, expires: timesOf(text).expires };
-      }),
-    );
-    return isFirst;
   }
 
   /** Creates a session from an object that `generate` made: resolves when it is stored. */

@@ -105,12 +105,12 @@ export function callsContract(
           const { __created, __tickets } = JSON.parse(text as string) as Fields;
           return { __created, tickets: Object.keys(__tickets as Fields) };
         });
-      await backendOf(store).addTicket("a", "nonce", Date.now() + aMinute);
+      await backendOf(store).tickets.add("a", "nonce", Date.now() + aMinute);
       const before = await marks();
       await store.set("a", own({ n: 2, __created: 1, __tickets: { forged: Date.now() + aMinute } }));
       expect(await marks()).toEqual(before);
       expect(before["tickets"]).toEqual(["nonce"]);
-      expect(await backendOf(store).consumeTicket("a", "nonce")).toBe(true);
+      expect(await backendOf(store).tickets.consume("a", "nonce")).toBe(true);
       expect(await fields("a")).toEqual({ n: 2 });
     });
 

@@ -443,11 +443,11 @@ describe("a ticket", () => {
     const { admission, backend, errors, refusals, tickets } = await openDoor();
     const { ticket } = await tickets.issue("ada", page);
     const outage = new SessionError("STORE_UNAVAILABLE");
-    vi.spyOn(backend, "consumeTicket").mockRejectedValueOnce(outage);
+    vi.spyOn(backend.tickets, "consume").mockRejectedValueOnce(outage);
     await expect(admission.redeemTicket(ticket, by)).rejects.toBe(outage);
     expect(refusals).toEqual([expect.objectContaining({ code: "STORE_UNAVAILABLE" })]);
     const bug = new TypeError("a bug");
-    vi.spyOn(backend, "consumeTicket").mockRejectedValueOnce(bug);
+    vi.spyOn(backend.tickets, "consume").mockRejectedValueOnce(bug);
     await expect(admission.redeemTicket(ticket, by)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE", cause: bug });
     expect(errors).toEqual([bug]);
   });

@@ -106,7 +106,7 @@ describe("a ticket", () => {
     "is not %j, and the store is not asked",
     async (value) => {
       const { backend, tickets } = await withSession();
-      const asked = vi.spyOn(backend, "consumeTicket");
+      const asked = vi.spyOn(backend.tickets, "consume");
       await expect(tickets.redeem(value, ["holder", ""])).rejects.toThrow(refused);
       expect(asked).not.toHaveBeenCalled();
     },
@@ -137,7 +137,7 @@ describe("a ticket", () => {
     const { backend, tickets } = await withSession();
     const { ticket } = await tickets.issue("one", "holder");
     const outage = new SessionError("STORE_UNAVAILABLE");
-    const down = vi.spyOn(backend, "consumeTicket").mockRejectedValue(outage);
+    const down = vi.spyOn(backend.tickets, "consume").mockRejectedValue(outage);
     await expect(tickets.redeem(ticket, ["holder"])).rejects.toBe(outage);
     await expect(tickets.withdraw(ticket)).rejects.toBe(outage);
     down.mockRestore();

@@ -85,8 +85,8 @@ const writes: Record<string, (store: LiveStore, id: string) => Promise<unknown>>
     await backendOf(store).commit(id, () => base, next, { stored: "", applyConfirmed() {}, applyCommitted() {} });
   },
   "a ticket": async (store, id) => {
-    await backendOf(store).addTicket(id, "nonce", Date.now() + 1000);
-    expect(await backendOf(store).consumeTicket(id, "nonce")).toBe(true);
+    await backendOf(store).tickets.add(id, "nonce", Date.now() + 1000);
+    expect(await backendOf(store).tickets.consume(id, "nonce")).toBe(true);
   },
 };
 

@@ -117,13 +117,15 @@ describe("maxSessionSize", () => {
     const { app, session: own, id, stored } = await withLimit({ sessions: { maxSessionSize: undefined } });
     const backend = backendOf(app.sessions.store);
     const release = backend.claim({ maxSessionSize: limit });
-    await backend.addTicket(id, "first", Date.now() + 10_000);
+    await backend.tickets.add(id, "first", Date.now() + 10_000);
     own.draft = "x".repeat(limit - Buffer.byteLength(await stored()) - 20);
     await own.save();
-    await expect(backend.addTicket(id, "second", Date.now() + 10_000)).rejects.toMatchObject({ code: "DATA_INVALID" });
+    await expect(backend.tickets.add(id, "second", Date.now() + 10_000)).rejects.toMatchObject({
+      code: "DATA_INVALID",
+    });
     release();
     backend.claim({ maxSessionSize: 100 });
-    expect(await backend.consumeTicket(id, "first")).toBe(true);
+    expect(await backend.tickets.consume(id, "first")).toBe(true);
   });
 
   test("a session that was larger already lives on, by activity and touches, and can be made smaller", async () => {

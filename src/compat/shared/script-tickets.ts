@@ -7,6 +7,7 @@ import { ProxyTrust } from "../../handshake/proxy-trust.js";
 import { Seal } from "../../handshake/seal.js";
 import { type CookieParser, findId, type Handshake, parseCookies } from "./cookies.js";
 import { isForeign, type Personal, renewAfter } from "./session-script.js";
+import { systemNow } from "../../internal/system-time.js";
 
 /** How the session id is found in a request. One of the two is needed; the parser comes first. */
 export interface TicketOptions {
@@ -44,7 +45,7 @@ export class ScriptTickets {
   /** The ticket of a browser, and an ETag that holds for as long as its caches may keep it. */
   async personal(request: IncomingMessage): Promise<Personal> {
     const { id, seal } = await this.#cut(request);
-    const now = Date.now();
+    const now = systemNow();
     return {
       ticket: id === undefined ? undefined : seal.seal(id, lifetime),
       tag: seal.hash(`${Math.floor(now / renewAfter)} ${id ?? ""}`),

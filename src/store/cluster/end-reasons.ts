@@ -1,6 +1,7 @@
 // Which sessions ended a moment ago, and why, as far as this node knows.
 import type { EndCode } from "../../errors.js";
 import { monotonicNow } from "../../internal/monotonic.js";
+import { systemNow } from "../../internal/system-time.js";
 import { type End, endMemory } from "../drivers/driver.js";
 
 /** How much later than an end its notice may arrive (ms). */
@@ -30,7 +31,7 @@ export class EndReasons {
   /** Records an end that the storage remembers, of this node or another. */
   recordRemembered(id: string, { code, at }: End): void {
     // Clocks of nodes differ, and are set; an end that is remembered is younger than that.
-    this.#record(id, code, Math.min(Math.max(Date.now() - at, 0), endMemory / 2));
+    this.#record(id, code, Math.min(Math.max(systemNow() - at, 0), endMemory / 2));
   }
 
   #record(id: string, code: EndCode, age: number): void {

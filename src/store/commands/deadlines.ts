@@ -1,10 +1,9 @@
 // Until when each of many things has to be done that may take equally long: they are over in the order in which they
 // began, so that one timer is enough for all. Knows nothing of what is done.
-import { monotonicNow } from "../../internal/monotonic.js";
 
 /** One thing that has to be done in time. */
 export interface Deadline {
-  /** A moment of `monotonicNow()`. */
+  /** A moment of `performance.now()`: storages answer by real time, also where a test has moved that of the sessions. */
   readonly at: number;
   /** Called when it is over; undefined where what was to be done is done. */
   onOver: (() => void) | undefined;
@@ -26,7 +25,7 @@ export class Deadlines {
 
   /** Calls `onOver` in time, unless it is {@link Deadlines.meet | met}. */
   begin(onOver: () => void): Deadline {
-    const deadline: Deadline = { at: monotonicNow() + this.#ms, onOver, next: undefined };
+    const deadline: Deadline = { at: performance.now() + this.#ms, onOver, next: undefined };
     if (this.#last) this.#last.next = deadline;
     else this.#first = deadline;
     this.#last = deadline;
@@ -51,12 +50,12 @@ export class Deadlines {
   }
 
   #start(at: number): void {
-    this.#timer = setTimeout(() => this.#wake(), Math.max(Math.ceil(at - monotonicNow()), 1));
+    this.#timer = setTimeout(() => this.#wake(), Math.max(Math.ceil(at - performance.now()), 1));
   }
 
   #wake(): void {
     this.#timer = undefined;
-    const now = monotonicNow();
+    const now = performance.now();
     for (let first = this.#firstOpen(); first; first = this.#firstOpen()) {
       if (first.at > now) return this.#start(first.at);
       const { onOver } = first;

@@ -1,5 +1,6 @@
 // The embedded driver: sessions in this process's memory, as texts, so that nobody can change them by reference.
 import { checkNames } from "../../internal/check-options.js";
+import { systemNow } from "../../internal/system-time.js";
 import { warnOnce } from "../../warnings.js";
 import type { Driver, Notes } from "./driver.js";
 import { LiveStore } from "../live-store.js";
@@ -98,13 +99,13 @@ export class MemoryDriver implements Driver {
 
   #alive(id: string): Entry | undefined {
     const entry = this.#entries.get(id);
-    if (!entry || entry.expires > Date.now()) return entry;
+    if (!entry || entry.expires > systemNow()) return entry;
     this.#entries.delete(id);
     return undefined;
   }
 
   #sweep(): void {
-    const now = Date.now();
+    const now = systemNow();
     for (const [id, entry] of this.#entries) if (entry.expires <= now) this.#entries.delete(id);
     if (this.#entries.size === 0) this.close();
   }

@@ -1,6 +1,7 @@
 // What the fields of a session's cookie can be, in options, sessions and stored records. With another value express-session
 // throws at the end of a request, and the client never gets an answer.
 import { serialize } from "cookie";
+import { systemNow } from "../../internal/system-time.js";
 
 /** Whether a value is good, and in words which values are. */
 export interface CookieRule {
@@ -70,7 +71,7 @@ function isDuration(value: unknown): boolean {
 function isMoment(value: unknown): boolean {
   // express-session takes a Date as well.
   if (typeof value !== "number") return isDate(value);
-  return !Number.isNaN(new Date(Date.now() + value).valueOf());
+  return !Number.isNaN(new Date(systemNow() + value).valueOf());
 }
 
 function isDate(value: unknown): boolean {

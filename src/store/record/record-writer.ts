@@ -16,6 +16,7 @@ import {
   strip,
   timesOf,
 } from "./session-record.js";
+import { movedBy, systemNow } from "../../internal/system-time.js";
 
 /** A session's text, and when it expires (ms since 1970). */
 export interface SerializedRecord {
@@ -39,7 +40,7 @@ export class RecordWriter {
 
   /** For a change that adds no data: activity and used tickets count in a session that is too large, too. */
   serializeAnySize(record: SessionRecord): SerializedRecord {
-    if (this.absoluteTimeout !== undefined) stamp(record, Date.now());
+    if (this.absoluteTimeout !== undefined) stamp(record, systemNow());
     return { text: stringify(record), expires: expiryOf(record) };
   }
 
@@ -84,10 +85,11 @@ export class RecordWriter {
     return this.serializeAnySize(record);
   }
 
-  /** True where a session has reached its absolute lifetime. */
+  /** True where a session has reached its absolute lifetime, or its expiry in a time that the storage does not know. */
   isTooOld(text: string): boolean {
+    if (movedBy !== 0 && timesOf(text).expires <= systemNow()) return true;
     if (this.absoluteTimeout === undefined) return false;
     const { createdAt = Number.POSITIVE_INFINITY } = timesOf(text);
-    return createdAt + this.absoluteTimeout <= Date.now();
+    return createdAt + this.absoluteTimeout <= systemNow();
   }
 }

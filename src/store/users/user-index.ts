@@ -6,6 +6,7 @@ import type { CommandRunner } from "../commands/command-runner.js";
 import type { Notes } from "../drivers/driver.js";
 import { BoundedMap } from "../../internal/bounded-map.js";
 import { KeyedQueue } from "../../internal/keyed-queue.js";
+import { systemNow } from "../../internal/system-time.js";
 
 /** A session that is or was a user's. */
 export interface UserEntry {
@@ -62,7 +63,7 @@ export class UserIndex {
    * theirs now: else the note may be there already.
    */
   async add(user: string, id: string, expires: number, isNew: boolean): Promise<void> {
-    const now = Date.now();
+    const now = systemNow();
     const needed = Number.isFinite(expires) ? expires : now + this.#ttl;
     const noted = this.#noted.get(id);
     if (!isNew && noted?.user === user && noted.until >= needed) return;
@@ -128,7 +129,7 @@ export class UserIndex {
       // Each of them, whatever the others answer.
       const isChanged = changes.map((change) => change(note)).includes(true);
       if (!isChanged) return;
-      const now = Date.now();
+      const now = systemNow();
       let latest = now + 1;
       for (const [id, [, until]] of Object.entries(note)) {
         if (until <= now) delete note[id];

@@ -8,6 +8,7 @@ import { endMemory, type Notes } from "../drivers/driver.js";
 import { inflate, tryParse, strip, timesOf } from "../record/session-record.js";
 import { type UserEntry, UserIndex } from "./user-index.js";
 import { noop } from "../../internal/noop.js";
+import { systemNow } from "../../internal/system-time.js";
 
 /** Says whose session this is; undefined, null and "" for nobody's. */
 export type UserOf = (session: SessionData) => string | number | null | undefined;
@@ -36,7 +37,7 @@ export class UserSessions {
     // old entry.
     const isNew = before === undefined || this.#knownUserIn(before) !== user;
     // Old services may have prolonged it beside its text, but for no longer.
-    const until = Math.max(expires, Date.now() + (timesOf(text).maxAge ?? 0));
+    const until = Math.max(expires, systemNow() + (timesOf(text).maxAge ?? 0));
     await this.#index.add(user, id, until, isNew);
   }
 
@@ -53,7 +54,7 @@ export class UserSessions {
   /** Sessions of a user were removed. Best effort, as {@link UserSessions.forget}. */
   forgetAll(user: string, entries: readonly Pick<UserEntry, "id">[]): void {
     const ids = entries.map(({ id }) => id);
-    this.#index.remove(user, ids, Date.now()).catch(noop);
+    this.#index.remove(user, ids, systemNow()).catch(noop);
   }
 
   /** The sessions of a user that are stored now; `read` gives the texts of many. */
@@ -66,7 +67,7 @@ export class UserSessions {
     const entries = await this.#index.entries(user);
     const texts = await read(entries.map(({ id }) => id));
     // A session that was noted a moment ago may be about to be stored.
-    const latest = Date.now() - endMemory;
+    const latest = systemNow() - endMemory;
     for (const [index, entry] of entries.entries()) {
       const text = texts[index];
       if (text !== undefined && this.#knownUserIn(text) === user) found.push({ ...entry, text });

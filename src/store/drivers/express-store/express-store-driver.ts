@@ -2,6 +2,7 @@
 import type { SessionData, Store } from "express-session";
 import { SessionError } from "../../../errors.js";
 import { BoundedMap } from "../../../internal/bounded-map.js";
+import { systemNow } from "../../../internal/system-time.js";
 import { isPlainObject } from "../../record/merge.js";
 import { inflate, isSameMaxAge, mayEndSooner, parse, timesOf } from "../../record/session-record.js";
 import { isTooDeep } from "../../record/size-limits.js";
@@ -38,7 +39,7 @@ export class ExpressStoreDriver implements Driver {
   readonly #sentExpiries = new BoundedMap<string, SentExpiry>(mostExpiries);
   /** True once another process was seen to write or prolong sessions: the store knows more than this one has sent. */
   #hasOtherWriters = false;
-  readonly #since = Date.now();
+  readonly #since = systemNow();
   /** Values as the store gave them that JSON cannot hold, and its own fields: they go back with the next write. */
   readonly #originals = new BoundedMap<string, Record<string, unknown>>(mostOriginals);
 
@@ -195,7 +196,7 @@ export class ExpressStoreDriver implements Driver {
   /** When a session ends that is used now (ms since 1970); 0 where its cookie sets no limit. */
   #fullExpiry(text: string): number {
     const { maxAge } = timesOf(text);
-    return maxAge === undefined ? 0 : Date.now() + maxAge;
+    return maxAge === undefined ? 0 : systemNow() + maxAge;
   }
 
   /**
@@ -209,7 +210,7 @@ export class ExpressStoreDriver implements Driver {
     if (maxAge === undefined || expires === Infinity) this.#sentExpiries.delete(id);
     else {
       // Where nobody knows how long it lives, it lives as long as the store keeps it.
-      const isKnown = expires > Date.now() && this.#sentExpiry(id, maxAge) && !this.#hasOtherWriters;
+      const isKnown = expires > systemNow() && this.#sentExpiry(id, maxAge) && !this.#hasOtherWriters;
       // Before the store has it: a store that does not answer may have taken it.
       this.#sentExpiries.set(id, { expires: isKnown ? expires : sent, sent, maxAge });
       record.cookie.expires = new Date(sent).toISOString();
@@ -232,7 +233,7 @@ export class ExpressStoreDriver implements Driver {
   /** What the store gave, with the expiry that is known here; undefined for a session that is over. */
   async #withSentExpiry(id: string, text: string): Promise<string | undefined> {
     const { expires, maxAge } = timesOf(text);
-    const now = Date.now();
+    const now = systemNow();
     const known = maxAge === undefined ? undefined : this.#sentExpiry(id, maxAge);
     const isOver = (end: number): boolean => end <= now;
     if (isOver(known?.expires ?? expires)) await this.#traits.detect();

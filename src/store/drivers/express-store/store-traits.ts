@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { SessionData } from "express-session";
 import { noop } from "../../../internal/noop.js";
 import { withTimeout } from "../../../internal/timeout.js";
+import { systemNow } from "../../../internal/system-time.js";
 import { inflate, parse } from "../../record/session-record.js";
 
 /** The methods of a store that are probed; each promise is of one call. */
@@ -60,7 +61,7 @@ export class StoreTraits {
       const expired = await store.get(id);
       this.ownFields = new Set(Object.keys(alive).filter((key) => key !== "cookie"));
       const moved = Date.parse(String(alive.cookie?.expires));
-      this.touchMovesData = store.touch === undefined || moved > Date.now() + 90_000;
+      this.touchMovesData = store.touch === undefined || moved > systemNow() + 90_000;
       this.returnsExpired = Boolean(expired) || this.touchMovesData;
       this.#isKnown = true;
     } finally {
@@ -71,6 +72,6 @@ export class StoreTraits {
 
 /** A session without fields that ends in `ms`. */
 function lasting(ms: number): SessionData {
-  const expires = new Date(Date.now() + ms).toISOString();
+  const expires = new Date(systemNow() + ms).toISOString();
   return inflate(parse(JSON.stringify({ cookie: { originalMaxAge: ms, expires, httpOnly: true, path: "/" } })));
 }

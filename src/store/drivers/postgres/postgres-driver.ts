@@ -2,6 +2,7 @@
 // transaction. The table is that of connect-pg-simple.
 import { type EndCode, SessionError } from "../../../errors.js";
 import { jittered } from "../../../internal/backoff.js";
+import { systemNow } from "../../../internal/system-time.js";
 import { createdAgain, NoticeCodec, noticeName, parseEnd } from "../../cluster/notice-codec.js";
 import { ReconnectingNotices } from "../../cluster/reconnecting-notices.js";
 import { mayEndSooner } from "../../record/session-record.js";
@@ -43,7 +44,7 @@ export class PostgresDriver implements Driver {
   async readMany(ids: readonly string[]): Promise<(string | undefined)[]> {
     const rows = await this.#query<{ sid: string; text: string }>(
       `SELECT sid, sess::text AS text FROM $table WHERE sid = ANY($1) AND expire > to_timestamp($2)`,
-      [ids, seconds(Date.now())],
+      [ids, seconds(systemNow())],
     );
     const texts = new Map(rows.map(({ sid, text }) => [sid, text]));
     return ids.map((id) => texts.get(id));
@@ -60,7 +61,7 @@ export class PostgresDriver implements Driver {
       ), noted AS (
         UPDATE $table SET sess = $6, expire = now() + make_interval(secs => $7) WHERE sid = $5 AND EXISTS (SELECT 1 FROM made)
       ) SELECT ${isTold} FROM made`,
-      [id, text, this.#expiry(expires), seconds(Date.now()), endRowId(id), createdRow, seconds(storedEndMemory)],
+      [id, text, this.#expiry(expires), seconds(systemNow()), endRowId(id), createdRow, seconds(storedEndMemory)],
     );
     return rows.length === 1;
   }
@@ -85,11 +86,11 @@ export class PostgresDriver implements Driver {
         text,
         expires === undefined ? null : this.#expiry(expires),
         expected,
-        seconds(Date.now()),
+        seconds(systemNow()),
         `${noticeName(id)} ${this.#codec.encode("changed", write)}`,
         write === undefined ? null : writeRowId(id, this.#codec.node),
         write === undefined ? null : ownRow({ write }),
-        seconds(Date.now() + writeMemory),
+        seconds(systemNow() + writeMemory),
         mayEndSooner(text, expected),
       ],
     );
@@ -112,7 +113,7 @@ export class PostgresDriver implements Driver {
     const rows = await this.#query(
       `UPDATE $table SET sess = $2, expire = ${later("$3", "$6")}
       WHERE sid = $1 AND sess::text = $4 AND expire > to_timestamp($5) RETURNING ${isTold}`,
-      [id, text, this.#expiry(expires), expected, seconds(Date.now()), mayEndSooner(text, expected)],
+      [id, text, this.#expiry(expires), expected, seconds(systemNow()), mayEndSooner(text, expected)],
     );
     return rows.length === 1;
   }
@@ -126,7 +127,7 @@ export class PostgresDriver implements Driver {
         INSERT INTO $table AS here (sid, sess, expire) VALUES ($2, $3, now() + make_interval(secs => $4))
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE ${isOld("$5")}
       ) SELECT pg_notify($channel, $6), ${isTold}`,
-      [id, endRowId(id), endRow(code, Date.now()), seconds(storedEndMemory), seconds(pastEndMemory), payload],
+      [id, endRowId(id), endRow(code, systemNow()), seconds(storedEndMemory), seconds(pastEndMemory), payload],
     );
   }
 
@@ -165,7 +166,7 @@ export class PostgresDriver implements Driver {
   }
 
   async clear(): Promise<void> {
-    const now = Date.now();
+    const now = systemNow();
     const code = "SESSION_DESTROYED";
     const name = noticeNameOf("sid");
     await this.#query(
@@ -192,13 +193,13 @@ export class PostgresDriver implements Driver {
 
   /** In seconds since 1970, as the table has it. */
   #expiry(expires: number): number {
-    return seconds(Number.isFinite(expires) ? expires : Date.now() + this.ttl);
+    return seconds(Number.isFinite(expires) ? expires : systemNow() + this.ttl);
   }
 
   /** Columns of all sessions. */
   #select<Row>(columns: string): Promise<Row[]> {
     return this.#query(`SELECT ${columns} FROM $table WHERE expire > to_timestamp($1) AND NOT starts_with(sid, $2)`, [
-      seconds(Date.now()),
+      seconds(systemNow()),
       ownPrefix,
     ]);
   }
@@ -212,7 +213,7 @@ export class PostgresDriver implements Driver {
     if (this.#sweepInterval === false || this.#sweeper) return;
     this.#sweeper = setTimeout(() => {
       this.#table
-        .query(`DELETE FROM $table WHERE expire <= to_timestamp($1)`, [seconds(Date.now())], 0)
+        .query(`DELETE FROM $table WHERE expire <= to_timestamp($1)`, [seconds(systemNow())], 0)
         .catch(() => undefined)
         .finally(() => {
           if (!this.#sweeper) return;

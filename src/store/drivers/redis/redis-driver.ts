@@ -5,6 +5,7 @@ import { monotonicNow } from "../../../internal/monotonic.js";
 import { createdAgain, endText, NoticeCodec, parseEnd } from "../../cluster/notice-codec.js";
 import { type NoticeEvents, ReconnectingNotices } from "../../cluster/reconnecting-notices.js";
 import { noop } from "../../../internal/noop.js";
+import { systemNow } from "../../../internal/system-time.js";
 import { mayEndSooner } from "../../record/session-record.js";
 import {
   type Driver,
@@ -125,7 +126,7 @@ export class RedisDriver implements Driver {
   }
 
   async remove(id: string, code: EndCode): Promise<void> {
-    const end = endText(code, Date.now());
+    const end = endText(code, systemNow());
     const notice = [this.#publishCommand, this.#codec.encode(code)];
     await this.#run(scripts.remove, id, [end, `${storedEndMemory}`, ...notice, `${pastEndMemory}`, createdAgain]);
   }
@@ -212,7 +213,7 @@ export class RedisDriver implements Driver {
 
   /** In ms from now: clocks of nodes and of Redis may differ. */
   #lifetime(expires: number): string {
-    return `${Number.isFinite(expires) ? Math.max(Math.ceil(expires - Date.now()), 1) : this.ttl}`;
+    return `${Number.isFinite(expires) ? Math.max(Math.ceil(expires - systemNow()), 1) : this.ttl}`;
   }
 
   async #get(key: string): Promise<string | undefined> {
