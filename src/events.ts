@@ -5,6 +5,8 @@ import type { EndCode } from "./errors.js";
 import type { Refusal } from "./handshake/admission.js";
 import { safely } from "./internal/safely.js";
 import type { LiveSession } from "./session/live-session.js";
+import { invalid, kindOf, type NamesOf, suggestion } from "./internal/check-options.js";
+import { printUnheard } from "./warnings.js";
 
 const debug = createDebug("socket-session:sessions");
 
@@ -25,6 +27,16 @@ export interface SessionsEvents {
   error: [error: unknown];
 }
 
+const eventNames: NamesOf<SessionsEvents> = { change: true, end: true, lost: true, refused: true, error: true };
+
+/** @throws SessionError `OPTION_INVALID` */
+export function checkListener(event: string, listener: unknown): void {
+  if (!Object.hasOwn(eventNames, event))
+    throw invalid(`sessions has no event ${JSON.stringify(event)}.${suggestion(event, Object.keys(eventNames))}`);
+  if (typeof listener === "function") return;
+  throw invalid(`The listener of sessions.on("${event}") must be a function, not ${kindOf(listener)}.`);
+}
+
 /** Tells the listeners of one createSessions(). */
 export class Events extends EventEmitter {
   tell<Event extends keyof SessionsEvents>(event: Event, ...values: SessionsEvents[Event]): void {
@@ -34,6 +46,7 @@ export class Events extends EventEmitter {
   /** Tells what failed in the background. */
   readonly fail = (error: unknown): void => {
     debug("%s", error);
-    this.tell("error", error);
+    if (this.listenerCount("error") > 0) this.tell("error", error);
+    else printUnheard(error);
   };
 }

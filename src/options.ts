@@ -225,7 +225,8 @@ export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddle
 }
 
 function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): void {
-  if (options === undefined) throw invalid("createSessions() needs options: at least { secret }.");
+  if (options === undefined)
+    throw invalid("createSessions() needs options, at least createSessions({ secret: process.env.SESSION_SECRET }).");
   const ownNames = { ...liveNames, middleware: true, proxy: true, secret: true } as const;
   const allNames = { ...ownNames, ...httpNames, store: true } as const;
   checkNames(options, allNames, "createSessions()");

@@ -1,7 +1,7 @@
 // What createSessions() returns: the sessions of an application, as it sees and changes them.
 import type { SessionData } from "express-session";
 import { SessionError } from "./errors.js";
-import type { Events, SessionsEvents } from "./events.js";
+import { checkListener, type Events, type SessionsEvents } from "./events.js";
 import type { Middleware } from "./http/middleware.js";
 import { checkNames, invalid } from "./internal/check-options.js";
 import type { AttachOptions, StreamOptions } from "./options.js";
@@ -230,15 +230,17 @@ export class Sessions<View = unknown> {
   }
 
   /**
-   * Listens: `"change"`, `"end"`, `"lost"`, `"refused"`, `"error"`. Without a listener an error is only logged
-   * (`DEBUG=socket-session:*`), it never ends the process.
+   * Listens: `"change"`, `"end"`, `"lost"`, `"refused"`, `"error"`. Without a listener each kind of error is printed once,
+   * as a warning of Node; it never ends the process.
    *
+   * @throws SessionError `OPTION_INVALID` for another event, and for what is no function
    * @example
    * ```ts
    * sessions.on("refused", ({ code, origin }) => metrics.count("refused", { code, origin }));
    * ```
    */
   on<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
+    checkListener(event, listener);
     this.#parts.events.on(event, listener as never);
     return this;
   }

@@ -4,7 +4,7 @@ import { hash } from "node:crypto";
 import type { SessionData } from "express-session";
 import { SessionError } from "./errors.js";
 import { inBatches } from "./internal/batches.js";
-import { invalid } from "./internal/check-options.js";
+import { invalid, kindOf } from "./internal/check-options.js";
 import { ActiveSession } from "./session/live-session.js";
 import { operations } from "./session/socket-session.js";
 import { timesOf } from "./store/record/session-record.js";
@@ -136,6 +136,6 @@ export function requireSession(target: Target): Resolved & { readonly id: string
 /** A user as `sessions.ofUser()` is given it, as the index of users has it. @throws SessionError `OPTION_INVALID` */
 export function userName(user: string | number): string {
   if (typeof user !== "number" && (typeof user !== "string" || user === ""))
-    throw invalid("A user must be a number or a string that is not empty.");
+    throw invalid(`A user must be a number or a string that is not empty, not ${kindOf(user)}. Is anybody logged in?`);
   return String(user);
 }

@@ -1,5 +1,6 @@
 // Mistakes of a set-up that show only while it runs. Node prints each warning once per process; `node
 // --disable-warning=CODE` turns one off.
+import { SessionError } from "./errors.js";
 
 /** Codes of the warnings, as in `process.on("warning", ({ code }) => …)`. */
 export type WarningCode = keyof typeof texts;
@@ -18,24 +19,47 @@ export const texts = {
     "A request passed two session middlewares with different stores, so HTTP and sockets see different sessions. Fix: use sessions.middleware alone, or createSessions({ middleware }) with yours.",
   COOKIE_PATH_EXCLUDES_SOCKETS:
     "The session cookie's path does not cover the attached server's path: browsers do not send the cookie there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
+  SECURE_COOKIE_OVER_HTTP:
+    'cookie.secure is set, and a request over plain HTTP got a session: browsers are sent no cookie. Fix: open the page over https. In development: createSessions({ cookie: { secure: "auto" } }).',
+  MIDDLEWARE_ON_SOCKETS:
+    "sessions.middleware was given to io.use(), which passes it sockets: it is for HTTP. Fix: sessions.attach(io) in its place.",
+  ENGINE_MIDDLEWARE:
+    "sessions.middleware was given to io.engine.use(), which runs it on each request of a socket: heartbeats keep sessions alive. Fix: remove it; sessions.attach(io) is enough.",
+  ATTACHED_LATE:
+    "Clients had connected before sessions.attach(): their sockets have no session. Fix: attach before server.listen().",
+  SESSION_INVALID:
+    "A handshake brought a session cookie that this server did not sign. Fix: give all services the same secret. To change it, pass [newSecret, oldSecret].",
   RECORD_INVALID:
     "A record in the store is no session, and lets nobody in. Fix: destroy it; let no other program write below the store's prefix or into its table.",
   NOTICES_REFUSED:
     "The storage does not let this node hear what others change. Each event reads the store first; a logout on another node counts after a lease. Fix: grant what the storage's answer names.",
-  ORIGIN_REFUSED:
-    'A handshake from another origin was refused. Fix: if the origin is yours, attach(io, { origins: ["https://app.example.com"] }).',
+  ORIGIN_REFUSED: "A page of another origin was refused.",
   LIMIT_REACHED:
     "A connection was closed because too many of its messages waited for its session: the client floods, or the store is slow. Fix: check the store's latency, or raise createSessions({ maxWaitingEvents, maxWaitingBytes }).",
 };
 
-const printed = new Map<WarningCode, Set<string>>();
+const printed = new Map<string, Set<string>>();
 const keyLimit = 200;
 
 /** Prints the warning once per process, or once per `key` (at most 200 keys, so that nobody can flood the log). */
 export function warnOnce(code: WarningCode, key = "", detail = ""): void {
+  printOnce(code, key, `${texts[code]}${detail ? ` ${detail}` : ""}`);
+}
+
+/** Prints an error that nobody listens for, once for each code and message. */
+export function printUnheard(error: unknown): void {
+  const { code, message, stack } = error as Partial<Error & { code: unknown }>;
+  const isOurs = error instanceof SessionError;
+  // Where the application's own function threw, its stack says in which line.
+  const text = isOurs ? message : `A function of the application failed. ${stack ?? String(error)}`;
+  const hint = 'To hear of each: sessions.on("error", (error) => …). This kind is printed once.';
+  printOnce(isOurs ? String(code) : "APPLICATION_ERROR", isOurs ? "" : String(message), `${text} ${hint}`);
+}
+
+function printOnce(code: string, key: string, text: string): void {
   let keys = printed.get(code);
   if (!keys) printed.set(code, (keys = new Set()));
   if (keys.has(key) || keys.size >= keyLimit) return;
   keys.add(key);
-  process.emitWarning(`${texts[code]}${detail ? ` ${detail}` : ""}`, { type: "SocketSessionWarning", code });
+  process.emitWarning(text, { type: "SocketSessionWarning", code });
 }

@@ -6,7 +6,7 @@ import createDebug from "debug";
 import { endCodeOf, type ErrorCode, type SessionCode, SessionError } from "../errors.js";
 import type { FindId, Found } from "./session-id.js";
 import type { Cors } from "./cors.js";
-import { originOfPage, type OriginRules, refusedOrigin } from "./origin.js";
+import { originOfPage, type OriginRules, refusedOrigin, warnOfOrigin } from "./origin.js";
 import type { ProxyTrust } from "./proxy-trust.js";
 import type { OneTimeTickets } from "./one-time-tickets.js";
 import { after, type Awaitable, rescue } from "../internal/awaitable.js";
@@ -187,7 +187,11 @@ export class Admission {
   }
 
   #checkOrigin(request: IncomingMessage, cors: Cors | undefined): Awaitable<void> {
-    return after(this.#refusedOrigin(request, cors), refuseOrigin);
+    return after(this.#refusedOrigin(request, cors), (refused) => {
+      if (refused === undefined) return;
+      warnOfOrigin(refused, request, this.#host.trust, "sessions.attach(io, { origins: [ORIGIN] })");
+      throw new SessionError("ORIGIN_REFUSED");
+    });
   }
 
   /** The live session of the id in the request, or of the one that was issued for it. */
@@ -202,6 +206,7 @@ export class Admission {
     const found: Found = issued ?? (request ? this.#findId(request) : { code: "SESSION_MISSING" });
     if ("code" in found) {
       if (request) this.#warnOfCors(request, cors);
+      if (found.code === "SESSION_INVALID") warnOnce("SESSION_INVALID");
       if (missing === "anonymous" && found.code !== "STORE_UNAVAILABLE") return undefined;
       throw new SessionError(request && this.#unissued.has(request) ? "STORE_UNAVAILABLE" : found.code);
     }
@@ -235,13 +240,6 @@ export class Admission {
     if (!cors || typeof cors === "function") return;
     if (isCrossOrigin && cors.origin !== undefined && cors.credentials !== true) warnOnce("CORS_WITHOUT_CREDENTIALS");
   }
-}
-
-function refuseOrigin(refused: string | undefined): void {
-  if (refused === undefined) return;
-  const origin = refused.slice(0, 200);
-  warnOnce("ORIGIN_REFUSED", origin, `Origin: ${JSON.stringify(origin)}.`);
-  throw new SessionError("ORIGIN_REFUSED");
 }
 
 function anonymousIfUnknown(error: unknown): undefined {

@@ -62,6 +62,26 @@ export async function refusedPage(
   return isOrigin(origin) && (await isAllowed(rules.origins, origin, request)) ? undefined : origin;
 }
 
+/** Says which origin was refused, which one the server takes itself for, and the line to write; once for each origin. */
+export function warnOfOrigin(refused: string, request: IncomingMessage, trust: ProxyTrust, line: string): void {
+  const origin = refused.slice(0, 200);
+  const own = trust.originOf(request);
+  const isListable = parseOrigin(origin) !== undefined;
+  const what = `The page's origin is ${JSON.stringify(origin)}, the server takes itself for ${JSON.stringify(own ?? "(unknown)")}.`;
+  const fix = isListable ? ` If the page is yours: ${line.replace("ORIGIN", JSON.stringify(origin))}.` : "";
+  // A dev server passes requests on, with another Host where it is told so.
+  const isDevProxy = isListable && isLoopback(origin) && own !== undefined && isLoopback(own);
+  const proxy = isDevProxy ? " Behind a dev proxy (Vite, webpack) leave out its changeOrigin." : "";
+  warnOnce("ORIGIN_REFUSED", origin, what + fix + proxy);
+}
+
+function isLoopback(origin: string): boolean {
+  const { hostname } = new URL(origin);
+  return (
+    hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || hostname.startsWith("127.")
+  );
+}
+
 /** The origin of the page that sent a request, as far as it says; "" for what is no browser. */
 export function originOfPage(request: IncomingMessage, trust: ProxyTrust): string {
   const { origin, "sec-fetch-site": site } = request.headers;

@@ -8,8 +8,9 @@ import type { FindId } from "../handshake/session-id.js";
 import type { ProxyTrust, TrustingApp } from "../handshake/proxy-trust.js";
 import { invalid } from "../internal/check-options.js";
 import { backendOf, LiveStore } from "../store/live-store.js";
-import { warnOnce } from "../warnings.js";
+import { texts, warnOnce } from "../warnings.js";
 import { takeEndCallback } from "./end-callback.js";
+import { isHandshake } from "./handshake-request.js";
 import { tellWhenMounted } from "./express-internals.js";
 import {
   findIdThrough,
@@ -18,7 +19,14 @@ import {
   makeSessionOf,
   type Middleware,
 } from "./express-session-internals.js";
-import { checkCookieValues, type HttpOptions, sessionOptionsOf, warnIfUnseen } from "./session-options.js";
+import {
+  checkCookieValues,
+  cookieNameOf,
+  type HttpOptions,
+  sessionOptionsOf,
+  warnIfInsecure,
+  warnIfUnseen,
+} from "./session-options.js";
 import { answerAnyway } from "./unwritable.js";
 
 export type { Middleware } from "./express-session-internals.js";
@@ -31,15 +39,21 @@ export type { Middleware } from "./express-session-internals.js";
 export function createMiddleware(options: HttpOptions, store: LiveStore, trust: ProxyTrust): Middleware {
   const checked = sessionOptionsOf(options, trust) as HttpOptions & { secret: string };
   const inner = session({ resave: false, saveUninitialized: false, ...checked, store }) as unknown as Middleware;
+  const cookieName = cookieNameOf(options);
   const isSecureCookie = typeof checked.cookie === "object" && checked.cookie.secure === true;
   const middleware: Middleware = (request, response, next) => {
-    const { app, sessionStore } = request as { app?: TrustingApp; sessionStore?: unknown };
+    if (typeof response === "function") return refuseSocket(response);
+    const { app, sessionStore, _query } = request as { app?: TrustingApp; sessionStore?: unknown; _query?: object };
+    // Engine.IO has put it there: the request is one of a socket.
+    if (_query) warnOnce("ENGINE_MIDDLEWARE");
     trust.learn(app);
     if (sessionStore !== undefined && sessionStore !== store) warnOnce("STORES_DIFFER");
     if (isSecureCookie) warnIfUnseen(request, trust);
     const { end } = response;
     const goOn = (error?: unknown): void => {
       if (response.end !== end) {
+        if (isSecureCookie && !isHandshake(request))
+          response.once("finish", () => warnIfInsecure(request, trust, cookieName));
         answerAnyway(request, response, end, next);
         takeEndCallback(response, end);
       }
@@ -51,6 +65,12 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
   };
   // So its "trust proxy" is known before the first request, when sockets come back after a restart.
   return tellWhenMounted(middleware, (app) => trust.learn(app));
+}
+
+/** `io.use()` has called it with a socket, and this. */
+function refuseSocket(next: (error: Error) => void): void {
+  warnOnce("MIDDLEWARE_ON_SOCKETS");
+  next(invalid(texts.MIDDLEWARE_ON_SOCKETS));
 }
 
 /** A new session for a handshake: stored, with the Set-Cookie header's value for the response. */

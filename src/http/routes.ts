@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import createDebug from "debug";
 import { type SessionCode, SessionError, closeReason } from "../errors.js";
 import type { FindId } from "../handshake/session-id.js";
-import { originOfPage, type OriginRules, refusedPage } from "../handshake/origin.js";
+import { originOfPage, type OriginRules, refusedPage, warnOfOrigin } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
 import { type OneTimeTickets, withoutSecret } from "../handshake/one-time-tickets.js";
 import { deadlineOf } from "../session/lifetime.js";
@@ -132,7 +132,11 @@ async function answer(
 ): Promise<void> {
   response.setHeader("Cache-Control", "no-store");
   response.appendHeader("Vary", "Origin");
-  if (await isRefused(context, request)) throw new SessionError("ORIGIN_REFUSED");
+  const refused = await refusedBy(context, request);
+  if (refused !== undefined) {
+    warnOfOrigin(refused, request, context.trust, "createSessions({ routes: { origins: [ORIGIN] } })");
+    throw new SessionError("ORIGIN_REFUSED");
+  }
   const { origin } = request.headers;
   if (origin !== undefined && request.headers["sec-fetch-site"] !== "same-origin") {
     response.setHeader("Access-Control-Allow-Origin", origin);
@@ -150,13 +154,16 @@ async function answer(
   }
 }
 
-async function isRefused({ rules, trust, onError }: RoutesContext, request: IncomingMessage): Promise<boolean> {
+async function refusedBy(
+  { rules, trust, onError }: RoutesContext,
+  request: IncomingMessage,
+): Promise<string | undefined> {
   try {
-    return (await refusedPage(request, rules, trust)) !== undefined;
+    return await refusedPage(request, rules, trust);
   } catch (error) {
     // The application's own function threw: what it did not allow is refused.
     onError(error);
-    return true;
+    return request.headers.origin ?? "(none)";
   }
 }
 

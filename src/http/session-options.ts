@@ -47,7 +47,9 @@ export function secretsOf(secret: unknown): Secrets {
   const wrong = secrets.findIndex((one) => !isUsable(one));
   if (wrong !== -1 || secrets.length === 0) {
     const kind = wrong === -1 ? "an empty array" : kindOf(secrets[wrong]);
-    throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${kind}.`);
+    const hint =
+      kind === "undefined" ? " Is the environment variable set that it comes from, SESSION_SECRET perhaps?" : "";
+    throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${kind}.${hint}`);
   }
   return secrets as Secrets;
 }
@@ -170,4 +172,15 @@ function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust): 
 /** A secure cookie is not sent over plain HTTP, and a proxy that says "https" counts only where it is trusted. */
 export function warnIfUnseen(request: IncomingMessage, trust: ProxyTrust): void {
   if (forwardedScheme(request) === "https" && !trust.isSecure(request)) warnOnce("SECURE_COOKIE_UNSEEN");
+}
+
+/**
+ * A new session whose secure cookie nobody gets, as the request came over plain HTTP: the login seems to work, and the next
+ * request is a stranger's. Called when the response is about to end.
+ */
+export function warnIfInsecure(request: IncomingMessage & { session?: object }, trust: ProxyTrust, name: string): void {
+  if (trust.isSecure(request) || forwardedScheme(request) === "https") return;
+  // One with data, for a browser that has no cookie yet.
+  const isNew = !request.headers.cookie?.includes(`${name}=`) && Object.keys(request.session ?? {}).length > 1;
+  if (isNew) warnOnce("SECURE_COOKIE_OVER_HTTP");
 }

@@ -23,9 +23,14 @@ export function checkNames(options: unknown, known: Readonly<Record<string, true
   }
   for (const name of Object.keys(options as object)) {
     if (Object.hasOwn(known, name)) continue;
-    const nearest = nearestOf(name, Object.keys(known));
-    throw invalid(`${where} has no option ${JSON.stringify(name)}.${nearest ? ` Did you mean ${nearest}?` : ""}`);
+    throw invalid(`${where} has no option ${JSON.stringify(name)}.${suggestion(name, Object.keys(known))}`);
   }
+}
+
+/** " Did you mean …?" for a name that is nearly a known one; else "". */
+export function suggestion(name: string, known: readonly string[]): string {
+  const nearest = nearestOf(name, known);
+  return nearest === undefined ? "" : ` Did you mean ${nearest}?`;
 }
 
 /** Refuses values that are no functions; undefined is fine. */

@@ -1,6 +1,8 @@
 // What a page may see of its session: what the application's view function makes of the stored data, as JSON. Knows
 // neither connections nor HTTP.
 import { type SessionData } from "express-session";
+import { SessionError } from "../errors.js";
+import { isThenable } from "../internal/awaitable.js";
 import { inflate, parse, stringify, strip } from "../store/record/session-record.js";
 import { systemNow } from "../internal/system-time.js";
 
@@ -35,13 +37,21 @@ export class Views {
     if (!this.#view) return "null";
     try {
       // As text, at once: what is sent later is what was seen now, and binary data is no attachment.
-      const view = stringify({ view: this.#view(inflate(strip(parse(text)))) });
+      const seen = this.#view(inflate(strip(parse(text))));
+      if (isThenable(seen)) throw isAsync();
+      const view = stringify({ view: seen });
       return view === "{}" ? "null" : view.slice(`{"view":`.length, -1);
     } catch (error) {
       this.#failed(error);
       return undefined;
     }
   }
+}
+
+function isAsync(): SessionError {
+  const detail =
+    "view() returned a promise, and pages were sent nothing. Await before you write to the session, and let view() choose from what is there.";
+  return new SessionError("OPTION_INVALID", { detail });
 }
 
 /** How long from now, for a page. */

@@ -77,7 +77,7 @@ export class SessionBackend {
   checkClaim(policies: Policies): void {
     checkAgreement(policies, this.#open);
     if (policies.user && !this.#driver.notes)
-      throw new SessionError("STORE_UNSUPPORTED", { detail: "It cannot list the sessions of a user." });
+      throw new SessionError("STORE_UNSUPPORTED", { detail: "The option user asks for redisStore() or the like." });
   }
 
   #setPolicies({ absoluteTimeout, maxSessionSize, user }: Policies): void {

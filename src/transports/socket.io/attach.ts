@@ -27,6 +27,7 @@ import {
   type Server,
 } from "./internals.js";
 import { restoreOwnState } from "./recovery.js";
+import { warnOnce } from "../../warnings.js";
 
 /** True for a Socket.IO Server. */
 export function isServer(value: unknown): value is Server {
@@ -58,6 +59,7 @@ export function attachSocketIo(target: Server | Namespace, attachment: SocketIoA
   claimPath(server.httpServer, server.path(), sessions);
   claim(server, sessions);
   if (server.engine) claim(server.engine, server);
+  if ((server.engine?.clientsCount ?? 0) > 0) warnOnce("ATTACHED_LATE");
   claimOnce(target);
   sendUntracked(server);
   const connections = new Connections(attachment, isWhole);

@@ -106,6 +106,7 @@ type Done = ((socket: Socket) => void) | undefined;
 
 /** The Engine.IO server below a Socket.IO server. */
 export interface Engine extends AnsweringEngine {
+  readonly clientsCount?: number;
   readonly opts: { allowRequest?: AllowRequest; readonly cors?: Cors };
   prependListener(event: "connection", listener: (conn: RawSocket) => void): unknown;
 }

@@ -1,6 +1,7 @@
 // The live store over any other express-session store.
 import session, { type Store } from "express-session";
 import { SessionError } from "../../../errors.js";
+import { kindOf } from "../../../internal/check-options.js";
 import { warnOnce } from "../../../warnings.js";
 import type { Driver } from "../driver.js";
 import { LiveStore, type LiveStoreOptions } from "../../live-store.js";
@@ -27,9 +28,10 @@ export function liveStore(store: Store | Driver, options?: LiveStoreOptions): Li
   const candidate = store as Partial<Store> | null | undefined;
   for (const method of ["get", "set", "destroy"] as const) {
     if (typeof candidate?.[method] !== "function") {
-      throw new SessionError("STORE_UNSUPPORTED", { detail: `It has no ${method}().` });
+      throw new SessionError("STORE_UNSUPPORTED", { detail: `It has no ${method}(). ${hintFor(store)}`.trim() });
     }
   }
+  if (isClient(store)) throw new SessionError("STORE_UNSUPPORTED", { detail: hintFor(store) });
   if (store instanceof session.MemoryStore && process.env["NODE_ENV"] === "production") {
     warnOnce("MEMORY_STORE_IN_PRODUCTION");
   }
@@ -37,6 +39,24 @@ export function liveStore(store: Store | Driver, options?: LiveStoreOptions): Li
   const live = new LiveStore(new ExpressStoreDriver(store, connection), options);
   connection.reportTo(live);
   return live;
+}
+
+/** True for a client of Redis, which has methods of the same names as a store. */
+function isClient(value: unknown): boolean {
+  const { sendCommand, call, duplicate } = (value ?? {}) as Partial<Record<string, unknown>>;
+  return typeof duplicate === "function" && (typeof sendCommand === "function" || typeof call === "function");
+}
+
+/** What was probably meant by something that is no store. */
+function hintFor(value: unknown): string {
+  const { connect, query, then } = (value ?? {}) as Partial<Record<string, unknown>>;
+  if (isClient(value))
+    return "It is a client of Redis. Write store: redisStore({ client }), from socket-session/redis.";
+  if (typeof connect === "function" && typeof query === "function")
+    return "It is a pool of PostgreSQL. Write store: postgresStore({ pool }), from socket-session/postgres.";
+  if (typeof then === "function") return "It is a promise: await it first.";
+  if (typeof value === "function") return "It is a class or a function: pass what new or a call of it gives.";
+  return `It is ${kindOf(value)}. Write store: memoryStore(), or liveStore() of an express-session store.`;
 }
 
 /** True for what an application implements itself: no express-session store compares and replaces. */

@@ -1,0 +1,227 @@
+// The mistakes that people make, one by one: each is told, with what was given, why it is wrong and what to write.
+import session from "express-session";
+import { Pool } from "pg";
+import { createClient } from "redis";
+import { Server } from "socket.io";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createSessions, memoryStore } from "../src/index.js";
+import { secret, startApp } from "./support/app.js";
+
+type Loose = (...values: unknown[]) => unknown;
+const loosely = createSessions as unknown as Loose;
+const anyStore = (store: unknown) => (): unknown => loosely({ secret, store });
+const sessionsOf = (options = {}): ReturnType<typeof createSessions> => createSessions({ secret, ...options });
+
+describe("told at once, by an error:", () => {
+  const mistakes: [what: string, make: () => unknown, ...says: string[]][] = [
+    ["no options", () => loosely(), "OPTION_INVALID", "createSessions({ secret: process.env.SESSION_SECRET })"],
+    ["no secret", () => loosely({ secret: process.env["NOT_SET"] }), "OPTION_INVALID", "secret", "SESSION_SECRET"],
+    ["an empty secret", () => loosely({ secret: "" }), "OPTION_INVALID", "not an empty string"],
+    ["a typing error", () => loosely({ secret, leese: 5 }), "OPTION_INVALID", '"leese"', "Did you mean lease?"],
+    ["an unknown option", () => loosely({ secret, colour: 5 }), "OPTION_INVALID", 'no option "colour"'],
+    ["a wrong value", () => loosely({ secret, lease: "30s" }), "OPTION_INVALID", "lease must be a number above 0"],
+    ["a client of Redis as store", anyStore(createClient()), "STORE_UNSUPPORTED", "store: redisStore({ client })"],
+    ["a pool of PostgreSQL as store", anyStore(new Pool()), "STORE_UNSUPPORTED", "store: postgresStore({ pool })"],
+    ["a Map as store", anyStore(new Map()), "STORE_UNSUPPORTED", "It is a Map", "memoryStore()"],
+    ["a class as store", anyStore(session.MemoryStore), "STORE_UNSUPPORTED", "what new or a call of it gives"],
+    ["a promise as store", anyStore(Promise.resolve()), "STORE_UNSUPPORTED", "await it first"],
+    ["a path as store", anyStore("./sessions"), "STORE_UNSUPPORTED", "It is a string"],
+    [
+      "the option user over a wrapped store",
+      () => sessionsOf({ store: new session.MemoryStore(), user: () => "ada" }),
+      "STORE_UNSUPPORTED",
+      "redisStore()",
+    ],
+    ["a typing error in attach()", () => sessionsOf().attach(new Server(), { orgins: [] } as never), "origins?"],
+    ["a wildcard as origin", () => sessionsOf().attach(new Server(), { origins: ["*"] }), "OPTION_INVALID", '"*"'],
+    ["something else than a server", () => sessionsOf().attach({} as never), "SERVER_UNSUPPORTED", "npm install"],
+    [
+      "two createSessions() for one server",
+      () => {
+        const io = new Server();
+        sessionsOf().attach(io);
+        sessionsOf().attach(io);
+      },
+      "OPTION_INVALID",
+      "attach",
+    ],
+    ["an event that is none", () => sessionsOf().on("ended" as never, () => {}), "OPTION_INVALID", "Did you mean end?"],
+    ["a listener that is none", () => sessionsOf().on("end", {} as never), "OPTION_INVALID", "not an object"],
+    ["a middleware that is not express-session's", () => loosely({ middleware: () => {} }), "OPTION_INVALID"],
+    [
+      "a middleware over a plain store",
+      () => loosely({ middleware: session({ secret, resave: false, saveUninitialized: false }) }),
+      "STORE_NOT_LIVE",
+      "liveStore(yourStore)",
+    ],
+  ];
+
+  test.each(mistakes)("%s", (_, make, ...says) => {
+    const error = thrownBy(make);
+    for (const part of says) expect(`${error.code} ${error.message}`).toContain(part);
+    expect(error.message).toContain("Fix:");
+  });
+
+  test("the sessions of nobody", async () => {
+    const asking = sessionsOf({ user: () => "ada" }).ofUser(undefined as never);
+    await expect(asking).rejects.toMatchObject({ code: "OPTION_INVALID", message: /not undefined.*logged in/s });
+  });
+
+  test("a change that cannot be stored, and what comes after the end", async () => {
+    const app = await startApp();
+    app.sessions.on("error", () => {});
+    const [socket] = await Promise.all([
+      new Promise<import("socket.io").Socket>((resolve) => app.io.once("connection", resolve)),
+      (await app.login()).connect(),
+    ]);
+    socket.session.cart = [10n] as never;
+    await expect(socket.session.save()).rejects.toMatchObject({ code: "DATA_INVALID", message: /the field "cart"/ });
+    delete socket.session.cart;
+    await app.sessions.destroy(socket);
+    await expect(socket.session.save()).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
+  });
+});
+
+describe("told while it runs, once, though nobody listens:", () => {
+  let seen: (Error & { code?: string })[] = [];
+  const onWarning = (warning: Error): void => void seen.push(warning);
+  beforeEach(() => {
+    seen = [];
+    process.on("warning", onWarning);
+  });
+  afterEach(() => void process.off("warning", onWarning));
+
+  /** The messages of a code, when all of them have been printed. */
+  async function printed(code: string): Promise<string[]> {
+    await new Promise(setImmediate);
+    return seen.filter((warning) => warning.code === code).map(({ message }) => message);
+  }
+
+  test("a secure cookie over plain HTTP", async () => {
+    const app = await startApp({ sessions: { cookie: { secure: true } } });
+    await app.browser().fetch("/session");
+    expect(await printed("SECURE_COOKIE_OVER_HTTP")).toEqual([]);
+    for (let index = 0; index < 2; index++) await app.login();
+    await vi.waitFor(async () => expect(await printed("SECURE_COOKIE_OVER_HTTP")).toHaveLength(1));
+    expect((await printed("SECURE_COOKIE_OVER_HTTP"))[0]).toContain('cookie: { secure: "auto" }');
+  });
+
+  test("another service's secret", async () => {
+    const [app, other] = [await startApp(), await startApp({ sessions: { secret: "another secret" } })];
+    const ada = await other.login();
+    const stranger = app.browser();
+    for (const [name, value] of ada.cookies) stranger.cookies.set(name, value);
+    for (let index = 0; index < 2; index++)
+      expect(await stranger.refused()).toEqual({ code: "SESSION_INVALID", retry: false });
+    expect(await printed("SESSION_INVALID")).toEqual([expect.stringContaining("the same secret")]);
+  });
+
+  test("a page of another origin, and the one that the server takes itself for", async () => {
+    const app = await startApp();
+    const ada = await app.login();
+    await ada.refused("/", { extraHeaders: { origin: "https://app.example.com" } });
+    const [message] = await printed("ORIGIN_REFUSED");
+    expect(message).toContain(`"https://app.example.com", the server takes itself for "${app.url}"`);
+    expect(message).toContain('sessions.attach(io, { origins: ["https://app.example.com"] })');
+    expect(message).not.toContain("changeOrigin");
+  });
+
+  test("a page of another origin that uses the session routes", async () => {
+    const app = await startApp({
+      setup: ({ app: express, sessions }) => express.use("/session-routes", sessions.routes),
+    });
+    const ada = await app.login();
+    await ada.fetch("/session-routes", { headers: { origin: "https://shop.example.com" } });
+    const line = 'createSessions({ routes: { origins: ["https://shop.example.com"] } })';
+    expect(await printed("ORIGIN_REFUSED")).toEqual([expect.stringContaining(line)]);
+  });
+
+  test("a dev proxy that changes the host", async () => {
+    const app = await startApp();
+    const ada = await app.login();
+    await ada.refused("/", { extraHeaders: { origin: "http://localhost:5173" } });
+    expect(await printed("ORIGIN_REFUSED")).toEqual([expect.stringContaining("leave out its changeOrigin")]);
+  });
+
+  test("the middleware given to io.use()", async () => {
+    const app = await startApp({ attach: false, setup: ({ io, sessions }) => io.use(sessions.middleware as never) });
+    const ada = await app.login();
+    await expect(ada.connect()).rejects.toThrow("sessions.attach(io)");
+    expect(await printed("MIDDLEWARE_ON_SOCKETS")).toHaveLength(1);
+  });
+
+  test("the guide's io.engine.use() left in", async () => {
+    const app = await startApp({ setup: ({ io, sessions }) => io.engine.use(sessions.middleware) });
+    const ada = await app.login();
+    expect((await ada.connect()).connected).toBe(true);
+    expect(await printed("ENGINE_MIDDLEWARE")).toEqual([expect.stringContaining("remove it")]);
+  });
+
+  test("another instance's middleware", async () => {
+    const other = createSessions({ secret, store: memoryStore() });
+    const app = await startApp({ attach: false, setup: ({ app: express }) => express.use(other.middleware) });
+    await app.browser().fetch("/behind-both");
+    expect(await printed("STORES_DIFFER")).toHaveLength(1);
+  });
+
+  test("attached when clients are there already", async () => {
+    const app = await startApp({ attach: false });
+    const ada = await app.login();
+    await ada.connect();
+    app.sessions.attach(app.io);
+    expect(await printed("ATTACHED_LATE")).toEqual([expect.stringContaining("attach before server.listen()")]);
+  });
+
+  test("a view that throws, with the line of the application", async () => {
+    const view = (): never => {
+      throw new TypeError("no such field");
+    };
+    const app = await startApp({ sessions: { view } });
+    for (let index = 0; index < 2; index++) await (await app.login()).connect();
+    await vi.waitFor(async () => expect(await printed("APPLICATION_ERROR")).toHaveLength(1));
+    const [message] = await printed("APPLICATION_ERROR");
+    expect(message).toContain("no such field");
+    expect(message).toContain("mistakes.test.ts");
+    expect(message).toContain('sessions.on("error"');
+  });
+
+  test("a view that is async", async () => {
+    const app = await startApp({ sessions: { view: async () => ({ name: "ada" }) } });
+    await (await app.login()).connect();
+    expect(await printed("OPTION_INVALID")).toEqual([expect.stringContaining("view() returned a promise")]);
+  });
+
+  test("a value that JSON cannot hold, and a change after the end", async () => {
+    const app = await startApp({
+      setup: ({ io }) =>
+        io.on("connection", (socket) => socket.on("add", () => (socket.session.other = 10n as unknown as string))),
+    });
+    const socket = await (await app.login()).connect();
+    socket.emit("add");
+    await vi.waitFor(async () => expect(await printed("DATA_INVALID")).toHaveLength(1));
+    expect((await printed("DATA_INVALID"))[0]).toContain('the field "other"');
+    const [live] = [app.io.sockets.sockets.values().next().value];
+    if (!live) throw new Error("there is a socket");
+    await app.sessions.destroy(live);
+    live.session.count = 1;
+    expect(await printed("SESSION_DESTROYED")).toEqual([expect.stringContaining("A change after its end was dropped")]);
+  });
+
+  test("nothing is printed for what somebody listens to", async () => {
+    const app = await startApp({ sessions: { view: () => Promise.resolve(1) } });
+    const errors: unknown[] = [];
+    app.sessions.on("error", (error) => errors.push(error));
+    await (await app.login()).connect();
+    expect(errors).toHaveLength(1);
+    expect(await printed("OPTION_INVALID")).toEqual([]);
+  });
+});
+
+function thrownBy(make: () => unknown): Error & { code: string } {
+  try {
+    make();
+  } catch (error) {
+    return error as Error & { code: string };
+  }
+  throw new Error("it was silent");
+}
