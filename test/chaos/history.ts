@@ -2,7 +2,7 @@
 
 /** Something that a client asked for. Times are ms since the run began; `to` is when the answer came, or was given up. */
 export interface Operation {
-  readonly kind: "login" | "logout" | "logout elsewhere" | "put" | "delete" | "count" | "read";
+  readonly kind: "login" | "logout" | "logout elsewhere" | "forbid" | "put" | "delete" | "count" | "read";
   readonly session: string;
   readonly via: "http" | "socket";
   /** The process that was asked. */

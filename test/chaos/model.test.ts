@@ -99,6 +99,14 @@ describe("nobody is logged out", () => {
     expect(broken([{ ...elsewhere, session: "bob/2" }], { sockets })).toHaveLength(1);
   });
 
+  test("SESSION_FORBIDDEN is told after the session was forbidden only", () => {
+    const sockets = [socket({ closed: 500, told: "SESSION_FORBIDDEN", isOwn: false })];
+    expect(broken([], { sockets })).toHaveLength(1);
+    expect(broken([{ kind: "logout", from: 400, ends: ["ada/1"] }], { sockets })).toHaveLength(1);
+    expect(broken([{ kind: "forbid", from: 600 }], { sockets })).toHaveLength(1);
+    expect(broken([{ kind: "forbid", from: 400, outcome: "500" }], { sockets })).toEqual([]);
+  });
+
   test("an expiry comes when it is due", () => {
     const sockets = [socket({ closed: 1500, told: "SESSION_EXPIRED", isOwn: false })];
     const expiring = (maxAge: number, faults: Fault[] = []): string[] => {
@@ -150,6 +158,20 @@ describe("nothing is alive that was ended", () => {
     const { closed: _, ...open } = socket();
     expect(broken([logout], { sockets: [open] })).toHaveLength(1);
     expect(closedAt(1020 + bound, [outage(1500, 2000)])).toEqual([]);
+  });
+
+  test("a socket whose session is forbidden is closed within the bound", () => {
+    const forbid: Told = { kind: "forbid", from: 1000 };
+    const closedAt = (closed: number, told: Partial<Told> = {}): string[] =>
+      broken([{ ...forbid, ...told }], { sockets: [socket({ closed, isOwn: false })] });
+    expect(closedAt(1010 + bound)).toEqual([]);
+    expect(closedAt(1020 + bound)).toEqual([
+      `socket 1 was open at ${1020 + bound}, but was not allowed after ${1010 + bound}`,
+    ]);
+    expect(closedAt(1020 + bound, { outcome: "500" })).toEqual([]);
+    expect(broken([forbid], { sockets: [socket({ from: 4000, connected: 4010, closed: 4020 })] })).toHaveLength(1);
+    // What was there before may come back with a snapshot.
+    expect(broken([forbid], { restored: 2000, sockets: [socket({ closed: 4000 })] })).toEqual([]);
   });
 
   test("nobody is let in after the bound", () => {

@@ -71,6 +71,8 @@ class Rules {
   readonly #ending: readonly Operation[];
   /** Since when an end of it is acknowledged. */
   readonly #endedAt: number;
+  /** What may have taken its sockets the right to be there. */
+  readonly #forbidding: readonly Operation[];
   readonly #login: Operation | undefined;
   /** The end that was asked for first, where it was acknowledged before any other was asked for. */
   readonly #soleEnd: Operation | undefined;
@@ -86,6 +88,7 @@ class Rules {
     this.#session = session;
     this.#operations = history.operations.filter((operation) => operation.session === session);
     this.#sockets = history.sockets.filter((socket) => socket.session === session);
+    this.#forbidding = this.#operations.filter(({ kind }) => kind === "forbid");
     this.#login = this.#operations.find(({ kind }) => kind === "login");
     const user = session.split("/")[0];
     this.#ending = history.operations.filter(({ kind, session: by, ends, to }) => {
@@ -249,6 +252,9 @@ class Rules {
 
   #judgeSockets(now: number): string[] {
     const latest = deadline(this.#faults, this.#limits, Math.min(this.#endedAt, this.#expiry.latest));
+    const forbids = this.#forbidding.filter(({ outcome }) => outcome === "ok");
+    const forbiddenAt = Math.min(...forbids.map(({ to }) => to), Number.POSITIVE_INFINITY);
+    const latestAllowed = deadline(this.#faults, this.#limits, forbiddenAt);
     return this.#sockets.flatMap((socket) => {
       const { number, node, connected, closed = now, isOwn } = socket;
       // In time for one that was restored.
@@ -259,6 +265,10 @@ class Rules {
       if (connected !== undefined && closed > latest) {
         const until = isOwn || socket.closed === undefined ? "at least until" : "until";
         broken.push(`was open ${until} ${closed.toFixed(0)}, but had to be closed by ${latest.toFixed(0)}`);
+      }
+      // A snapshot may be older than what forbids it.
+      if (connected !== undefined && closed > latestAllowed && this.#restoredAt === Number.POSITIVE_INFINITY) {
+        broken.push(`was open at ${closed.toFixed(0)}, but was not allowed after ${latestAllowed.toFixed(0)}`);
       }
       const why = this.#judgeCode(socket);
       if (why !== undefined) broken.push(`was told ${socket.told}, ${why}`);
@@ -284,6 +294,8 @@ class Rules {
         return ended("login");
       case "SESSION_UNKNOWN":
         return this.#mayHaveEnded(closed) ? undefined : "although it is there";
+      case "SESSION_FORBIDDEN":
+        return this.#forbidding.some(({ from }) => from <= closed) ? undefined : "although nobody forbade it";
       case "SESSION_EXPIRED":
         return closed >= this.#expiry.earliest - tick ? undefined : "although it had time left";
       case "STORE_UNAVAILABLE":

@@ -39,7 +39,7 @@ export async function runChaos({ kind, seed, seconds, slack = 1500 }: RunSetting
       const store = { ...storage.settings(ports), timeout: limits.timeout };
       const { lease, maxStale } = limits;
       const sessions = { lease, maxStale, cookie: { maxAge: 3_600_000 } };
-      places.push(await Place.open("abc"[index] as string, { store, sessions }, history));
+      places.push(await Place.open("abc"[index] as string, { store, sessions, onlyUsers: true }, history));
     }
     // What is started may need its time.
     const end = performance.now() + seconds * 1000;

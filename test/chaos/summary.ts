@@ -2,6 +2,7 @@
 import type { History } from "./history.js";
 
 export function summary({ operations, sockets, faults, restored, losses }: History): string {
+  const forbids = operations.flatMap((one) => (one.kind === "forbid" ? { ...one, ends: [one.session] } : []));
   const answered = counted(operations.map(({ kind, outcome }) => `${kind}${outcome === "ok" ? "" : " failed"}`));
   const opened = sockets.filter(({ connected }) => connected !== undefined);
   const ends = counted(opened.map(({ told, isOwn }) => told ?? (isOwn ? "closed by the client" : "lost")));
@@ -17,6 +18,7 @@ export function summary({ operations, sockets, faults, restored, losses }: Histo
     `operations: ${listed(answered)}`,
     `sockets: ${listed(ends)}; refused: ${listed(refused)}`,
     `from an acknowledged end to the close: ${delays({ operations, sockets })}`,
+    `from an acknowledged change that forbids a session's sockets: ${delays({ operations: forbids, sockets })}`,
     `faults: ${listed(counted(faults.map(({ what }) => what.replace(/^\w\d+/, "a node"))))}`,
     `${restored.size} sessions that had ended were brought back by an older snapshot`,
     `losses that were told: ${lossesWithoutReason.length} without a reason, ${losses.length - lossesWithoutReason.length} of what a snapshot undid`,

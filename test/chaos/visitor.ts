@@ -16,7 +16,7 @@ const sharedKeys = ["color", "size"];
 
 /** How often each is done; ends, as often as the user is restless. */
 const actions = { put: 8, delete: 3, count: 6, read: 5, connect: 4, disconnect: 1, sleep: 0.4 };
-const ends = { rotate: 0.6, logout: 0.6, "logout elsewhere": 0.2, haunt: 1 };
+const ends = { rotate: 0.6, logout: 0.6, "logout elsewhere": 0.2, forbid: 0.3, haunt: 1 };
 
 export interface World {
   readonly history: History;
@@ -111,6 +111,8 @@ export class Visitor {
         return session.isEnding ? undefined : this.#logout(session);
       case "logout elsewhere":
         return session.isEnding ? undefined : this.#logoutElsewhere(session);
+      case "forbid":
+        return session.isEnding ? undefined : this.#forbid(session);
       case "haunt":
         return this.#haunt();
     }
@@ -157,6 +159,14 @@ export class Visitor {
     });
     const question = { kind: "logout elsewhere", session: session.name, ends: those } as const;
     await this.#insist(() => this.#client.ask(question, "/logout-elsewhere", new Map(session.cookies)), 10);
+  }
+
+  /** Keeps the session, but makes it one whose sockets are not allowed, as a logout does that only empties it. */
+  async #forbid(session: Known): Promise<void> {
+    this.#letGo(session);
+    const question = { kind: "forbid", session: session.name } as const;
+    await this.#insist(() => this.#client.ask(question, "/forbid", new Map(session.cookies)));
+    if (this.#session === session) this.#session = undefined;
   }
 
   #letGo(session: Known): void {

@@ -21,12 +21,13 @@ sessions.on("lost", (live, what) => {
   process.send?.({ lost: { id: live.id, what } });
 });
 
+const isUser = ({ user, isForbidden }) => Boolean(user) && !isForbidden;
 const app = express();
 const http = createServer(app);
 const io = new Server(http);
 app.use(sessions.middleware);
 app.use(express.json());
-sessions.attach(io);
+sessions.attach(io, settings.onlyUsers ? { allow: isUser } : {});
 
 app.post("/login", (req, res, next) => {
   req.session.regenerate((error) => {
@@ -46,6 +47,10 @@ app.post("/put", ({ session, body }, res, next) => {
 app.post("/delete", ({ session, body }, res, next) => {
   if (session.kept?.[body.key] === undefined) return void res.sendStatus(409);
   delete session.kept[body.key];
+  session.save((failed) => (failed ? next(failed) : res.json({})));
+});
+app.post("/forbid", ({ session }, res, next) => {
+  session.isForbidden = true;
   session.save((failed) => (failed ? next(failed) : res.json({})));
 });
 app.post("/count", async (req, res) => res.json({ count: await sessions.update(req, raise(req.body.mark)) }));

@@ -26,6 +26,13 @@ test(
   async () => {
     const { io, login, sessions, url } = await startApp({
       sessions: { cookie: { maxAge: 3_600_000 } },
+      // One user is refused, one is closed when its data changes, one waits for the answer.
+      attach: {
+        allow({ user }, request) {
+          if (request === undefined) return user !== "user 8";
+          return user === "user 9" ? Promise.resolve(true) : user !== "user 7";
+        },
+      },
       setup({ io, sessions }) {
         io.on("connection", (socket) => {
           void sessions.get(socket)?.signal;

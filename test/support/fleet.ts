@@ -26,6 +26,8 @@ export interface NodeSettings {
   readonly store: StoreSettings;
   readonly sessions?: LiveOptions & { cookie?: { maxAge: number } };
   readonly port?: number;
+  /** Whether sockets need a session with a user: `allow`. */
+  readonly onlyUsers?: boolean;
 }
 
 export interface NodeState {
