@@ -1,5 +1,7 @@
 // The entry point `socket-session/redis`.
 export {
+  type IoRedisClient,
+  type IoRedisClusterClient,
   type RedisClient,
   type RedisClusterClient,
   type RedisSentinelClient,

@@ -77,6 +77,34 @@ export async function startRedisCluster(extra: readonly string[] = []): Promise<
   };
 }
 
+/** A further server, which follows one of the masters. */
+export async function addReplica(cluster: RedisCluster, of: number): Promise<PrivateServer> {
+  const bus = await freePort();
+  const settings = ["--cluster-enabled", "yes", "--cluster-port", `${bus}`];
+  const { url, port, server } = await startRedis(settings);
+  const nodes = cluster.ports.map((each) => `redis://127.0.0.1:${each}`);
+  let name = "";
+  await ask(nodes[of] as string, async (master) => {
+    await master.sendCommand(["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
+    await master.sendCommand(["CLUSTER", "MEET", "127.0.0.1", `${port}`, `${bus}`]);
+    name = await master.sendCommand<string>(["CLUSTER", "MYID"]);
+  });
+  await ask(url, async (client) => {
+    await until(async () => (await client.sendCommand<string>(["CLUSTER", "NODES"])).includes(name));
+    await client.sendCommand(["CLUSTER", "REPLICATE", name]);
+  });
+  for (const node of nodes) {
+    await ask(node, (client) =>
+      until(async () => JSON.stringify(await client.sendCommand(["CLUSTER", "SLOTS"])).includes(`${port}`)),
+    );
+  }
+  return server;
+}
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 /** Of a client whose store hears by channels, as with a server or a user that cannot do better. */
 export const byChannels = { RESP: 2 } as const;
 

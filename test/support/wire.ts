@@ -10,8 +10,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
  */
 type State = "works" | "drops" | "cuts" | "loses" | "mutes";
 
-/** What Redis tells on a connection that reads: that a key has changed, or any may have. */
-const invalidations = />2\r\n\$10\r\ninvalidate\r\n(?:_\r\n|\*1\r\n\$\d+\r\n[^\r]*\r\n)/g;
+/** What Redis tells of keys that were read, on the same connection or, in RESP 2, on another: one has changed, or any may. */
+const invalidations =
+  /(?:>2\r\n\$10\r\ninvalidate|\*3\r\n\$7\r\nmessage\r\n\$20\r\n__redis__:invalidate)\r\n(?:_\r\n|\*-1\r\n|\*1\r\n\$\d+\r\n[^\r]*\r\n)/g;
 
 /** Of Redis's scripts, and of PostgreSQL's statements. */
 const writes = /\bevalsha\b|\beval\b|INSERT INTO|UPDATE |DELETE FROM/i;
@@ -96,7 +97,8 @@ export class Wire {
       }
       if ((this.#state === "drops" || this.#state === "mutes") && this.#listening.has(near)) {
         const text = data.toString("latin1");
-        const isMessage = this.#state === "drops" && /\r\ns?message\r\n|^A.{8}socket_session_/s.test(text);
+        const isMessage =
+          this.#state === "drops" && /\r\ns?message\r\n(?!\$20\r\n__redis__)|^A.{8}socket_session_/s.test(text);
         const rest = isMessage ? "" : text.replace(invalidations, "");
         if (rest !== text) this.dropped++;
         near.write(rest, "latin1");

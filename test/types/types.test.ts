@@ -24,8 +24,8 @@ describe("types", () => {
     expect(await project.tsc(["app.cts"])).toEqual({ status: 0, text: "" });
   });
 
-  it("take the clients of redis and pg as they are", async () => {
-    const withTypes = new Project({ packages: ["@types/pg"] });
+  it("take the clients of redis, ioredis, iovalkey and pg as they are", async () => {
+    const withTypes = new Project({ packages: ["@types/pg", "ioredis", "ioredis-5", "iovalkey", "redis-5"] });
     withTypes.write({ "stores.ts": stores });
     // Theirs are not ours to check.
     expect(await withTypes.tsc(["stores.ts"], { skipLibCheck: true })).toEqual({ status: 0, text: "" });

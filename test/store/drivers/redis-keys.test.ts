@@ -4,8 +4,9 @@ import { RedisStore } from "connect-redis";
 import type { SessionData } from "express-session";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Registry } from "../../../src/session/registry.js";
-import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
+import { redisStore, type RedisStoreOptions } from "../../../src/store/drivers/redis/redis-store.js";
 import { backendOf, type LiveStore } from "../../../src/store/live-store.js";
+import { ioRedisClient, ioRedisClusterClient, type IoRedisPackage } from "../../support/ioredis.js";
 import {
   byChannels,
   moveSlot,
@@ -60,7 +61,23 @@ function data(fields: object, maxAge?: number): SessionData {
   return { cookie: { originalMaxAge: maxAge ?? null, expires, path: "/" }, ...fields } as never;
 }
 
-describe("one server", () => {
+/** The packages differ in how they are told: on the connection that reads, or on another one. */
+interface Kind {
+  open(url: string, options?: object): Promise<RedisStoreOptions["client"]>;
+  openCluster(ports: readonly number[]): Promise<RedisStoreOptions["client"]>;
+}
+
+const byIoRedis = (name: IoRedisPackage): Kind => ({
+  open: async (url, options) => ioRedisClient(name, url, options),
+  openCluster: async (ports) => ioRedisClusterClient(name, ports),
+});
+const kinds: readonly (readonly [string, Kind])[] = [
+  ["node-redis", { open: redisClient, openCluster: redisClusterClient }],
+  ["ioredis 6", byIoRedis("ioredis 6")],
+  ["ioredis 5", byIoRedis("ioredis 5")],
+];
+
+describe.each(kinds)("one server, by %s", (kind, { open }) => {
   let redis: RedisServer;
   let admin: Client;
   beforeAll(async () => {
@@ -72,7 +89,7 @@ describe("one server", () => {
   async function start(url = redis.url, lease?: number) {
     admin = await redisClient(url);
     const prefix = ownPrefix();
-    const node = new Node(redisStore({ client: await redisClient(url), prefix }), lease);
+    const node = new Node(redisStore({ client: await open(url), prefix }), lease);
     const old = new RedisStore({ client: await redisClient(url), prefix });
     await old.set("first", data({ user: "first" }));
     await node.connect("first");
@@ -291,7 +308,7 @@ describe("one server", () => {
   describe("channels are heard instead", () => {
     async function hears(options: object, url = redis.url): Promise<unknown> {
       const prefix = ownPrefix();
-      const store = redisStore({ client: await redisClient(url, options), prefix });
+      const store = redisStore({ client: await open(url, options), prefix });
       const node = new Node(store);
       expect(store.hears).toBeUndefined();
       const other = redisStore({ client: await redisClient(redis.url), prefix });
@@ -303,9 +320,11 @@ describe("one server", () => {
       return heard;
     }
 
-    test("for a client with RESP 2", async () => {
-      expect(await hears(byChannels)).toBe("channels");
-    });
+    if (kind === "node-redis") {
+      test("for a client with RESP 2", async () => {
+        expect(await hears(byChannels)).toBe("channels");
+      });
+    }
 
     test("for a user without the right to CLIENT TRACKING", async () => {
       const client = await redisClient(redis.url);
@@ -322,7 +341,7 @@ describe("one server", () => {
   });
 });
 
-describe("a cluster", () => {
+describe.each(kinds)("a cluster, by %s", (_, { openCluster }) => {
   let cluster: RedisCluster;
   beforeAll(async () => {
     cluster = await startRedisCluster();
@@ -335,7 +354,7 @@ describe("a cluster", () => {
     const prefix = ownPrefix();
     const client = await redisClusterClient(cluster.ports);
     const old = new RedisStore({ client: (await redisClusterClient(cluster.ports)) as never, prefix });
-    const node = new Node(redisStore({ client, prefix }));
+    const node = new Node(redisStore({ client: await openCluster(cluster.ports), prefix }));
     for (const id of ids) await old.set(id, data({ user: "ada" }));
     const lives = await Promise.all(ids.map((id) => node.connect(id)));
     expect(node.store.hears).toBe("keys");

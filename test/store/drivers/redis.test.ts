@@ -10,6 +10,7 @@ import { openRedisNotices } from "../../../src/store/drivers/redis/notices.js";
 import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { storeContract } from "../../contract/store.js";
 import { startApp } from "../../support/app.js";
+import { ioRedisClient } from "../../support/ioredis.js";
 import {
   byChannels,
   moveSlot,
@@ -36,6 +37,11 @@ describe("one server", () => {
 
   storeContract("redis, by channels", async () => ({
     store: redisStore({ client: await redisClient(redis.url, byChannels), prefix: ownPrefix() }),
+  }));
+
+  // The others of its kind: see ioredis.test.ts.
+  storeContract("redis, by ioredis", () => ({
+    store: redisStore({ client: ioRedisClient("ioredis 6", redis.url), prefix: ownPrefix() }),
   }));
 
   test("keys, JSON and expiry are those of connect-redis, with and without maxAge", async () => {
@@ -149,10 +155,12 @@ const shaOfAnything = createHash("sha1").update("return 1").digest("hex");
 
 describe("what cannot work is refused, with what to do", () => {
   const listening = () => createClient().on("error", () => undefined);
-  const ioredis = { evalsha() {}, get() {}, duplicate() {}, listenerCount: () => 1 };
+  const redis4 = { evalSha() {}, executeIsolated() {}, duplicate() {}, listenerCount: () => 1 };
+  const redis3 = { evalsha() {}, internal_send_command() {}, duplicate() {}, listenerCount: () => 1 };
   test.each([
     ["nothing", undefined, "npm install redis"],
-    ["an ioredis client", ioredis, "ioredis"],
+    ["a client of redis 4", redis4, "npm install redis@6"],
+    ["a client of redis 3", redis3, "npm install redis@6"],
     ["something else", {}, "createClient()"],
     ["a pool", createClientPool().on("error", () => undefined), "createClient()"],
     ["a client with a keyPrefix", createClient({ keyPrefix: "app:" }), "prefix"],

@@ -60,7 +60,7 @@ export class NodeMessages {
   }
 
   async #run(script: Script, keys: string[], values: string[]): Promise<number> {
-    return (await this.#commands.run(script, keys, values)) as number;
+    return Number(await this.#commands.run(script, keys, values));
   }
 
   #channelOf(node: string): string {

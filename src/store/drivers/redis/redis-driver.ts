@@ -98,9 +98,8 @@ export class RedisDriver implements Driver {
   }
 
   async create(id: string, text: string, expires: number): Promise<boolean> {
-    return (
-      (await this.#run(scripts.create, id, [text, this.#lifetime(expires), `${storedEndMemory}`, createdAgain])) === 1
-    );
+    const values = [text, this.#lifetime(expires), `${storedEndMemory}`, createdAgain];
+    return Number(await this.#run(scripts.create, id, values)) === 1;
   }
 
   replace(id: string, text: string, expires: number | undefined, expected: string, write?: number): Promise<boolean> {
@@ -140,7 +139,7 @@ export class RedisDriver implements Driver {
   async createdAgo(id: string): Promise<number | undefined> {
     const key = [this.#channelOf(id)];
     const left = await this.#send((client) => evaluate(client, scripts.createdAgain, key, [createdAgain]), id);
-    return typeof left === "number" ? storedEndMemory - left : undefined;
+    return left === null ? undefined : storedEndMemory - Number(left);
   }
 
   publish(id: string, word: string, node?: string): Promise<number> {
@@ -194,7 +193,8 @@ export class RedisDriver implements Driver {
             [this.#writeKeyOf(id), this.#lastWriteKeyOf(id)],
             [`${write}`, `${writeMemory}`, this.#codec.encodeMessage(`${write}`)],
           ];
-    return (await this.#run(scripts.replace, id, [expected, text, life, ...notice, isExact, ...numbers], keys)) === 1;
+    const values = [expected, text, life, ...notice, isExact, ...numbers];
+    return Number(await this.#run(scripts.replace, id, values, keys)) === 1;
   }
 
   get #publishCommand(): string {

@@ -5,13 +5,14 @@ import { noticePrefix } from "./channels.js";
 import { type AnyRedisClient, findClient } from "./find-client.js";
 import { RedisDriver } from "./redis-driver.js";
 
+export type { IoRedisClient, IoRedisClusterClient } from "./ioredis.js";
 export type { RedisClient, RedisClusterClient, RedisSentinelClient } from "./node-redis.js";
 
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
   /**
-   * What `createClient()`, `createCluster()` or `createSentinel()` of the package `redis` gave. It stays yours to connect
-   * and to close.
+   * What `createClient()`, `createCluster()` or `createSentinel()` of the package `redis` gave; or a `Redis` or `Cluster` of
+   * ioredis or iovalkey. It stays yours to connect and to close.
    */
   client: AnyRedisClient;
   /** What the keys start with. Default `"sess:"`, as in connect-redis. */
@@ -28,8 +29,8 @@ export interface RedisStoreOptions {
  * A live store in Redis (7 or newer) or Valkey, for any number of nodes: what one node changes or ends, the others
  * hear at once. Keys, JSON and expiry are those of connect-redis 9, so that services can move one after the other.
  *
- * The client is one of the package `redis` (node-redis 6), connected by you; the driver makes a duplicate of
- * its own for notices, one per node, or one per master of a cluster.
+ * The client is one of the package `redis` (5 or 6), connected by you, or of ioredis (5 or 6) or iovalkey. The driver makes
+ * duplicates of its own for notices, for each node, or for each master of a cluster.
  *
  * @throws SessionError `STORE_CLIENT_INVALID`, `OPTION_INVALID`; while the client is not connected, what needs the
  * store fails with `STORE_UNAVAILABLE`, whose cause is `STORE_NOT_READY`.
