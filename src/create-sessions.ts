@@ -17,6 +17,7 @@ import {
   type ExistingMiddlewareOptions,
 } from "./options.js";
 import { AnonymousSession } from "./session/anonymous.js";
+import { PassportUsers } from "./session/passport-users.js";
 import { Registry } from "./session/registry.js";
 import { Views } from "./session/view.js";
 import { Sessions } from "./sessions.js";
@@ -44,7 +45,8 @@ import { warnOnce } from "./warnings.js";
 export function createSessions<View = unknown>(
   options: CreateOptions<View> | ExistingMiddlewareOptions<View>,
 ): Sessions<View> {
-  const { lease, maxStale, maxUnsaved, limits, policies, view, routes, hosts, secrets } = checkOptions(options);
+  const { lease, maxStale, maxUnsaved, limits, policies, passport, view, routes, hosts, secrets } =
+    checkOptions(options);
   const http = setUpHttp(options, hosts, secrets, policies);
   const { middleware, store, findId, trust, cookiePath } = http;
   const backend = backendOf(store);
@@ -118,6 +120,7 @@ export function createSessions<View = unknown>(
     store,
     backend,
     registry,
+    users: passport && new PassportUsers(passport, events.fail),
     events,
     attach(server, attachOptions) {
       const rules = checkAttachOptions(attachOptions);

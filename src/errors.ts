@@ -29,6 +29,7 @@ export type UsageCode =
   | "DATA_INVALID"
   | "RECORD_INVALID"
   | "UPDATE_ASYNC"
+  | "USER_UNAVAILABLE"
   | "REGENERATE_NEEDS_HTTP"
   | "SESSIONS_CLOSED";
 
@@ -161,6 +162,11 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "The function given to update() returned a promise.",
     cause: "An update is atomic and may run again on newer data, so it must not wait for anything.",
     fix: "Await what you need before update(), then change the session synchronously inside.",
+  },
+  USER_UNAVAILABLE: {
+    what: "Passport could not derive the user of the session.",
+    cause: "The function given to deserializeUser() failed, or none was given. The error's cause says which.",
+    fix: "Register passport.deserializeUser(), and catch what userOf() rejects with. The next call derives the user again.",
   },
   REGENERATE_NEEDS_HTTP: {
     what: "The browser did not get the cookie of the new session, so it keeps the old session.",

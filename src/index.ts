@@ -14,6 +14,7 @@ export type { AllowedOrigins } from "./handshake/origin.js";
 export type { Allow } from "./handshake/permission.js";
 export type { Middleware } from "./http/middleware.js";
 export type { LiveSession } from "./session/live-session.js";
+export type { PassportLike } from "./session/passport-users.js";
 export type { ViewFunction } from "./session/view.js";
 export type { SessionCallback, SocketSession, SocketSessionMethods } from "./session/socket-session.js";
 export type { Missing, Refusal } from "./handshake/admission.js";

@@ -18,6 +18,7 @@ import {
   type NamesOf,
   shown,
 } from "./internal/check-options.js";
+import type { PassportLike } from "./session/passport-users.js";
 import type { ViewFunction } from "./session/view.js";
 
 /** Options of `sessions.routes`. */
@@ -57,6 +58,8 @@ export interface LiveOptions<View = unknown> {
    * the session is saved. Called often, so it has to be quick.
    */
   user?: ((session: SessionData) => string | number | null | undefined) | undefined;
+  /** The application's Passport, for `sessions.userOf()`. */
+  passport?: PassportLike | undefined;
   /**
    * What the page may see of its session: gets a copy of what is stored, and returns what JSON can hold. Sockets are
    * told at once when they connect, and after each change of what it returns. Nothing else of a session leaves the
@@ -161,6 +164,7 @@ const liveNames: NamesOf<LiveOptions> = {
   maxWaitingEvents: true,
   maxWaitingBytes: true,
   user: true,
+  passport: true,
   view: true,
   routes: true,
   hosts: true,
@@ -201,6 +205,7 @@ export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddle
     absoluteTimeout,
     maxSessionSize,
     user,
+    passport,
     view,
     routes = {},
   } = options;
@@ -211,12 +216,16 @@ export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddle
   const { ticketLifetime = 30_000 } = routes;
   checkTimes({ "routes.ticketLifetime": ticketLifetime });
   checkFunctions({ view, user, middleware: options.middleware });
+  if (passport !== undefined && typeof (passport as Partial<PassportLike> | null)?.deserializeUser !== "function") {
+    throw invalid(`passport must be what the package passport exports, not ${kindOf(passport)}.`);
+  }
   return {
     lease,
     maxStale,
     maxUnsaved,
     limits: { events: maxWaitingEvents, bytes: maxWaitingBytes },
     policies: { absoluteTimeout, maxSessionSize, user },
+    passport,
     view,
     routes: { origins: originsOf(routes.origins, "routes.origins"), ticketLifetime },
     hosts: ownHosts(options.hosts),

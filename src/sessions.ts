@@ -6,6 +6,7 @@ import type { Middleware } from "./http/middleware.js";
 import { checkNames, invalid } from "./internal/check-options.js";
 import type { AttachOptions, StreamOptions } from "./options.js";
 import type { LiveSession } from "./session/live-session.js";
+import type { PassportUsers } from "./session/passport-users.js";
 import type { Registry } from "./session/registry.js";
 import { changeSafely } from "./session/update-draft.js";
 import type { ViewFunction } from "./session/view.js";
@@ -34,6 +35,8 @@ export interface Parts<View> {
   readonly store: LiveStore;
   readonly backend: SessionBackend;
   readonly registry: Registry;
+  /** Undefined without the option `passport`. */
+  readonly users: PassportUsers | undefined;
   readonly events: Events;
   attach(server: AttachableServer, options: AttachOptions): void;
   stream(request: HttpRequest, response: HttpResponse, options?: StreamOptions): SessionStream;
@@ -216,6 +219,32 @@ export class Sessions<View = unknown> {
     checkNames(options, { except: true }, "destroyUser()");
     const spared = options.except === undefined ? undefined : requireSession(options.except).id;
     return this.#parts.backend.endSessionsOf(userName(user), spared);
+  }
+
+  /**
+   * Passport's user of a socket or a request: what the function given to `passport.deserializeUser()` makes of the
+   * session. Derived once for all sockets of a session on this node, and anew when the session has changed. Undefined
+   * where nobody is logged in, or the user is gone. After the end of a session the last one is still known. Needs the
+   * option `passport`.
+   *
+   * @throws SessionError `OPTION_INVALID`, `TARGET_INVALID`, `USER_UNAVAILABLE`
+   * @example
+   * ```ts
+   * socket.on("rename", async (name) => {
+   *   const user = await sessions.userOf(socket);
+   *   await user?.rename(name);
+   * });
+   * ```
+   */
+  async userOf(target: Target): Promise<Express.User | undefined> {
+    const { users, registry } = this.#parts;
+    if (!users) throw invalid("userOf() needs Passport: createSessions({ passport }).");
+    const { live, held, id, isAnonymous } = resolve(target);
+    if (isAnonymous) return undefined;
+    const data = live?.data ?? held ?? (id === undefined ? undefined : registry.get(id)?.data);
+    if (!data) throw new SessionError("TARGET_INVALID");
+    const request = held ? requestBehind(target as object) : (target as { request?: unknown }).request;
+    return users.of(data, request);
   }
 
   /**

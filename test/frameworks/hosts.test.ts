@@ -10,6 +10,9 @@ interface Host {
   /** Of its program, where the page has several. */
   readonly heading?: string;
   readonly connect: (browser: Browser) => Promise<Line>;
+  /** How the socket is closed at the logout. */
+  readonly codes?: string[];
+  readonly packages?: readonly string[];
   /** Packages that the repository does not have, or not by this name. */
   readonly from?: Record<string, string>;
   /** What the page's snippets use, with its type. */
@@ -52,13 +55,20 @@ const hosts: readonly Host[] = [
     connect: viaSocketIo,
     from: inStacks("fastify", "@fastify/cookie", "@fastify/session"),
   },
+  {
+    name: "Passport 0.7",
+    page: "passport.md",
+    connect: viaSocketIo,
+    packages: ["passport", "passport-local", "@types/passport", "@types/passport-local"],
+    codes: ["SESSION_FORBIDDEN", "SESSION_ROTATED"],
+  },
   { name: "crossws", page: "crossws.md", connect: viaWebSocket(), from: inStacks("crossws") },
 ];
 
-describe.each(hosts)("$name", ({ page, heading, connect, from, names = {} }) => {
+describe.each(hosts)("$name", ({ page, heading, connect, packages = [], from, names = {}, codes }) => {
   let project: Project;
   beforeAll(() => {
-    project = new Project({ packages: ["ws", "@types/ws"], ...(from && { from }) });
+    project = new Project({ packages: ["ws", "@types/ws", ...packages], ...(from && { from }) });
   });
   afterAll(() => project.remove());
 
@@ -67,6 +77,6 @@ describe.each(hosts)("$name", ({ page, heading, connect, from, names = {} }) => 
   });
 
   it("logs in over HTTP, writes on a socket, reads over HTTP, and closes the socket at the logout", async () => {
-    await hold(await start(project, page, heading), connect);
+    await hold(await start(project, page, heading), connect, codes);
   });
 });
