@@ -107,9 +107,10 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     fix: "Log in again, with an account that may be here. See what allow returns: attach(server, { allow }).",
   },
   LIMIT_REACHED: {
-    what: "Too many messages of one connection waited for its session.",
-    cause: "The client floods the server, or the store is slow.",
-    fix: "Send less at once, or wait for acknowledgements. Check the store's latency. Or raise the limit: createSessions({ maxWaitingEvents, maxWaitingBytes }).",
+    what: "Too many messages of one connection waited for its session, or too many events for a client that does not read.",
+    cause:
+      "The client floods the server, or the store is slow. Or a stream's client, or a proxy before it, reads too slowly.",
+    fix: "Send less at once, or wait for acknowledgements. Check the store's latency. Or raise the limit: createSessions({ maxWaitingEvents, maxWaitingBytes }), stream(req, res, { maxBufferedBytes }).",
   },
   OPTION_INVALID: {
     what: "An option is missing or has a wrong value.",

@@ -35,7 +35,7 @@ export const texts = {
     "The storage does not let this node hear what others change. Each event reads the store first; a logout on another node counts after a lease. Fix: grant what the storage's answer names.",
   ORIGIN_REFUSED: "A page of another origin was refused.",
   LIMIT_REACHED:
-    "A connection was closed because too many of its messages waited for its session: the client floods, or the store is slow. Fix: check the store's latency, or raise createSessions({ maxWaitingEvents, maxWaitingBytes }).",
+    "A connection was closed because too much waited: its messages for its session, or a stream's events for its client. Fix: check the store's latency, or raise createSessions({ maxWaitingEvents, maxWaitingBytes }) or stream(req, res, { maxBufferedBytes }).",
 };
 
 const printed = new Map<string, Set<string>>();

@@ -31,7 +31,7 @@ export function withSession<View = unknown>(
   given: ClientSocket | ClientEventSource,
   { url = "/session", warnBefore = 60_000, ticket }: ClientOptions = {},
 ): ClientSession<View> {
-  const socket = given && "url" in given ? asSocket(given) : (given as ClientSocket);
+  const socket = given && "url" in given ? asSocket(given) : given;
   if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
     throw Object.assign(new TypeError("withSession()"), { code: "OPTION_INVALID" });
   }

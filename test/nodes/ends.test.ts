@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { closed } from "../support/browser.js";
 import { closeNodes, idOf, type Node, openNodes, startNodes } from "../support/fleet.js";
 import { inTime } from "../support/pace.js";
+import { openStream } from "../support/stream.js";
 import { type Storage, storages } from "../support/storages.js";
 
 describe.each(storages)("on $name", { timeout: 60_000 }, ({ name, open }) => {
@@ -58,6 +59,32 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ name, open }) => {
     }
     const socket = await c.visit(ada).connect();
     expect(await socket.emitWithAck("get")).toMatchObject({ user: "after" });
+  });
+
+  test("a logout, a rotation or a change that is not allowed closes streams on the others with its code, at once", async () => {
+    const times: number[] = [];
+    const ways = [
+      ["/logout", {}, { code: "SESSION_DESTROYED", retry: false }],
+      ["/login", { user: "after" }, { code: "SESSION_ROTATED", retry: true }],
+      ["/set", { user: "nobody" }, { code: "SESSION_FORBIDDEN", retry: false }],
+    ] as const;
+    for (const [path, body, reason] of [...ways, ...ways, ...ways]) {
+      const ada = await a.login();
+      const streams = await Promise.all([openStream(a.visit(ada)), openStream(b.visit(ada)), openStream(b.visit(ada))]);
+      await Promise.all(streams.map((stream) => stream.next("session:view")));
+      await ada.post("/set", { user: "bob" });
+      for (const stream of streams) expect(await stream.next("user")).toEqual({ user: "bob" });
+      const since = performance.now();
+      await ada.post(path, body);
+      for (const stream of streams) {
+        expect(await stream.next("session:end")).toEqual(reason);
+        expect(await stream.over).toBe("complete");
+        expect(stream.events.at(-1)?.event).toBe("session:end");
+      }
+      times.push(performance.now() - since);
+    }
+    // Long before any lease, which is half a minute.
+    expect(times.toSorted((x, y) => x - y)[4]).toBeLessThan(10_000);
   });
 
   test("what one node changed, the next event on another sees, and the change is told there", async () => {

@@ -59,6 +59,13 @@ app.get("/session", (req, res) => {
   res.json(data);
 });
 
+app.get("/events", (req, res) => {
+  const stream = sessions.stream(req, res, { allow: (session) => session.user !== "nobody" }).open();
+  const tell = (live) => live.id === stream.session.id && stream.send("user", { user: stream.session.user });
+  sessions.on("change", tell);
+  res.on("close", () => sessions.off("change", tell));
+});
+
 app.get("/devices", async (req, res) => res.json(await sessions.ofUser(req.session.user)));
 app.post("/logout-elsewhere", async (req, res) => {
   res.json({ ended: await sessions.destroyUser(req.session.user, { except: req }) });

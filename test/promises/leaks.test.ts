@@ -2,6 +2,8 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { EventEmitter } from "node:events";
+import { Agent, request } from "node:http";
 import WebSocket from "ws";
 import { startApp } from "../support/app.js";
 
@@ -84,6 +86,62 @@ test(
     expect(timers()).toBeLessThanOrEqual(before.timers + 1);
     expect(io.of("/").adapter.rooms.size).toBe(0);
     // Less than 100 bytes for each connection that was.
+    expect(after - before.heap).toBeLessThan(1_000_000);
+  },
+);
+
+test(
+  "ten thousand streams leave no live session, watcher, timer or listener, and the heap where it was",
+  { timeout: 300_000 },
+  async () => {
+    const bus = new EventEmitter().setMaxListeners(0);
+    const { login, sessions, url } = await startApp({
+      sessions: { cookie: { maxAge: 3_600_000 }, view: ({ user }) => user },
+      setup({ app, sessions }) {
+        app.get("/events", (req, res) => {
+          const stream = sessions.stream(req, res, { missing: "anonymous" });
+          bus.on("news", stream.listener("news"));
+          bus.on("never", stream.listener("never"));
+          stream.listen(bus, "rare");
+          void stream.signal;
+          stream.session.cart = ["written"];
+        });
+      },
+    });
+    const cookies: string[] = [];
+    for (let index = 0; index < 50; index++) cookies.push((await login(`user ${index}`)).cookie);
+    const agent = new Agent({ keepAlive: false });
+    // Leaves when the first event has come.
+    const visit = (cookie: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const asked = request(`${url}/events`, { agent, headers: { cookie, accept: "text/event-stream" } });
+        asked.on("error", reject).on("response", (response) => {
+          response.once("data", () => asked.destroy());
+          response.on("error", () => undefined).on("close", resolve);
+        });
+        asked.end();
+      });
+    const run = async (count: number): Promise<void> => {
+      let started = 0;
+      const one = async (): Promise<void> => {
+        while (started < count) await visit(cookies[started++ % cookies.length] as string);
+      };
+      await Promise.all(Array.from({ length: 50 }, one));
+      await expect.poll(() => sessions.size).toBe(0);
+      // Whatever was never called goes with the next call.
+      expect(bus.listenerCount("rare")).toBe(0);
+      bus.emit("never");
+      bus.emit("news");
+    };
+
+    await run(3000);
+    const before = { heap: await heap(), timers: timers(), listeners: sessions.store.listenerCount("connect") };
+    await run(10_000);
+    const after = await heap();
+    expect(bus.eventNames()).toEqual([]);
+    expect(sessions.store.listenerCount("connect")).toBe(before.listeners);
+    expect(timers()).toBeLessThanOrEqual(before.timers + 1);
+    // Less than 100 bytes for each stream that was.
     expect(after - before.heap).toBeLessThan(1_000_000);
   },
 );
