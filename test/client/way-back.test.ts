@@ -1,6 +1,6 @@
 // The client outside of a browser: how it comes back, and what it then sends.
 import type { Socket } from "socket.io-client";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it, onTestFinished, vi } from "vitest";
 import { type ClientSession, withSession } from "../../src/client/index.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import { jump } from "../support/clocks.js";
@@ -58,6 +58,45 @@ it("throws away what waits in Socket.IO's queue of retries when the session is o
   showCookie(ada, socket);
   await connected(socket);
   expect(await socket.emitWithAck("note", "eve's")).toEqual([["eve", "eve's"]]);
+});
+
+it("stays away where allow says no, and tells no other tab: these may be where they are allowed", async () => {
+  vi.stubGlobal("location", {});
+  const channel = new BroadcastChannel(`socket-session ${url}`);
+  onTestFinished(() => {
+    vi.unstubAllGlobals();
+    channel.close();
+  });
+  const heard: unknown[] = [];
+  channel.addEventListener("message", (event) => heard.push((event as MessageEvent).data));
+  const app = await startWithRotation({
+    setup: ({ io, sessions }) =>
+      void sessions.attach(io.of("/admin"), { allow: ({ other }) => other === "admin", missing: "reject" }),
+  });
+  const { ada, socket, session } = await start(app, {});
+  await ada.post("/set", { other: "admin" });
+  const admin = ada.socket("/admin", { reconnection: true });
+  const adminSession = withSession(admin, { url });
+  onTestFinished(() => adminSession.close());
+  const ends: unknown[] = [];
+  adminSession.on("end", (end) => ends.push(end));
+  await connected(admin);
+  await ada.post("/set", { other: "nobody" });
+  await expect.poll(() => ends).toEqual([{ code: "SESSION_FORBIDDEN" }]);
+  expect([adminSession.ended, admin.active, adminSession.view]).toEqual(["SESSION_FORBIDDEN", false, undefined]);
+  admin.connect();
+  await expect.poll(() => ends).toHaveLength(1);
+  await next(admin, "connect_error");
+  const marker = new BroadcastChannel(`socket-session ${url}`);
+  onTestFinished(() => marker.close());
+  const last = { renewed: null };
+  marker.postMessage(last);
+  await expect.poll(() => heard).toContainEqual(last);
+  expect(heard).not.toContainEqual({ end: "SESSION_FORBIDDEN" });
+  expect([socket.connected, session.ended]).toEqual([true, undefined]);
+  await ada.post("/set", { other: "admin" });
+  await connected(admin);
+  await expect.poll(() => [adminSession.ended, adminSession.view]).toEqual([undefined, { user: "ada" }]);
 });
 
 it("does not believe the answer to a renewal where fetch() sends no cookie, as in Node", async () => {

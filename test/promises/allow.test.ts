@@ -3,11 +3,12 @@
 import type express from "express";
 import passport from "passport";
 import { Strategy } from "passport-local";
+import { Server } from "socket.io";
 import type { Socket } from "socket.io-client";
 import { describe, expect, it, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { type Allow, type LiveSession, liveStore } from "../../src/index.js";
-import { startApp } from "../support/app.js";
+import { type Allow, createSessions, type LiveSession, liveStore, type SocketSession } from "../../src/index.js";
+import { secret, startApp } from "../support/app.js";
 import { type Browser, closed, connected, transports } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
 
@@ -265,6 +266,56 @@ test("an event that comes with the change, before its turn is over, waits and re
   expect(own?.connected).toBe(true);
   expect(await end).toMatchObject({ told: [forbidden] });
   expect(handled).toEqual([]);
+});
+
+describe("while a namespace's middlewares run, a change that forbids the session", () => {
+  const start = async (middleware: (socket: { session: SocketSession }, go: () => void) => void) => {
+    const connected: string[] = [];
+    const app = await startApp({
+      attach: { allow: isUser },
+      setup({ io }) {
+        io.use((socket, go) => middleware(socket, go));
+        io.on("connection", (socket) => connected.push(socket.id));
+      },
+    });
+    return { ...app, connected };
+  };
+
+  it("by a middleware lets nobody in", async () => {
+    const { login, connected, sessions } = await start((socket, go) => {
+      delete socket.session.user;
+      go();
+    });
+    expect(await (await login()).refused()).toEqual(forbidden);
+    expect(connected).toEqual([]);
+    await expect.poll(() => sessions.size).toBe(0);
+  });
+
+  it("by somebody else lets nobody in", async () => {
+    let go: (() => void) | undefined;
+    const { login, connected } = await start((_socket, next) => void (go = next));
+    const ada = await login();
+    const coming = ada.refused();
+    await expect.poll(() => go).toBeDefined();
+    await ada.post("/set", { user: null });
+    go?.();
+    expect(await coming).toEqual(forbidden);
+    expect(connected).toEqual([]);
+  });
+});
+
+test("an answer by a promise that takes too long is a no, and is reported", async () => {
+  const errors: string[] = [];
+  const { login, sessions } = await startApp({ attach: { allow: () => new Promise<boolean>(() => undefined) } });
+  sessions.on("error", (error) => errors.push((error as Error).message));
+  const ada = await login();
+  expect(await ada.refused()).toEqual(forbidden);
+  expect(errors).toEqual(["allow did not answer within 5000 ms."]);
+});
+
+test("attach() takes nothing but a function", () => {
+  const sessions = createSessions({ secret });
+  expect(() => sessions.attach(new Server(), { allow: true as never })).toThrow(/allow must be a function/);
 });
 
 test("a client that makes its session unwritable stays no longer for that", async () => {

@@ -1,4 +1,5 @@
-// Random sequences against a model: no write lost, no dead session back, the store's state is the model's.
+// Random sequences against a model: no write lost, no dead session back, nobody stays who is not allowed, the store's
+// state is the model's.
 import fc from "fast-check";
 import session, { type SessionData } from "express-session";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -30,13 +31,14 @@ function scheduled(driver: Driver, scheduler: fc.Scheduler): Driver {
 }
 
 type Step =
-  | { do: "http" | "socket" | "update" | "push"; slot: number }
+  | { do: "http" | "socket" | "update" | "push" | "forbid" | "allow"; slot: number }
   | { do: "connect" | "disconnect" | "destroy" | "regenerate" | "expire" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constantFrom("http", "socket", "update", "push"), slot: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("connect", "disconnect") }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("destroy", "regenerate", "expire") }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("forbid", "allow"), slot: fc.nat(3) }) },
 ) as fc.Arbitrary<Step>;
 
 describe("the store and the live sessions, in every order of storage commands", () => {
@@ -53,6 +55,7 @@ describe("the store and the live sessions, in every order of storage commands", 
           { lease: 30_000, maxStale: 300_000, maxUnsaved: 10_000 },
           quiet,
         );
+        registry.reviews.isUsed = true;
         const run = new Run(store, registry);
         const work: Promise<void>[] = [];
         for (const [index, one] of steps.entries()) {
@@ -76,6 +79,18 @@ describe("the store and the live sessions, in every order of storage commands", 
 
 const quiet = { change() {}, end() {}, error() {}, lost() {}, wantsChanges: () => true };
 
+interface Tab {
+  live: ActiveSession;
+  connection: Connection;
+  isOpen: boolean;
+  told: string | undefined;
+}
+
+/** What an `allow` says here. */
+function isAllowed(data: object): boolean {
+  return (data as Data)["isForbidden"] !== true;
+}
+
 /** One browser: what it does, and what the model says of the result. */
 class Run {
   readonly #store: LiveStore;
@@ -84,8 +99,9 @@ class Run {
   #created: Promise<void>;
   readonly #kept = new Set<string>();
   #count = 0;
+  #forbids = 0;
   #isEnded = false;
-  readonly #tabs: { live: ActiveSession; connection: Connection; isOpen: boolean }[] = [];
+  readonly #tabs: Tab[] = [];
   readonly #id: string;
 
   constructor(store: LiveStore, registry: Registry) {
@@ -112,7 +128,7 @@ class Run {
       }
       case "socket": {
         const tab = this.#tabs[one.slot % (this.#tabs.length || 1)];
-        if (!tab || (await tab.live.beforeEvent()) !== true) return;
+        if (!tab?.isOpen || (await tab.live.beforeEvent()) !== true) return;
         (tab.live.data as Data)["nested"][key] = 1;
         await this.#settled(tab.live.save(), key);
         return;
@@ -120,7 +136,7 @@ class Run {
       case "push": {
         // A plain assignment, saved by itself.
         const tab = this.#tabs[one.slot % (this.#tabs.length || 1)];
-        if (!tab || (await tab.live.beforeEvent()) !== true) return;
+        if (!tab?.isOpen || (await tab.live.beforeEvent()) !== true) return;
         (tab.live.data as Data)["nested"][key] = 1;
         if (!tab.live.ended) this.#kept.add(key);
         return;
@@ -135,19 +151,33 @@ class Run {
         );
         return;
       case "connect": {
-        const tab = {
+        const tab: Tab = {
           isOpen: true,
+          told: undefined,
           live: undefined as unknown as ActiveSession,
-          connection: { end: () => void (tab.isOpen = false) },
+          connection: {
+            end({ code }) {
+              tab.isOpen = false;
+              tab.told = code;
+            },
+            mayStay: isAllowed,
+          },
         };
         try {
           tab.live = await this.#registry.acquire(this.#id, tab.connection);
-          this.#tabs.push(tab);
+          if (isAllowed(tab.live.data)) this.#tabs.push(tab);
+          else {
+            expect(this.#forbids).toBeGreaterThan(0);
+            tab.live.remove(tab.connection);
+          }
         } catch {
           this.#assertEnded();
         }
         return;
       }
+      case "forbid":
+      case "allow":
+        return this.#setAllowed(one.do === "allow", this.#tabs[one.slot]);
       case "disconnect": {
         const tab = this.#tabs.pop();
         tab?.live.remove(tab.connection);
@@ -169,6 +199,18 @@ class Run {
     }
   }
 
+  /** By a handler, or by the store. */
+  async #setAllowed(isToBeAllowed: boolean, tab: Tab | undefined): Promise<void> {
+    if (!isToBeAllowed) this.#forbids++;
+    if (tab?.isOpen && (await tab.live.beforeEvent()) === true) {
+      (tab.live.data as Data)["isForbidden"] = !isToBeAllowed;
+      await tab.live.save().catch(() => this.#assertEnded());
+    } else {
+      const change = (data: object): void => void ((data as Data)["isForbidden"] = !isToBeAllowed);
+      await this.#settled(backendOf(this.#store).update(this.#id, change), undefined);
+    }
+  }
+
   async settle(): Promise<void> {
     for (const { live } of this.#tabs) if (!live.ended) await live.save().catch(() => undefined);
     // What disconnected tabs left behind is saved, too.
@@ -185,8 +227,12 @@ class Run {
     expect(stored).toBeTruthy();
     expect(Object.keys((stored as Data)["nested"]).toSorted()).toEqual([...this.#kept].toSorted());
     expect((stored as Data)["count"] ?? 0).toBe(this.#count);
-    for (const { live, isOpen } of this.#tabs) {
-      expect(isOpen).toBe(true);
+    const mayBeOpen = isAllowed(stored as Data);
+    for (const { live, isOpen, told } of this.#tabs) {
+      // Those that were closed while it was forbidden for a while have gone.
+      expect(isOpen ? mayBeOpen : this.#forbids > 0).toBe(true);
+      expect(told).toBe(isOpen ? undefined : "SESSION_FORBIDDEN");
+      if (!isOpen) continue;
       expect(JSON.parse(JSON.stringify((live.data as Data)["nested"]))).toEqual((stored as Data)["nested"]);
     }
   }
@@ -228,11 +274,12 @@ class Run {
 // --- real clients over a real port ---
 
 type Move = "http" | "socket" | "save" | "update" | "updateHttp" | "reconnect";
-type Ending = "none" | "logout" | "destroy" | "regenerate" | "expire" | "clear";
+type Ending = "none" | "forget" | "logout" | "destroy" | "regenerate" | "expire" | "clear";
 
 test("real browsers and sockets: the store's final state is the model's", { timeout: 120_000 }, async () => {
   const app = await startApp({
     sessions: { store: new LiveStore(late(new MemoryDriver(), 2)) },
+    attach: { allow: ({ user }) => typeof user === "string" },
     setup({ app, io, sessions }) {
       app.post("/key/:key", (req, res) => {
         (req.session as unknown as Data)[req.params.key] = 1;
@@ -272,7 +319,17 @@ test("real browsers and sockets: the store's final state is the model's", { time
     moves: fc.array(fc.constantFrom<Move>("http", "socket", "save", "update", "updateHttp", "reconnect"), {
       maxLength: 8,
     }),
-    ending: fc.constantFrom<Ending>("none", "none", "none", "logout", "destroy", "regenerate", "expire", "clear"),
+    ending: fc.constantFrom<Ending>(
+      "none",
+      "none",
+      "none",
+      "forget",
+      "logout",
+      "destroy",
+      "regenerate",
+      "expire",
+      "clear",
+    ),
   });
   await fc.assert(
     fc.asyncProperty(fc.array(round, { minLength: 1, maxLength: 4 }), async (rounds) => {
@@ -312,6 +369,18 @@ test("real browsers and sockets: the store's final state is the model's", { time
           if (moves.includes("reconnect")) expect(stored).toMatchObject(only(expected, stored));
           else expect(stored).toEqual(expected);
           expected = stored;
+          continue;
+        }
+        if (ending === "forget") {
+          // As by a logout that only empties the session.
+          await Promise.all([...work, ada.post("/set", { user: null })]);
+          await expect.poll(() => tabs.some((tab) => tab.connected)).toBe(false);
+          const stored = await ada.get("/session");
+          expect(stored).toMatchObject(only({ ...expected, user: null }, stored));
+          expect(await ada.refused()).toMatchObject({ code: "SESSION_FORBIDDEN" });
+          await ada.post("/login", { user: "ada" });
+          expected = { ...stored, user: "ada" };
+          tabs = await Promise.all([ada.connect(), ada.connect("/", { via: "polling" })]);
           continue;
         }
         const ended =

@@ -64,8 +64,8 @@ const kinds: readonly Kind[] = [
         webSocketImpl,
         retryAttempts: Infinity,
         retryWait: () => setTimeout(10),
-        // By default a refused upgrade is final, as graphql-ws is told of an error then.
-        shouldRetry: () => true,
+        // By default a refused upgrade is final, as graphql-ws is told of an error then: one without a code.
+        shouldRetry: (event) => shouldRetry((event as { code: number }).code),
       });
       client.subscribe<{ user: string }>(
         { query: "subscription { user }" },
@@ -132,7 +132,7 @@ for (const { name, serve, open } of kinds) {
           server: http,
           handleProtocols: (offered) => [...offered][0] ?? false,
         });
-        sessions.attach(wss);
+        sessions.attach(wss, { allow: ({ user }) => user !== "nobody" });
         serve(wss);
         app.post("/rotate", (req, res) => {
           req.session.regenerate(() => {
@@ -167,6 +167,14 @@ for (const { name, serve, open } of kinds) {
   test(`${name}: a logout is final, nobody comes back`, async () => {
     const { ada, users, over, opened } = await start();
     await ada.post("/logout");
+    await over;
+    expect(opened()).toBe(1);
+    expect(users).toEqual(["ada"]);
+  });
+
+  test(`${name}: a session that is not allowed any more is final, too`, async () => {
+    const { ada, users, over, opened } = await start();
+    await ada.post("/set", { user: "nobody" });
     await over;
     expect(opened()).toBe(1);
     expect(users).toEqual(["ada"]);
