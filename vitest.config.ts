@@ -12,8 +12,9 @@ const suites = {
     "test/store/{drivers/{refusals,ioredis},commands/lost-answers}.test.ts",
     "test/transports/{adapters,contract/stores}.test.ts",
   ],
-  // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), and the older modules' types.
-  oldest: ["test/transports/contract/engine.io-6.4.test.ts", "test/package/compat.test.ts"],
+  // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), the older modules' types, and
+  // an application with other versions of what the package works with.
+  oldest: ["test/transports/contract/engine.io-6.4.test.ts", "test/package/{compat,beside}.test.ts"],
   // The frameworks that have a page, as it says.
   frameworks: ["test/frameworks/**/*.test.ts"],
   // Minutes of failing nodes, and thousands of connections.

@@ -1,5 +1,5 @@
-// A page's session as React state. Knows the client helper, no socket.
-import { useSyncExternalStore } from "react";
+// A page's session as React state, for React 17 and newer. Knows the client helper, no socket.
+import * as React from "react";
 import type { ClientSession } from "./client/index.js";
 
 /** What {@link useSession} returns. */
@@ -24,13 +24,29 @@ export type SessionState<View> = Pick<ClientSession<View>, "view" | "ended" | "e
 export function useSession<View>(session: ClientSession<View>): SessionState<View> {
   const subscribe = subscriptionOf(session);
   return {
-    view: useSyncExternalStore(subscribe, () => session.view, nothing),
-    ended: useSyncExternalStore(subscribe, () => session.ended, nothing),
-    expiring: useSyncExternalStore(subscribe, () => session.expiring, nothing),
+    view: useOutside(subscribe, () => session.view, nothing),
+    ended: useOutside(subscribe, () => session.ended, nothing),
+    expiring: useOutside(subscribe, () => session.expiring, nothing),
   };
 }
 
 type Subscribe = (onChange: () => void) => () => void;
+
+/** React 17 does not have it, and needs it less: it renders in one go. Under another name no bundler misses it. */
+const useOutside: typeof React.useSyncExternalStore =
+  (React as Partial<typeof React>)["useSyncExternalStore"] ?? useSubscribed;
+
+function useSubscribed<T>(subscribe: Subscribe, read: () => T): T {
+  const [, setValue] = React.useState(read);
+  React.useEffect(() => {
+    const onChange = (): void => setValue(read);
+    const unsubscribe = subscribe(onChange);
+    // It may have changed since it was rendered.
+    onChange();
+    return unsubscribe;
+  }, [subscribe]);
+  return read();
+}
 
 /** One function per session: given another function, React would unsubscribe and subscribe again. */
 const subscriptions = new WeakMap<object, Subscribe>();
