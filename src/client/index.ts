@@ -47,6 +47,8 @@ export function withSession<View = unknown>(
   let isGuest = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let renewing: Promise<Answer> | undefined;
+  /** The routes are elsewhere, or not for this page: asking again is no use. */
+  let isRefused: boolean | undefined;
 
   const session = {
     on(event: keyof ClientEvents<View>, listener: (value: never) => void) {
@@ -139,7 +141,7 @@ export function withSession<View = unknown>(
     if (isClosed) return;
     session.expiring = undefined;
     if (isRenewal) emit("renewed", { expiresIn });
-    renewal.setExpiry(expiresIn);
+    if (!isRefused) renewal.setExpiry(expiresIn);
     expiry(expiresIn);
   }
 
@@ -159,10 +161,17 @@ export function withSession<View = unknown>(
   }
 
   async function renew(): Promise<boolean> {
-    const { code, retry, expiresIn } = await (renewing = ask(`${url}/renew`));
+    const { code, retry, expiresIn, isNowhere } = await (renewing = ask(`${url}/renew`));
     if (expiresIn === undefined) {
+      // A page that the routes are not for may have a healthy socket all the same: only its cookie gets old.
+      if (isNowhere || code === "ORIGIN_REFUSED") {
+        if (!isRefused)
+          console.warn(`socket-session: no renewals, ${url} ${code ?? "is not there: mount sessions.routes"}`);
+        isRefused = true;
+        renewal.stop();
+      }
       // Outside of a browser fetch() may not have the cookie that the socket has.
-      if (code && !retry && !waitingSince && !isClosed && here.location) {
+      else if (code && !retry && !waitingSince && !isClosed && here.location) {
         end(code);
         socket.disconnect();
       }

@@ -285,6 +285,33 @@ describe("renew()", () => {
     expect(await page.evaluate("session.renew()")).toBe(false);
     expect(await heard(page, "end")).toEqual([]);
   });
+
+  it.each([
+    ["the routes are not mounted", { status: 404, body: "Cannot POST /session/renew" }, "mount sessions.routes"],
+    [
+      "the routes are not for this page",
+      { status: 403, body: '{"code":"ORIGIN_REFUSED","retry":false}' },
+      "ORIGIN_REFUSED",
+    ],
+  ])("is no end where %s: the socket stays, and the console says it once", async (_, answer, says) => {
+    const app = await startClientApp();
+    const [page] = await logIn(chromium, app.url);
+    const said: string[] = [];
+    page.on("console", (message) => message.text().includes("socket-session") && said.push(message.text()));
+    let asked = 0;
+    await page.route("**/session/renew", (route) => {
+      asked++;
+      return route.fulfill(answer);
+    });
+    for (let index = 0; index < 2; index++) expect(await page.evaluate("session.renew()")).toBe(false);
+    expect(said).toEqual([expect.stringContaining(says)]);
+    expect(await heard(page, "end")).toEqual([]);
+    expect(await page.evaluate("socket.connected")).toBe(true);
+    // What the user does asks no more.
+    await page.locator("#button").click();
+    await page.evaluate("new Promise((resolve) => setTimeout(resolve, 1500))");
+    expect(asked).toBe(2);
+  });
 });
 
 it("close() also lets go of a renewal that is under way", async () => {
