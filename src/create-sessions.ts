@@ -1,6 +1,7 @@
 // createSessions(): ties a store, the live sessions, HTTP and the servers together. The only place that knows them all.
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
+import { allowedByAny, type OriginSource } from "./handshake/origin.js";
 import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
 import { type Allow, Permission } from "./handshake/permission.js";
 import { type FindId, fromReader } from "./handshake/session-id.js";
@@ -105,12 +106,14 @@ export function createSessions<View = unknown>(
     const permission = permissionOf(allow);
     return { ...attachment, admission, permission, keepAlive, maxBufferedBytes, onError: events.fail };
   });
+  const pages: OriginSource[] = [{ origins: routes.origins }];
   return new Sessions({
     middleware,
     routes: createRoutes({
       ...http,
       backend,
-      rules: { origins: routes.origins, requireOrigin: false },
+      // A page that may connect may renew its session, too.
+      rules: { origins: allowedByAny(pages), requireOrigin: false },
       views,
       tickets,
       collectTickets,
@@ -134,6 +137,7 @@ export function createSessions<View = unknown>(
         findId: rules.sessionId ? fromReader(rules.sessionId, findId) : findId,
         tickets: rules.tickets ? tickets : undefined,
       });
+      pages.push({ origins: rules.origins, cors: known.cors });
       known.attach({ ...attachment, admission, permission: permissionOf(rules.allow) });
     },
     stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),

@@ -23,7 +23,7 @@ import type { ViewFunction } from "./session/view.js";
 
 /** Options of `sessions.routes`. */
 export interface RoutesOptions {
-  /** Origins whose pages may use the routes besides the server's own. Default: none. */
+  /** Origins whose pages may use the routes besides the server's own and those that may connect. Default: none. */
   origins?: AllowedOrigins | undefined;
   /** How long a ticket may be used, in ms, at most 2,147,483,647. Default 30,000. */
   ticketLifetime?: number | undefined;

@@ -132,7 +132,7 @@ describe("told while it runs, once, though nobody listens:", () => {
     });
     const ada = await app.login();
     await ada.fetch("/session-routes", { headers: { origin: "https://shop.example.com" } });
-    const line = 'createSessions({ routes: { origins: ["https://shop.example.com"] } })';
+    const line = 'sessions.attach(io, { origins: ["https://shop.example.com"] })';
     expect(await printed("ORIGIN_REFUSED")).toEqual([expect.stringContaining(line)]);
   });
 

@@ -189,7 +189,7 @@ export class Admission {
   #checkOrigin(request: IncomingMessage, cors: Cors | undefined): Awaitable<void> {
     return after(this.#refusedOrigin(request, cors), (refused) => {
       if (refused === undefined) return;
-      warnOfOrigin(refused, request, this.#host.trust, "sessions.attach(io, { origins: [ORIGIN] })");
+      warnOfOrigin(refused, request, this.#host.trust);
       throw new SessionError("ORIGIN_REFUSED");
     });
   }

@@ -18,6 +18,23 @@ export interface OriginRules {
   readonly requireOrigin: boolean;
 }
 
+/** Origins that something allows: a list or function, and the `cors` option of its server, as it is now. */
+export interface OriginSource {
+  readonly origins: AllowedOrigins;
+  readonly cors?: (() => Cors | undefined) | undefined;
+}
+
+/** Allows what any of these allows; more may be added. */
+export function allowedByAny(sources: readonly OriginSource[]): AllowedOrigins {
+  return async (origin, request) => {
+    for (const { origins, cors } of sources) {
+      if (await isAllowed(origins, origin, request)) return true;
+      if (await isAllowedByCors(cors?.(), origin, request)) return true;
+    }
+    return false;
+  };
+}
+
 /** The origin that is refused, or undefined where the request may go on: at once, unless the application has to be asked. */
 export function refusedOrigin(
   request: IncomingMessage,
@@ -63,12 +80,12 @@ export async function refusedPage(
 }
 
 /** Says which origin was refused, which one the server takes itself for, and the line to write; once for each origin. */
-export function warnOfOrigin(refused: string, request: IncomingMessage, trust: ProxyTrust, line: string): void {
+export function warnOfOrigin(refused: string, request: IncomingMessage, trust: ProxyTrust): void {
   const origin = refused.slice(0, 200);
   const own = trust.originOf(request);
   const isListable = parseOrigin(origin) !== undefined;
   const what = `The page's origin is ${JSON.stringify(origin)}, the server takes itself for ${JSON.stringify(own ?? "(unknown)")}.`;
-  const fix = isListable ? ` If the page is yours: ${line.replace("ORIGIN", JSON.stringify(origin))}.` : "";
+  const fix = isListable ? ` If the page is yours: sessions.attach(io, { origins: [${JSON.stringify(origin)}] }).` : "";
   // A dev server passes requests on, with another Host where it is told so.
   const isDevProxy = isListable && isLoopback(origin) && own !== undefined && isLoopback(own);
   const proxy = isDevProxy ? " Behind a dev proxy (Vite, webpack) leave out its changeOrigin." : "";

@@ -134,7 +134,7 @@ async function answer(
   response.appendHeader("Vary", "Origin");
   const refused = await refusedBy(context, request);
   if (refused !== undefined) {
-    warnOfOrigin(refused, request, context.trust, "createSessions({ routes: { origins: [ORIGIN] } })");
+    warnOfOrigin(refused, request, context.trust);
     throw new SessionError("ORIGIN_REFUSED");
   }
   const { origin } = request.headers;

@@ -1,5 +1,6 @@
 // The servers that attach() takes: their shapes for TypeScript, and what recognises one. The only file that knows all kinds.
 import { SessionError } from "../errors.js";
+import type { Cors } from "../handshake/cors.js";
 import { warnOnce } from "../warnings.js";
 import { attachEngineServer, isEngineServer } from "./engine.io/attach.js";
 import { attachSocketIo, isNamespace, isServer } from "./socket.io/attach.js";
@@ -52,6 +53,8 @@ export type AttachableServer = SocketIoServer | SocketIoNamespace | EngineIoServ
 export interface RecognisedServer {
   /** The path that its clients ask for; undefined or null for any. */
   readonly path: string | null | undefined;
+  /** Its `cors` option: whose pages may connect beside those of `attach()`. Undefined for a server that has none. */
+  readonly cors?: () => Cors | undefined;
   /** Whether its clients have a place for a ticket. */
   readonly takesTickets: boolean;
   attach(attachment: SocketIoAttachment): void;
@@ -60,8 +63,9 @@ export interface RecognisedServer {
 /** @throws SessionError `SERVER_UNSUPPORTED` */
 export function recognise(server: unknown): RecognisedServer {
   if (isServer(server) || isNamespace(server)) {
-    const path = isServer(server) ? server.path() : server.server.path();
-    return { path, takesTickets: true, attach: (attachment) => attachSocketIo(server, attachment) };
+    const whole = isServer(server) ? server : server.server;
+    const cors = (): Cors | undefined => whole.engine?.opts.cors;
+    return { path: whole.path(), cors, takesTickets: true, attach: (attachment) => attachSocketIo(server, attachment) };
   }
   if (isWebSocketServer(server)) {
     const { path } = server.options;
@@ -69,7 +73,12 @@ export function recognise(server: unknown): RecognisedServer {
   }
   if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
   const { path } = server.opts;
-  return { path, takesTickets: false, attach: (attachment) => attachEngineServer(server, attachment) };
+  return {
+    path,
+    cors: () => server.opts.cors,
+    takesTickets: false,
+    attach: (attachment) => attachEngineServer(server, attachment),
+  };
 }
 
 /** Warns where the browser does not send the cookie to a server. */

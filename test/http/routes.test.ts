@@ -187,6 +187,21 @@ describe("pages of other origins", () => {
     expect((await ada.fetch("/my/session/renew", { method: "OPTIONS", headers: other })).status).toBe(403);
   });
 
+  it.each([
+    ["in the option origins of attach()", { attach: { origins: ["https://app.example.com"] } }],
+    ["in Socket.IO's cors", { io: { cors: { origin: "https://app.example.com", credentials: true } } }],
+  ])("pass where they may connect: %s", async (_, options) => {
+    const setup: AppOptions["setup"] = ({ app, sessions }) => app.use("/my/session", sessions.routes);
+    const { login } = await startApp({ ...options, setup });
+    const ada = await login();
+    const ask = async (origin: string): Promise<number> => {
+      const headers = { origin, "sec-fetch-site": "cross-site" };
+      return (await ada.fetch("/my/session/renew", { method: "POST", headers })).status;
+    };
+    expect(await ask("https://app.example.com")).toBe(200);
+    expect(await ask("https://evil.example.com")).toBe(403);
+  });
+
   it("are refused where the function that decides throws; its error is reported", async () => {
     const { login, sessions } = await startWithRoutes({
       routes: {
