@@ -1,6 +1,7 @@
 // Runs the program of a page as a user would: a file in a project that has the packed package.
 import { once } from "node:events";
 import { join } from "node:path";
+import { transformSync } from "esbuild";
 import type { Block } from "../support/markdown.js";
 import type { Project } from "../support/project.js";
 import { fileOf, kinds } from "./compile.js";
@@ -13,12 +14,17 @@ export interface Running {
 
 const preload = join(import.meta.dirname, "listen.js");
 
-/** Runs a block of JavaScript. */
+/** Runs a block. */
 export function run(project: Project, block: Block): Running {
-  if (kinds[block.language] === "ts") throw new Error("Only JavaScript can be run.");
-  const file = fileOf(block);
-  project.write({ [file]: block.code });
-  return runFile(project, file);
+  return runFile(project, written(project, block));
+}
+
+/** Writes a block as a file that every Node can run; gives its name. */
+export function written(project: Project, block: Block): string {
+  const isTypeScript = kinds[block.language] === "ts";
+  const file = fileOf(block).replace(/ts$/, "js");
+  project.write({ [file]: isTypeScript ? transformSync(block.code, { loader: "ts" }).code : block.code });
+  return file;
 }
 
 /** Runs a file of the project, where a user tries it, or as `mode` says. */

@@ -30,7 +30,10 @@ export function blocksOf(page: string): Block[] {
  * its program that its snippets use, with their types.
  */
 export async function compile(project: Project, page: string, names: Record<string, string>): Promise<string> {
-  const files = Object.fromEntries(blocksOf(page).map((block) => [`compiled-${fileOf(block)}`, block.code]));
+  // A client's program may take types from the server's.
+  const nameOf = (block: Block): string =>
+    kinds[block.language] === "ts" && block.words.includes("run") ? "server.ts" : `compiled-${fileOf(block)}`;
+  const files = Object.fromEntries(blocksOf(page).map((block) => [nameOf(block), block.code]));
   const declared = Object.entries({ sessions: `import("socket-session").Sessions`, ...names });
   const lines = declared.map(([name, type]) => `declare const ${name}: ${type};`);
   project.write({ ...files, "names.d.ts": lines.join("\n") });
@@ -43,6 +46,7 @@ export async function compile(project: Project, page: string, names: Record<stri
     // Not all of these frameworks' types go with those of ws by it.
     exactOptionalPropertyTypes: false,
     moduleDetection: "auto",
+    allowImportingTsExtensions: true,
   });
   return text;
 }
