@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Socket } from "socket.io-client";
 import { Browser, connected, type Refused, transports } from "../support/browser.js";
+import { openStream } from "../support/stream.js";
 import type { History, Operation, Seen, SocketLife } from "./history.js";
 import type { Place } from "./places.js";
 import type { Random } from "./random.js";
@@ -19,7 +20,7 @@ export interface Known {
 }
 
 export interface OpenSocket {
-  readonly socket: Socket;
+  readonly socket: Pick<Socket, "disconnect" | "timeout">;
   readonly life: SocketLife;
   /** Nobody uses it. */
   readonly isSilent: boolean;
@@ -91,6 +92,8 @@ export class Client {
     const history = this.#history;
     const place = this.#place();
     const life = history.openSocket(session.name, place.name);
+    // A stream is as good, where nothing is asked over it.
+    if (isSilent && this.#random.next() < 0.5) return this.#stream(browserAt(place, session.cookies), life, stays);
     const socket = browserAt(place, session.cookies).socket("/", { via: this.#random.pick(transports) });
     const open = { socket, life, isSilent };
     socket.on("session:end", ({ code }: Refused) => {
@@ -125,11 +128,59 @@ export class Client {
     }
   }
 
+  /** Opens a stream, or is refused, as {@link Client.connect} does with a socket. */
+  async #stream(browser: Browser, life: SocketLife, stays: boolean): Promise<void> {
+    const history = this.#history;
+    const leaving = new AbortController();
+    const gaveUp = setTimeout(() => leaving.abort(), 2 * patience);
+    const over = (reason: string): void => {
+      life.closed ??= history.now();
+      life.reason = reason;
+    };
+    try {
+      const stream = await openStream(browser, "/events", { signal: leaving.signal });
+      const socket = { disconnect: stream.close, timeout: noTimeout } as unknown as OpenSocket["socket"];
+      const open = { socket, life, isSilent: true };
+      const ended = stream.next<Refused>("session:end").then(({ code }) => void (life.told = code));
+      const closed = Promise.all([stream.over, ended.catch(() => undefined)]).then(([how]) => {
+        over(how);
+        this.sockets.delete(open);
+      });
+      if (stream.status !== 200) {
+        await stream.over;
+        life.told = (JSON.parse(stream.text()) as Refused).code;
+        return;
+      }
+      // One that is refused, and may come back, is told its end at once.
+      const isIn = await Promise.race([
+        stream.next("session:view").then(
+          () => true,
+          () => false,
+        ),
+        closed,
+      ]);
+      if (isIn !== true) return;
+      life.connected = history.now();
+      if (life.closed !== undefined) return;
+      if (stays) return void this.sockets.add(open);
+      life.isOwn = true;
+      stream.close();
+    } catch (error) {
+      over((error as Error).message);
+    } finally {
+      clearTimeout(gaveUp);
+    }
+  }
+
   /** A node that is up, if there is one. */
   #place(): Place {
     const up = this.#places.filter(({ node }) => node);
     return this.#random.pick(up.length > 0 ? up : this.#places);
   }
+}
+
+function noTimeout(): never {
+  throw new Error("nothing is asked over a stream");
 }
 
 function browserAt(place: Place, cookies: ReadonlyMap<string, string>): Browser {

@@ -60,7 +60,7 @@ app.get("/session", (req, res) => {
 });
 
 app.get("/events", (req, res) => {
-  const stream = sessions.stream(req, res, { allow: (session) => session.user !== "nobody" }).open();
+  const stream = sessions.stream(req, res, { allow: (session) => isUser(session) && session.user !== "nobody" }).open();
   const tell = (live) => live.id === stream.session.id && stream.send("user", { user: stream.session.user });
   sessions.on("change", tell);
   res.on("close", () => sessions.off("change", tell));

@@ -29,6 +29,8 @@ export interface StreamRequest {
   readonly method?: string;
   /** False where the client does not read. */
   readonly reads?: boolean;
+  /** Aborted when the client leaves. */
+  readonly signal?: AbortSignal;
 }
 
 /** What an EventSource sends. */
@@ -37,9 +39,14 @@ export const eventSource = { accept: "text/event-stream", "sec-fetch-site": "sam
 /** Asks for a stream with the browser's cookies; resolves with the answer's head. */
 export async function openStream(browser: Browser, path = "/events", asked: StreamRequest = {}): Promise<ClientStream> {
   const [response, client] = await new Promise<[IncomingMessage, ClientRequest]>((resolve, reject) => {
-    const { method = "GET", headers = eventSource } = asked;
+    const { method = "GET", headers = eventSource, signal } = asked;
     const cookie = browser.cookies.size > 0 ? { cookie: browser.cookie } : {};
-    const sent = request(browser.url + path, { agent: false, method, headers: { ...cookie, ...headers } });
+    const sent = request(browser.url + path, {
+      agent: false,
+      method,
+      headers: { ...cookie, ...headers },
+      ...(signal && { signal }),
+    });
     sent.on("response", (got) => resolve([got, sent])).on("error", reject);
     sent.end();
   });

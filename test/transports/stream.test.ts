@@ -124,17 +124,15 @@ describe("a stream is a connection of its session", () => {
   });
 
   test("a client that has left before finds nothing open", async () => {
-    let left: (() => void) | undefined;
-    const gone = new Promise<void>((resolve) => (left = resolve));
+    const leaving = new AbortController();
     const { login, sessions, streams, url } = await start({
-      before: (_, res) => new Promise<void>((resolve) => res.once("close", () => resolve(left?.()))),
+      before(_, res) {
+        leaving.abort();
+        return once(res, "close");
+      },
     });
     const ada = await login();
-    const leaving = new AbortController();
-    const asked = fetch(`${url}/events`, { headers: { cookie: ada.cookie }, signal: leaving.signal }).catch(() => {});
-    setTimeout(() => leaving.abort(), 50);
-    await asked;
-    await gone;
+    await expect(fetch(`${url}/events`, { headers: { cookie: ada.cookie }, signal: leaving.signal })).rejects.toThrow();
     await expect.poll(() => streams.length).toBe(1);
     expect(streams[0]?.signal.aborted).toBe(true);
     expect(sessions.size).toBe(0);
