@@ -33,8 +33,11 @@ try {
   mkdirSync(cjs);
   cpSync("src", join(cjs, "src"), { recursive: true });
   writeFileSync(join(cjs, "package.json"), '{ "type": "commonjs" }\n');
-  const folder = join(cjs, "src/http/package-folder.ts");
-  writeFileSync(folder, readFileSync(folder, "utf8").replace("import.meta.dirname", "__dirname"));
+  for (const name of ["http/package-folder.ts", "internal/load.ts"]) {
+    const file = join(cjs, "src", name);
+    const text = readFileSync(file, "utf8");
+    writeFileSync(file, text.replace("import.meta.dirname", "__dirname").replace("import.meta.url", "__filename"));
+  }
   writeFileSync(
     join(cjs, "tsconfig.json"),
     JSON.stringify({

@@ -30,6 +30,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   sessions: ["events", "options", "target", ...servers],
   "create-sessions": ["sessions", "events", "options", "target", ...servers],
   index: ["create-sessions", "sessions", "events", "options", "target", ...servers],
+  nest: ["create-sessions", "sessions", "events", "options", "target", ...servers],
   fastify: ["create-sessions", "sessions", "events", "options", "target", ...servers],
   // For the tests of applications: nothing imports it.
   testing: ["http", "store", ...foundation],

@@ -1,7 +1,7 @@
 // Gives Fastify's request the session of Node's request behind it, where express-session puts it.
 
 /** A Fastify instance, as far as it is used here. */
-interface Decorated {
+export interface FastifyDecorations {
   decorateRequest(name: string, accessor: { getter(): unknown; setter?(value: unknown): void }): unknown;
 }
 
@@ -11,7 +11,7 @@ interface FastifyRequest {
 }
 
 /** Makes `request.session` and `request.sessionID` those of `request.raw`. */
-export function exposeSession(fastify: Decorated): void {
+export function exposeSession(fastify: FastifyDecorations): void {
   fastify.decorateRequest("session", {
     getter(this: FastifyRequest) {
       return this.raw.session;

@@ -68,7 +68,8 @@ export class Project {
     this.dir = realpathSync(mkdtempSync(join(below, "socket-session-project-")));
     const names = [
       ...Object.keys(manifest.dependencies),
-      ...Object.keys(manifest.peerDependencies),
+      // The repository has not all of them: some belong to frameworks that have an install of their own.
+      ...Object.keys(manifest.peerDependencies).filter((name) => existsSync(join(root, "node_modules", name))),
       ...usual,
       ...packages,
     ];
