@@ -101,6 +101,11 @@ export class SessionBackend {
 
   // --- the storage ---
 
+  /** What the storage is asked by. */
+  get driver(): Driver {
+    return this.#driver;
+  }
+
   /** Since when the storage does not answer (ms, a moment of `monotonicNow()`); undefined while it does. */
   get downSince(): number | undefined {
     return this.#runner.downSince;
