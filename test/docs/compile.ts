@@ -46,6 +46,13 @@ async function compile(
   // Two pages may have blocks on the same line.
   const files = blocks.map((block, index) => `${index}-${fileOf(block)}`);
   const declarations = {
+    // Of what the page calls a file others import by that name.
+    ...Object.fromEntries(
+      blocks.flatMap((block, index) => {
+        const name = namedFileOf(block);
+        return name === undefined ? [] : [[name, `export * from "./${files[index]}";\n`]];
+      }),
+    ),
     "prelude.d.ts": prelude(first, others),
     "foreign.d.ts": blocks.map((block) => foreignModules(project, block)).join("\n"),
   };
@@ -75,6 +82,11 @@ function sessionFieldsOf({ code }: Block): string | undefined {
 
 export function nameOf({ headings, line, language }: Block): string {
   return `${headings.at(-1) ?? "the top"} (${language}, line ${line})`;
+}
+
+/** What a page calls a block: "```js file=app.js". */
+export function namedFileOf({ words }: Block): string | undefined {
+  return words.find((word) => word.startsWith("file="))?.slice("file=".length);
 }
 
 export function fileOf({ language, code, line }: Block): string {
