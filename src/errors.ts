@@ -36,6 +36,14 @@ export type UsageCode =
 /** Every code a {@link SessionError} can have. */
 export type ErrorCode = SessionCode | UsageCode;
 
+/** Where the docs are: a folder of the repository, as long as they have no public address. */
+const docsAddress = "docs";
+
+/** Leads to the page of a code; each message ends with it. */
+export function seePage(code: string): string {
+  return ` See ${docsAddress}/errors/${code}.md`;
+}
+
 interface Help {
   /** What happened, in one sentence. */
   readonly what: string;
@@ -47,7 +55,7 @@ interface Help {
   readonly retry?: true;
 }
 
-/** What each code means. A test compares this table with docs/reference/codes.md. */
+/** What each code means. `npm run error-pages` makes a page of each. */
 export const help: { readonly [Code in ErrorCode]: Help } = {
   SESSION_MISSING: {
     what: "There is no session: the handshake carried no session cookie.",
@@ -115,7 +123,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   OPTION_INVALID: {
     what: "An option is missing or has a wrong value.",
     cause: "A typing error, or an option of another library.",
-    fix: "Compare it with docs/reference/options.md.",
+    fix: `Compare it with ${docsAddress}/reference/options.md.`,
   },
   STORE_NOT_LIVE: {
     what: "The session middleware's store is not a live store.",
@@ -136,7 +144,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "The store cannot work until somebody mends its set-up.",
     cause:
       "The client is not connected, the table is missing or has other columns, or the user lacks a right. Or the server is a replica, or one of a cluster.",
-    fix: "Connect the client before the first request. Create the table, or pass createTable: true. Grant the rights that docs/deploy.md names. Pass a client of the right kind.",
+    fix: `Connect the client before the first request. Create the table, or pass createTable: true. Grant the rights that ${docsAddress}/deploy.md names. Pass a client of the right kind.`,
   },
   SERVER_UNSUPPORTED: {
     what: "attach() does not know this kind of server.",
@@ -197,7 +205,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
  */
 export class SessionError extends Error {
   override readonly name = "SessionError";
-  /** What went wrong; see docs/reference/codes.md. */
+  /** What went wrong; see docs/errors. */
   readonly code: ErrorCode;
   /** True where coming back later, or with a new cookie, can help; false where somebody must mend something. */
   readonly retry: boolean;
@@ -207,7 +215,7 @@ export class SessionError extends Error {
     const detail = options.detail ? ` ${options.detail}` : "";
     const setupError = code === "STORE_UNAVAILABLE" ? setupErrorIn(options.cause) : undefined;
     super(
-      setupError?.message ?? `${text.what}${detail} Likely cause: ${text.cause} Fix: ${text.fix}`,
+      setupError?.message ?? `${text.what}${detail} Likely cause: ${text.cause} Fix: ${text.fix}${seePage(code)}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;

@@ -1,6 +1,6 @@
 // Mistakes of a set-up that show only while it runs. Node prints each warning once per process; `node
 // --disable-warning=CODE` turns one off.
-import { SessionError } from "./errors.js";
+import { seePage, SessionError } from "./errors.js";
 
 /** Codes of the warnings, as in `process.on("warning", ({ code }) => …)`. */
 export type WarningCode = keyof typeof texts;
@@ -33,6 +33,7 @@ export const texts = {
     "A record in the store is no session, and lets nobody in. Fix: destroy it; let no other program write below the store's prefix or into its table.",
   NOTICES_REFUSED:
     "The storage does not let this node hear what others change. Each event reads the store first; a logout on another node counts after a lease. Fix: grant what the storage's answer names.",
+  APPLICATION_ERROR: "A function of the application failed.",
   ORIGIN_REFUSED: "A page of another origin was refused.",
   LIMIT_REACHED:
     "A connection was closed because too much waited: its messages for its session, or a stream's events for its client. Fix: check the store's latency, or raise createSessions({ maxWaitingEvents, maxWaitingBytes }) or stream(req, res, { maxBufferedBytes }).",
@@ -43,17 +44,21 @@ const keyLimit = 200;
 
 /** Prints the warning once per process, or once per `key` (at most 200 keys, so that nobody can flood the log). */
 export function warnOnce(code: WarningCode, key = "", detail = ""): void {
-  printOnce(code, key, `${texts[code]}${detail ? ` ${detail}` : ""}`);
+  printOnce(code, key, `${texts[code]}${detail ? ` ${detail}` : ""}${seePage(code)}`);
 }
 
 /** Prints an error that nobody listens for, once for each code and message. */
 export function printUnheard(error: unknown): void {
-  const { code, message, stack } = error as Partial<Error & { code: unknown }>;
-  const isOurs = error instanceof SessionError;
+  const hint = ' To hear of each: sessions.on("error", (error) => …). This kind is printed once.';
+  if (error instanceof SessionError) {
+    // The message ends with its page, and so does the warning.
+    const end = error.message.lastIndexOf(" See ");
+    printOnce(error.code, "", error.message.slice(0, end) + hint + error.message.slice(end));
+    return;
+  }
+  const { message, stack } = error as Partial<Error>;
   // Where the application's own function threw, its stack says in which line.
-  const text = isOurs ? message : `A function of the application failed. ${stack ?? String(error)}`;
-  const hint = 'To hear of each: sessions.on("error", (error) => …). This kind is printed once.';
-  printOnce(isOurs ? String(code) : "APPLICATION_ERROR", isOurs ? "" : String(message), `${text} ${hint}`);
+  warnOnce("APPLICATION_ERROR", String(message), `${stack ?? String(error)}${hint}`);
 }
 
 function printOnce(code: string, key: string, text: string): void {

@@ -1,7 +1,7 @@
 // What the page and the server tell each other, and the parts of a Socket.IO client that the page's half uses. Types
 // alone; imports nothing of the server.
 
-/** Why a session is over, or why a handshake was refused; docs/reference/codes.md says what each means. */
+/** Why a session is over, or why a handshake was refused; docs/errors says what each means. */
 export type ClientCode =
   | "SESSION_MISSING"
   | "SESSION_INVALID"

@@ -5,7 +5,7 @@ import { texts } from "../../src/warnings.js";
 import { manifest } from "../support/project.js";
 import { codeRows, read } from "./page.js";
 
-const codeOf = (cell: string): string | undefined => /^`([A-Z_]+)`/.exec(cell)?.[1];
+const codeOf = (cell: string): string | undefined => /^\[`([A-Z_]+)`\]/.exec(cell)?.[1];
 
 describe("the papers", () => {
   it("have a table row for every code of an error or a warning, and for no other", () => {

@@ -1,4 +1,5 @@
-// The code of the guides: what stands for today's code compiles. (What an older module needed is left out.)
+// The code of the guides and of the codes' pages: what stands for today's code compiles. (What an older module needed is
+// left out.)
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -7,12 +8,13 @@ import { manifest, Project } from "../support/project.js";
 import { compileAll, kinds, nameOf } from "./compile.js";
 
 const folder = join(import.meta.dirname, "../../docs");
-const pages = ["deploy.md", ...readdirSync(join(folder, "migrate")).map((name) => join("migrate", name))].filter(
-  (page) => page !== join("migrate", "index.md"),
-);
+const pagesIn = (name: string): string[] => readdirSync(join(folder, name)).map((page) => join(name, page));
+const pages = ["deploy.md", ...pagesIn("migrate"), ...pagesIn("errors")].filter((page) => !page.endsWith("index.md"));
 
 /** What the snippets of these pages rely on beside the names of the README's. */
 const names = [
+  `  const createSessions: typeof import("socket-session").createSessions;`,
+  `  const id: string;`,
   `  const sessionStore: import("express-session").Store;`,
   `  const cookieParser: typeof import("cookie-parser");`,
   `  const httpServer: import("node:http").Server;`,

@@ -14,7 +14,7 @@ export const blocksOf: ReadonlyMap<string, Block[]> = new Map(
 );
 
 /** The tables of codes. */
-export const codeRows: Row[] = parse(read("docs/reference/codes.md")).rows;
+export const codeRows: Row[] = parse(read("docs/errors/index.md")).rows;
 
 /** The text of one of the project's files. */
 export function read(file: string): string {
