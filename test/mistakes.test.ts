@@ -5,6 +5,7 @@ import { createClient } from "redis";
 import { Server } from "socket.io";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createSessions, memoryStore } from "../src/index.js";
+import { seePage } from "../src/errors.js";
 import { secret, startApp } from "./support/app.js";
 
 type Loose = (...values: unknown[]) => unknown;
@@ -89,7 +90,11 @@ describe("told while it runs, once, though nobody listens:", () => {
     seen = [];
     process.on("warning", onWarning);
   });
-  afterEach(() => void process.off("warning", onWarning));
+  afterEach(() => {
+    process.off("warning", onWarning);
+    const ours = seen.filter(({ name }) => name === "SocketSessionWarning");
+    for (const { code, message } of ours) expect(message.endsWith(seePage(code ?? ""))).toBe(true);
+  });
 
   /** The messages of a code, when all of them have been printed. */
   async function printed(code: string): Promise<string[]> {
