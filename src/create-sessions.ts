@@ -100,6 +100,7 @@ export function createSessions<View = unknown>(
     };
     const admission = new Admission(admissionHost, {
       ...rules,
+      takesVisits: true,
       findId: sessionId ? fromReader(sessionId, findHeld) : findHeld,
       tickets: undefined,
     });

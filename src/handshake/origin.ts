@@ -16,6 +16,8 @@ export interface OriginRules {
   readonly origins: AllowedOrigins;
   /** True refuses requests that do not say where they come from (native clients). */
   readonly requireOrigin: boolean;
+  /** True lets in who follows a link of another page: the browser shows or keeps the answer, and no page can read it. */
+  readonly takesVisits?: boolean;
 }
 
 /** Origins that something allows: a list or function, and the `cors` option of its server, as it is now. */
@@ -113,8 +115,9 @@ export function originOfPage(request: IncomingMessage, trust: ProxyTrust): strin
 function refusedWithoutOrigin(request: IncomingMessage, rules: OriginRules): string | undefined {
   const site = request.headers["sec-fetch-site"];
   if (site === "same-origin") return undefined;
-  if (site === "cross-site" || site === "same-site") return `(${site})`;
-  return rules.requireOrigin ? "(none)" : undefined;
+  if (site !== "cross-site" && site !== "same-site") return rules.requireOrigin ? "(none)" : undefined;
+  const { "sec-fetch-mode": mode, "sec-fetch-dest": destination } = request.headers;
+  return rules.takesVisits && mode === "navigate" && destination === "document" ? undefined : `(${site})`;
 }
 
 function isAllowed(origins: AllowedOrigins, origin: string, request: IncomingMessage): Awaitable<boolean> {

@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { Request, Response } from "express";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type AttachOptions, liveStore, type SessionStream, type StreamOptions } from "../../src/index.js";
+import { monotonicNow } from "../../src/internal/monotonic.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
 import type { Browser } from "../support/browser.js";
 import { type ClientStream, eventSource, openStream, type StreamRequest } from "../support/stream.js";
@@ -217,13 +218,15 @@ describe("activity", () => {
     expect(await expiresOf(running, ada)).toBe(before);
   });
 
-  test("what the page asks for itself is, when it comes", async () => {
-    const running = await start({ sessions: { cookie: { maxAge: 1000 } }, route: (_, __, res) => res.end("answer") });
+  test("what the page asks for itself is, when it comes; an EventSource is not", async () => {
+    const running = await start({ sessions, route: (stream) => stream.open() });
     const ada = await running.login();
-    const before = await expiresOf(running, ada);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await running.open(ada);
+    const live = running.sessions.get(running.streams[0] as SessionStream) as unknown as { activeAt: number };
+    expect(live.activeAt).toBe(0);
+    const now = monotonicNow();
     await running.open(ada, { method: "POST", headers: {} });
-    await expect.poll(() => expiresOf(running, ada)).toBeGreaterThan(before);
+    expect(live.activeAt).toBeGreaterThanOrEqual(now);
   });
 });
 
@@ -321,6 +324,15 @@ describe("who may not come in", () => {
     expect((await open(ada, { headers: { ...headers, origin: "https://other.example.com" } })).status).toBe(403);
     credentials = "";
     expect((await open(ada, { headers })).status).toBe(403);
+  });
+
+  test("a link on another site leads to a download; no page there can have it as a part of itself", async () => {
+    const { login, open } = await start();
+    const ada = await login();
+    const visit = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" };
+    expect((await open(ada, { headers: visit })).status).toBe(200);
+    for (const part of [{ "sec-fetch-dest": "iframe" }, { "sec-fetch-mode": "no-cors" }])
+      expect((await open(ada, { headers: { ...visit, ...part } })).status).toBe(403);
   });
 
   test("a listed origin is let in", async () => {
