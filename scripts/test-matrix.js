@@ -73,9 +73,10 @@ function resultOf(cell) {
   return status === 0 ? { status: "passed" } : { status: "failed", reason: command };
 }
 
-/** The cell's Node before all others on the PATH, and its Redis server. */
-function environmentFor({ node, redis }) {
-  const env = { ...process.env, PATH: [folderOfNode(node), process.env.PATH].join(delimiter) };
+/** The cell's Node before all others on the PATH, what runs tests in its place, and its Redis server. */
+function environmentFor({ node, runtime, redis }) {
+  const folders = [folderOfNode(node), runtime && folderOfRuntime(runtime), process.env.PATH];
+  const env = { ...process.env, PATH: folders.filter(Boolean).join(delimiter) };
   if (redis === undefined) return env;
   env.REDIS_SERVER = redis;
   const find = `import { findRedis } from "./scripts/find-redis.js"; try { findRedis(); } catch ({ message }) { console.log(message); }`;
@@ -94,6 +95,16 @@ function folderOfNode(major) {
   if (existsSync(bin)) return bin;
   mkdirSync(folder, { recursive: true });
   npm(["install", "--prefix", folder, `${name}@${major}`], { cwd: folder, env: process.env });
+  return bin;
+}
+
+/** The folder of a runtime's program, from the registry. */
+function folderOfRuntime(runtime) {
+  const folder = join(cache, runtime.replace("@", "-"));
+  const bin = join(folder, "node_modules", ".bin");
+  if (existsSync(bin)) return bin;
+  mkdirSync(folder, { recursive: true });
+  npm(["install", "--prefix", folder, runtime], { cwd: folder, env: process.env });
   return bin;
 }
 
