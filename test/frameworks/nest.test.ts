@@ -30,7 +30,7 @@ const packages = ["common", "core", "platform-express", "platform-fastify", "pla
 
 function createProject(version: string): Project {
   const folder = `test/stacks/nest-${version}/node_modules`;
-  const nest = [...packages, "websockets"].map((name) => `@nestjs/${name}`);
+  const nest = [...packages, "testing", "websockets"].map((name) => `@nestjs/${name}`);
   const names = [...nest, "reflect-metadata", "rxjs", "fastify"];
   return new Project({
     packages: ["ws", "@types/ws"],
@@ -113,6 +113,37 @@ describe.each(versions)("Nest %s", (version) => {
     await hold(url, viaSocketIo);
     const refused = await visit(url).fetch("/likes");
     expect([refused.status, await refused.json()]).toEqual([401, { code: "SESSION_MISSING", retry: false }]);
+  });
+
+  it("is mounted in a testing module, too, which gets its platform late; Nest's packages are one for require()", async () => {
+    project.write({
+      "testing.cjs": `
+        require("reflect-metadata");
+        const { Controller, Get } = require("@nestjs/common");
+        const { Test } = require("@nestjs/testing");
+        const { Session, SessionIoAdapter, SessionModule, Sessions } = require("socket-session/nest");
+        const { IoAdapter } = require("@nestjs/platform-socket.io");
+        class Kinds {
+          see(session) {
+            return typeof session;
+          }
+        }
+        Get()(Kinds.prototype, "see", Object.getOwnPropertyDescriptor(Kinds.prototype, "see"));
+        Session()(Kinds.prototype, "see", 0);
+        Controller()(Kinds);
+        (async () => {
+          const imports = [SessionModule.forRoot({ secret: "s" })];
+          const testing = await Test.createTestingModule({ imports, controllers: [Kinds] }).compile();
+          const app = testing.createNestApplication();
+          const adapter = new SessionIoAdapter(app);
+          app.useWebSocketAdapter(adapter);
+          await app.listen(0);
+          const response = await fetch(await app.getUrl());
+          console.log(await response.text(), adapter instanceof IoAdapter, app.get(Sessions).size);
+          await app.close();
+        })();`,
+    });
+    expect(await project.node("testing.cjs")).toEqual({ status: 0, text: "object true 0\n" });
   });
 
   describe.each(platforms)("on %s", (platform) => {
