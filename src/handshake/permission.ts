@@ -81,7 +81,7 @@ export class Permission {
 
   /** Resolves when those that are due were asked. Whoever may not stay has been closed then; all others may go on. */
   async untilReviewed(): Promise<true> {
-    await this.#reviews.reviewed;
+    await this.#reviews.untilReviewed();
     return true;
   }
 

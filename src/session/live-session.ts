@@ -145,7 +145,7 @@ export class ActiveSession
     noteTimes(this, timesOf(text), this.host.store.isShared);
     this.host.wakeAt(this, this.#deadline(monotonicNow()));
     if (before === "") return;
-    this.host.onChange(this, () => dataOf(before) !== dataOf(text));
+    this.host.onChange(this, () => dataOf(before) !== dataOf(text), text !== expected);
     if (this.#view !== undefined && this.host.views.isSet) this.#updateView(text);
   }
 

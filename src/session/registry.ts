@@ -265,8 +265,8 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     if (isHeld) this.#schedule.wakeAt(live, at);
   }
 
-  onChange(live: ActiveSession, isDataChanged: () => boolean): void {
-    this.reviews.onMerged(live);
+  onChange(live: ActiveSession, isDataChanged: () => boolean, isNews: boolean): void {
+    this.reviews.onMerged(live, isNews);
     // Another may have its place, and tell of the same change. One that was let go of tells by itself.
     const current = this.#sessions.get(live.id);
     if (current && current !== live) return;

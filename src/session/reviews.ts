@@ -1,6 +1,5 @@
 // Which sessions have changed in this turn of the event loop. After it their connections are asked whether they may stay;
 // until then messages of their clients may have to wait. Knows neither the question nor the answer.
-import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** A session whose connections can be asked. */
 export interface Reviewed {
@@ -23,21 +22,25 @@ export class Reviews {
   readonly #watches = new Set<Watch>();
   /** What is stored, as text, where it could not be brought into a session's data. */
   readonly #unmerged = new WeakMap<object, string>();
-  #reviewed: Promise<void> | undefined;
+  #isScheduled = false;
+  /** Called when that is done: for those who wait for it. */
+  #waiting: (() => void)[] = [];
 
   /** The data of a session has changed. */
   add(session: Reviewed): void {
     if (!this.isUsed) return;
     this.#due.add(session);
     for (const watch of this.#watches) if (watch.session === session) watch.hasChanged = true;
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
     // Not at once: data may be wrong for a moment between two assignments.
-    this.#reviewed ??= nextTurn().then(() => this.#review());
+    setImmediate(() => this.#review());
   }
 
-  /** The data of a session is what is stored, with what was changed here. */
-  onMerged(session: Reviewed): void {
+  /** The data of a session is what is stored, with what was changed here; `isNews` where somebody else has changed it. */
+  onMerged(session: Reviewed, isNews: boolean): void {
     if (this.isUsed) this.#unmerged.delete(session.data);
-    this.add(session);
+    if (isNews) this.add(session);
   }
 
   /** A change of this node, which cannot be written, keeps the data from what is stored. */
@@ -57,15 +60,17 @@ export class Reviews {
   }
 
   /** Resolves when all that is due has been reviewed. */
-  get reviewed(): Promise<void> | undefined {
-    return this.#reviewed;
+  untilReviewed(): Promise<void> {
+    return this.#isScheduled ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve();
   }
 
   #review(): void {
-    const due = [...this.#due];
+    const [due, waiting] = [[...this.#due], this.#waiting];
     this.#due.clear();
-    this.#reviewed = undefined;
+    this.#waiting = [];
+    this.#isScheduled = false;
     for (const one of due) one.review();
+    for (const resolve of waiting) resolve();
   }
 
   /** Watches a session for changes; the returned call says whether there were any, and stops it. */

@@ -24,8 +24,8 @@ export interface SessionHost<Session> {
   onUnmerged(session: Session, text: string): void;
   /** The store has taken what was changed. */
   onSaved(): void;
-  /** What is stored has changed. */
-  onChange(session: Session, isDataChanged: () => boolean): void;
+  /** What is stored has changed; `isNews` where not only by this node. */
+  onChange(session: Session, isDataChanged: () => boolean, isNews: boolean): void;
   onEnd(session: Session, code: EndCode): void;
   /** The storage came back from an outage without the session, or without changes that it had stored. */
   onLost(session: Session, what: Lost): void;

@@ -51,6 +51,8 @@ describe("namespaces with rules of their own, over one transport,", () => {
     const admin = home.io.socket("/admin");
     const refusal = await connected(admin).catch((error: Error & { data?: unknown }) => error.data);
     expect([refusal, refused]).toEqual([forbidden, ["SESSION_FORBIDDEN"]]);
+    // That of /admin is let go of.
+    expect(sessions.get(ada.sessionId)?.connections).toBe(2);
     await ada.post("/set", { other: "admin" });
     await connected(admin);
     for (const socket of [home, open, admin]) expect(await socket.emitWithAck("who")).toBe("ada");

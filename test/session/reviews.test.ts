@@ -18,14 +18,13 @@ describe("a review", () => {
   test("comes after the turn, once for all its changes, for those that have changed", async () => {
     const { reviews, one, other } = start();
     reviews.add(one);
-    reviews.onMerged(one);
+    reviews.onMerged(one, true);
     await Promise.resolve();
     expect([one.review.mock.calls.length, reviews.isDue(one), reviews.isDue(other)]).toEqual([0, true, false]);
-    await reviews.reviewed;
+    await reviews.untilReviewed();
     expect([one.review.mock.calls.length, reviews.isDue(one)]).toEqual([1, false]);
     expect(other.review).not.toHaveBeenCalled();
     await nextTurn();
-    expect(reviews.reviewed).toBeUndefined();
     expect(one.review).toHaveBeenCalledTimes(1);
   });
 
@@ -33,9 +32,9 @@ describe("a review", () => {
     const { reviews, one, other } = start();
     one.review.mockImplementationOnce(() => reviews.add(other));
     reviews.add(one);
-    await reviews.reviewed;
+    await reviews.untilReviewed();
     expect(other.review).not.toHaveBeenCalled();
-    await reviews.reviewed;
+    await reviews.untilReviewed();
     expect(other.review).toHaveBeenCalledTimes(1);
   });
 
@@ -43,7 +42,7 @@ describe("a review", () => {
     const { reviews, one } = start();
     reviews.isUsed = false;
     reviews.add(one);
-    reviews.onMerged(one);
+    reviews.onMerged(one, true);
     reviews.onUnmerged(one, "{}");
     await nextTurn();
     expect([one.review.mock.calls.length, reviews.isDue(one), reviews.unmergedOf(one.data)]).toEqual([
@@ -52,6 +51,12 @@ describe("a review", () => {
       undefined,
     ]);
   });
+});
+
+test("what only this node has changed is no news when it is stored", () => {
+  const { reviews, one } = start();
+  reviews.onMerged(one, false);
+  expect(reviews.isDue(one)).toBe(false);
 });
 
 test("a watch tells whether its session has changed, and is over then", () => {
@@ -69,6 +74,6 @@ test("what is stored beside the data is known until it comes into it", () => {
   expect(reviews.isDue(one)).toBe(true);
   reviews.add(one);
   expect(reviews.unmergedOf(one.data)).toBe("stored");
-  reviews.onMerged(one);
+  reviews.onMerged(one, true);
   expect(reviews.unmergedOf(one.data)).toBeUndefined();
 });
