@@ -1,4 +1,4 @@
-// The five tests of docs/guide/testing.md pass on the runners that they are written for; jest is in test/testing.
+// The five tests of docs/guide/testing.md pass on the runners that they are written for; jest is in test/frameworks.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Project } from "../support/project.js";
 import { writeTests } from "./testing-page.js";
