@@ -9,7 +9,7 @@ const suites = {
   // Nodes that share a storage, and storages that fail, refuse and come back.
   nodes: [
     "test/nodes/**/*.test.ts",
-    "test/store/{drivers/{refusals,ioredis},commands/lost-answers}.test.ts",
+    "test/store/{drivers/{refusals,ioredis,redis-sentinel},commands/lost-answers}.test.ts",
     "test/transports/{adapters,contract/stores}.test.ts",
   ],
   // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), the older modules' types, and

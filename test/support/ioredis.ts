@@ -3,6 +3,7 @@ import { Cluster as Cluster6, type ClusterOptions, Redis as Redis6, type RedisOp
 import { Cluster as Cluster5, Redis as Redis5 } from "ioredis-5";
 import { Cluster as ClusterOfValkey, Redis as RedisOfValkey } from "iovalkey";
 import { onTestFinished } from "vitest";
+import { sentinelName } from "./sentinel.js";
 import type { IoRedisClient, IoRedisClusterClient } from "../../src/store/drivers/redis/redis-store.js";
 
 interface Package {
@@ -44,4 +45,10 @@ export function ioRedisClusterClient(
   client.on("error", () => undefined);
   onTestFinished(() => client.disconnect());
   return client;
+}
+
+/** A client that asks these Sentinels. */
+export function ioRedisSentinelClient(name: IoRedisPackage, ports: readonly number[]): IoRedisClient {
+  const sentinels = ports.map((port) => ({ host: "127.0.0.1", port }));
+  return ioRedisClient(name, "redis://127.0.0.1", { sentinels, name: sentinelName });
 }

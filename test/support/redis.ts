@@ -101,7 +101,8 @@ export async function addReplica(cluster: RedisCluster, of: number): Promise<Pri
   return server;
 }
 
-async function until(isSo: () => Promise<boolean>): Promise<void> {
+/** Asks again and again. */
+export async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
@@ -158,7 +159,11 @@ export function ownPrefix(): string {
   return `test:${randomUUID()}:`;
 }
 
-async function ask(url: string, use: (client: ReturnType<typeof createClient>) => Promise<unknown>): Promise<void> {
+/** Uses a client of its own for a moment. */
+export async function ask(
+  url: string,
+  use: (client: ReturnType<typeof createClient>) => Promise<unknown>,
+): Promise<void> {
   const client = createClient({ url, socket: { reconnectStrategy: false } }).on("error", () => undefined);
   await client.connect();
   try {
