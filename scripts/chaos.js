@@ -6,19 +6,20 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const usage = `npm run chaos -- [--seed n] [--minutes m] [--store redis|channels|postgres|cluster]
+const usage = `npm run chaos -- [--seed n] [--minutes m] [--store redis|channels|ioredis|postgres|cluster]
 
   --seed n      what to repeat (default: a new one, which is printed)
   --minutes m   how long, for each store (default 3)
-  --store name  "redis", "channels" (Redis, heard by channels), "postgres" or "cluster", one of Redis (default: one after
-                the other)
+  --store name  "redis", "channels" (Redis, heard by channels), "ioredis" (Redis, by that client), "postgres" or "cluster",
+                one of Redis (default: one after the other)
 `;
 
 const text = { type: "string" };
 const { values } = parseArgs({ options: { seed: text, minutes: text, store: text, help: { type: "boolean" } } });
 const seed = Number(values.seed ?? randomInt(1_000_000));
 const minutes = Number(values.minutes ?? 3);
-const isKnown = values.store === undefined || ["redis", "channels", "postgres", "cluster"].includes(values.store);
+const isKnown =
+  values.store === undefined || ["redis", "channels", "ioredis", "postgres", "cluster"].includes(values.store);
 
 if (values.help || !Number.isInteger(seed) || !(minutes > 0) || !isKnown) {
   process.stdout.write(usage);

@@ -10,7 +10,7 @@ import type { PrivateServer } from "../support/private-server.js";
 import { byChannels, startRedis, startRedisCluster } from "../support/redis.js";
 
 /** Redis is heard by keys, unless they are "channels". */
-export const kinds = ["redis", "channels", "postgres", "cluster"] as const;
+export const kinds = ["redis", "channels", "ioredis", "postgres", "cluster"] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Storage {
@@ -40,6 +40,7 @@ export async function openStorage(kind: Kind): Promise<Storage> {
   const open = {
     redis: () => openRedis({}),
     channels: () => openRedis(byChannels),
+    ioredis: () => openRedis({ client: "ioredis" }),
     postgres: openPostgres,
     cluster: openCluster,
   };
@@ -61,7 +62,7 @@ interface Keys {
 const kept = ["--appendfsync", "always"];
 const keyOf = (id: string): string => `sess:${id}`;
 
-async function openRedis(options: { readonly RESP?: 2 }): Promise<Storage> {
+async function openRedis(options: Pick<StoreSettings, "RESP" | "client">): Promise<Storage> {
   const { server, port, url } = await startRedis(kept);
   return {
     servers: [server],

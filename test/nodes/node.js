@@ -162,7 +162,7 @@ http.listen(settings.port ?? 0, "127.0.0.1");
 await once(http, "listening");
 process.send({ port: http.address().port });
 
-async function openStore({ kind, url, ports, nodeAddressMap, RESP, ...options }) {
+async function openStore({ kind, url, ...options }) {
   if (kind === "postgres") {
     const { default: pg } = await import("pg");
     const { postgresStore } = await import("../../dist/esm/postgres.js");
@@ -170,11 +170,21 @@ async function openStore({ kind, url, ports, nodeAddressMap, RESP, ...options })
     pool.on("error", () => {});
     return { store: postgresStore({ pool, createTable: true, ...options }), end: () => pool.end() };
   }
-  const { createClient, createCluster } = await import("redis");
+  const { client: name, ports, sentinels, nodeAddressMap, RESP, ...storeOptions } = options;
   const { redisStore } = await import("../../dist/esm/redis.js");
+  const open = name === "ioredis" ? openIoRedis : openNodeRedis;
+  const { client, end } = await open({ url, ports, sentinels, nodeAddressMap, RESP });
+  return { store: redisStore({ client, ...storeOptions }), end };
+}
+
+async function openNodeRedis({ url, ports, sentinels, nodeAddressMap, RESP }) {
+  const { createClient, createCluster, createSentinel } = await import("redis");
+  const nodesOf = (list) => list.map((port) => ({ host: "127.0.0.1", port }));
   const client = ports
     ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap, RESP })
-    : createClient({ url, RESP });
+    : sentinels
+      ? createSentinel({ name: "main", sentinelRootNodes: nodesOf(sentinels) })
+      : createClient({ url, RESP });
   client.on("error", () => {});
   // The client of a cluster does not try again by itself, and a master may be away just now.
   while (
@@ -184,5 +194,18 @@ async function openStore({ kind, url, ports, nodeAddressMap, RESP, ...options })
     ))
   )
     await delay(100);
-  return { store: redisStore({ client, ...options }), end: async () => client.destroy() };
+  return { client, end: async () => client.destroy() };
+}
+
+/** It connects by itself, and tries again. */
+async function openIoRedis({ url, ports, sentinels, nodeAddressMap }) {
+  const { Cluster, Redis } = await import("ioredis");
+  const nodesOf = (list) => list.map((port) => ({ host: "127.0.0.1", port }));
+  const client = ports
+    ? new Cluster(nodesOf(ports), { natMap: nodeAddressMap })
+    : sentinels
+      ? new Redis({ sentinels: nodesOf(sentinels), name: "main" })
+      : new Redis(url);
+  client.on("error", () => {});
+  return { client, end: async () => client.disconnect() };
 }

@@ -15,6 +15,10 @@ export interface StoreSettings {
   readonly ports?: readonly number[];
   /** Of a Redis cluster: by which ways its servers are reached. */
   readonly nodeAddressMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** Of the Sentinels of a Redis. */
+  readonly sentinels?: readonly number[];
+  /** The package of the client, where it is not node-redis. */
+  readonly client?: "ioredis";
   /** 2 for nodes that hear by channels. */
   readonly RESP?: 2;
   readonly prefix?: string;

@@ -7,6 +7,7 @@ import type { RedisSentinelClient } from "../../src/store/drivers/redis/redis-st
 import { findRedis } from "../../scripts/find-redis.js";
 import { freePort, PrivateServer, temporaryFolder } from "./private-server.js";
 import { ask, startRedis, until } from "./redis.js";
+import { sharedServer } from "./shared-server.js";
 
 /** What Sentinels call the primary. */
 export const sentinelName = "main";
@@ -23,15 +24,20 @@ export interface SentinelledRedis {
   close(): Promise<void>;
 }
 
-/** Starts two servers and three Sentinels. */
-export async function startSentinels(): Promise<SentinelledRedis> {
+/** Those of this run: for tests that keep to their own keys and leave them alone. */
+export async function useSentinels(): Promise<{ ports: readonly number[] }> {
+  return sharedServer("redis-sentinel");
+}
+
+/** Starts two servers and three Sentinels, which fail over when the primary has not answered for `patience` ms. */
+export async function startSentinels(patience = 1000): Promise<SentinelledRedis> {
   const [primary, replica] = await Promise.all([startRedis(), startRedis()]);
   await ask(primary.url, (client) => client.sendCommand(["CONFIG", "SET", "repl-diskless-sync-delay", "0"]));
   await ask(replica.url, async (client) => {
     await client.sendCommand(["REPLICAOF", "127.0.0.1", `${primary.port}`]);
     await until(async () => (await client.sendCommand<string>(["INFO", "replication"])).includes("link_status:up"));
   });
-  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(primary.port)));
+  const sentinels = await Promise.all([1, 2, 3].map(() => startSentinel(primary.port, patience)));
   const ports = sentinels.map(({ port }) => port);
   const urls = ports.map((port) => `redis://127.0.0.1:${port}`);
   for (const url of urls) {
@@ -72,7 +78,7 @@ export async function startSentinels(): Promise<SentinelledRedis> {
   };
 }
 
-async function startSentinel(primary: number): Promise<{ port: number; server: PrivateServer }> {
+async function startSentinel(primary: number, patience: number): Promise<{ port: number; server: PrivateServer }> {
   const { command, env } = findRedis();
   const port = await freePort();
   const folder = temporaryFolder("sentinel");
@@ -83,7 +89,7 @@ async function startSentinel(primary: number): Promise<{ port: number; server: P
 bind 127.0.0.1
 dir ${folder}
 sentinel monitor ${sentinelName} 127.0.0.1 ${primary} 2
-sentinel down-after-milliseconds ${sentinelName} 1000
+sentinel down-after-milliseconds ${sentinelName} ${patience}
 sentinel failover-timeout ${sentinelName} 5000
 `,
   );

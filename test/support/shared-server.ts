@@ -9,7 +9,7 @@ declare module "vitest" {
 }
 
 /** What there is to know of it; starts it where it does not run yet. */
-export async function sharedServer<T>(name: "redis" | "postgres" | "redis-cluster"): Promise<T> {
+export async function sharedServer<T>(name: "redis" | "postgres" | "redis-cluster" | "redis-sentinel"): Promise<T> {
   const response = await fetch(`${inject("sharedServers")}/${name}`);
   if (!response.ok) throw new Error(await response.text());
   return (await response.json()) as T;

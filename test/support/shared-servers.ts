@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import type { TestProject } from "vitest/node";
 import { startPostgres } from "./postgres.js";
 import { startRedis, startRedisCluster } from "./redis.js";
+import { startSentinels } from "./sentinel.js";
 
 interface Started {
   /** What its users want to know. */
@@ -24,6 +25,10 @@ const kinds: Readonly<Record<string, () => Promise<Started>>> = {
   },
   async "redis-cluster"() {
     const { ports, close } = await startRedisCluster();
+    return { told: { ports }, close };
+  },
+  async "redis-sentinel"() {
+    const { ports, close } = await startSentinels(60_000);
     return { told: { ports }, close };
   },
 };

@@ -3,6 +3,9 @@ import type { StoreSettings } from "./fleet.js";
 import { ownTable, startPostgres, usePostgres } from "./postgres.js";
 import type { PrivateServer } from "./private-server.js";
 import { byChannels, ownPrefix, startRedis, useRedis, useRedisCluster } from "./redis.js";
+import { useSentinels } from "./sentinel.js";
+
+const byIoRedis = { client: "ioredis" } as const;
 
 export interface Storage {
   /** Settings for nodes that share sessions of their own. */
@@ -34,10 +37,38 @@ export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
     },
   },
   {
+    name: "Redis, by ioredis",
+    open: async () => {
+      const { url } = await useRedis();
+      return { own: () => ({ kind: "redis", url, prefix: ownPrefix(), ...byIoRedis }) };
+    },
+  },
+  {
     name: "a Redis cluster",
     open: async () => {
       const { ports } = await useRedisCluster();
       return { own: () => ({ kind: "redis", ports, prefix: ownPrefix() }) };
+    },
+  },
+  {
+    name: "a Redis cluster, by ioredis",
+    open: async () => {
+      const { ports } = await useRedisCluster();
+      return { own: () => ({ kind: "redis", ports, prefix: ownPrefix(), ...byIoRedis }) };
+    },
+  },
+  {
+    name: "a Redis that Sentinels watch",
+    open: async () => {
+      const { ports: sentinels } = await useSentinels();
+      return { own: () => ({ kind: "redis", sentinels, prefix: ownPrefix() }) };
+    },
+  },
+  {
+    name: "a Redis that Sentinels watch, by ioredis",
+    open: async () => {
+      const { ports: sentinels } = await useSentinels();
+      return { own: () => ({ kind: "redis", sentinels, prefix: ownPrefix(), ...byIoRedis }) };
     },
   },
   {
@@ -53,6 +84,7 @@ export const storages: readonly { name: string; open(): Promise<Storage> }[] = [
 export const privateStorages: readonly { name: string; open(): Promise<PrivateStorage> }[] = [
   { name: "Redis", open: () => openRedis({}) },
   { name: "Redis, by channels", open: () => openRedis(byChannels) },
+  { name: "Redis, by ioredis", open: () => openRedis(byIoRedis) },
   {
     name: "PostgreSQL",
     open: async () => {
@@ -68,7 +100,7 @@ export const privateStorages: readonly { name: string; open(): Promise<PrivateSt
   },
 ];
 
-async function openRedis(options: { readonly RESP?: 2 }): Promise<PrivateStorage> {
+async function openRedis(options: Pick<StoreSettings, "RESP" | "client">): Promise<PrivateStorage> {
   const { port, server } = await startRedis();
   const through = (other: number): StoreSettings => ({
     kind: "redis",
