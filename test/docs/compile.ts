@@ -15,7 +15,8 @@ export const kinds: Record<string, "ts" | "js"> = {
   mjs: "js",
   cjs: "js",
 };
-const isBrowserCode = (block: Block): boolean => /from "socket\.io-client"|\b(document|window)\./.test(block.code);
+const isBrowserCode = (block: Block): boolean =>
+  /from "socket\.io-client"|\bnew EventSource\(|\b(document|window)\./.test(block.code);
 
 /**
  * What the compiler says of each block of a page. Blocks that need the same settings and declare the same session fields

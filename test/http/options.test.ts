@@ -117,9 +117,8 @@ describe("a wrong value of this library's", () => {
   const wrap = (options: unknown): unknown => liveStore(new session.MemoryStore(), options as Any);
   // Recognised as a client and as a pool.
   const method = (): unknown => undefined;
-  const client = Object.fromEntries(
-    ["evalSha", "duplicate", "withCommandOptions", "listenerCount", "subscribe", "mGet"].map((name) => [name, method]),
-  );
+  const methods = ["evalSha", "duplicate", "withCommandOptions", "listenerCount", "subscribe", "mGet"];
+  const client = { isReady: true, ...Object.fromEntries(methods.map((name) => [name, method])) };
   const pool = { query: method, connect: method, listenerCount: () => 1, totalCount: 0 };
   const redis = (options: object): unknown => redisStore({ client, ...options } as Any);
   const postgres = (options: object): unknown => postgresStore({ pool, ...options } as Any);
