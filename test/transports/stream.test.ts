@@ -99,8 +99,12 @@ describe("a stream is a connection of its session", () => {
     const client = await open(ada);
     const [stream] = streams as [SessionStream];
     const aborted = once(stream.signal, "abort");
+    const touched = vi.spyOn(sessions.store, "touch");
+    const written = vi.spyOn(sessions.store, "set");
     await ada.post("/logout");
     expect(await client.over).toBe("complete");
+    // What express-session does when an answer is over.
+    expect([touched.mock.calls.length, written.mock.calls.length]).toEqual([0, 0]);
     expect(client.events.at(-1)).toMatchObject({
       event: "session:end",
       data: JSON.stringify({ code: "SESSION_DESTROYED", retry: false }),
