@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { createSessions, memoryStore } from "../../src/index.js";
 import { SessionError } from "../../src/errors.js";
 import { OneTimeTickets, withoutSecret } from "../../src/handshake/one-time-tickets.js";
-import { jump } from "../support/clocks.js";
+import { clock } from "../../src/testing/index.js";
 import { backendOf } from "../../src/store/live-store.js";
 
 it("a ticket of a session that has ended, withdrawn or used is TICKET_INVALID, and only one that is open can be withdrawn", async () => {
@@ -59,7 +59,7 @@ it("tickets that are over are not kept in the session", async () => {
   await store.set("one", { cookie: new session.Cookie() } as never);
   for (let round = 0; round < 3; round++) {
     await tickets.issue("one", "holder");
-    jump(60_000);
+    await clock.advance(60_000);
   }
   await tickets.issue("one", "holder");
   const text = await backendOf(store).read("one", (found) => found as string);
@@ -81,16 +81,16 @@ describe("a ticket", () => {
     const early = await tickets.issue("one", "holder");
     const late = await tickets.issue("one", "holder");
     expect(early.expiresIn).toBe(5000);
-    jump(4500);
+    await clock.advance(4500);
     expect(await tickets.redeem(early.ticket, ["holder"])).toBe("one");
-    jump(500);
+    await clock.advance(500);
     await expect(tickets.redeem(late.ticket, ["holder"])).rejects.toThrow(refused);
   });
 
   it("that is over can be withdrawn while the session has it, once", async () => {
     const { tickets } = await withSession(5000);
     const { ticket } = await tickets.issue("one", "holder");
-    jump(5000);
+    await clock.advance(5000);
     expect(await tickets.withdraw(ticket)).toBe(true);
     expect(await tickets.withdraw(ticket)).toBe(false);
   });

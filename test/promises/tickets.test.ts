@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { type AttachOptions, createSessions, liveStore, type Refusal } from "../../src/index.js";
 import { type App, type AppOptions, secret, startApp } from "../support/app.js";
-import { jump } from "../support/clocks.js";
+import { clock } from "../../src/testing/index.js";
 import { type Browser, connected, type Refused, transports } from "../support/browser.js";
 import { LineStore } from "../support/stores.js";
 
@@ -204,9 +204,9 @@ describe("a ticket lets nobody in", () => {
     });
     const ada = await login();
     const [early, late] = [await fetchTicket(ada), await fetchTicket(ada)];
-    jump(50_000);
+    await clock.advance(50_000);
     await browser().connect("/", showing(early));
-    jump(10_000);
+    await clock.advance(10_000);
     expect(await browser().refused("/", showing(late))).toEqual(invalid);
   });
 
