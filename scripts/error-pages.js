@@ -13,11 +13,11 @@ export const pagesFolder = join(root, "docs/errors");
 /** The notes of all codes, in one text. */
 export const notes = readFileSync(join(root, "scripts/error-notes.md"), "utf8");
 
-/** The pages, by their file's name: made of the tables of the sources and of the notes. */
-export function errorPages(tables, notes) {
+/** The pages, by their file's name: made of the tables of the sources and of the text of the notes. */
+export function errorPages(tables, text) {
   const { help, texts } = tables;
   const codes = [...new Set([...Object.keys(help), ...Object.keys(texts)])];
-  const noteOf = parseNotes(notes);
+  const noteOf = parseNotes(text);
   const strange = [...noteOf.keys()].filter((code) => !codes.includes(code));
   if (strange.length > 0) throw new Error(`scripts/error-notes.md: no such code: ${strange.join(", ")}`);
   const pages = codes.map((code) => [`${code}.md`, page(code, tables, noteOf.get(code))]);

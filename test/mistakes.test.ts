@@ -2,7 +2,7 @@
 import session from "express-session";
 import { Pool } from "pg";
 import { createClient } from "redis";
-import { Server } from "socket.io";
+import { Server, type Socket } from "socket.io";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createSessions, memoryStore } from "../src/index.js";
 import { seePage } from "../src/errors.js";
@@ -72,7 +72,7 @@ describe("told at once, by an error:", () => {
     const app = await startApp();
     app.sessions.on("error", () => {});
     const [socket] = await Promise.all([
-      new Promise<import("socket.io").Socket>((resolve) => app.io.once("connection", resolve)),
+      new Promise<Socket>((resolve) => app.io.once("connection", resolve)),
       (await app.login()).connect(),
     ]);
     socket.session.cart = [10n] as never;

@@ -166,6 +166,7 @@ export function withSession<View = unknown>(
       // A page that the routes are not for may have a healthy socket all the same: only its cookie gets old.
       if (isNowhere || code === "ORIGIN_REFUSED") {
         if (!isRefused)
+          // oxlint-disable-next-line no-console -- the page's developer has no other place to look
           console.warn(`socket-session: no renewals, ${url} ${code ?? "is not there: mount sessions.routes"}`);
         isRefused = true;
         renewal.stop();
