@@ -38,6 +38,14 @@ export function report(results, run) {
   process.stdout.write("\nWritten to docs/benchmarks.md and docs/benchmarks.svg.\n");
 }
 
+/** What was found about the goals that are not met, each once. */
+function limitsOf(missed) {
+  const found = [...new Set(missed.map(({ limit }) => limit).filter(Boolean))];
+  return found.length === 0
+    ? ""
+    : `\nWhere the limits lie, as far as found:\n\n${found.map((limit) => `- ${limit}\n`).join("")}`;
+}
+
 /** The section on several nodes: printed, and put into the page that is there. */
 export function reportCluster(results, options) {
   const { clusterSockets: sockets, clusterCommands: commands } = options;
@@ -83,7 +91,7 @@ ${options.isQuick ? "\n**This page is of a `--quick` run: too short to rely on.*
 ${missed.length === 0 ? "All are met in this run." : `${missed.length} of ${goals.length} are not met in this run:`}
 
 ${markdown([["goal", "this run", "met"], ...goalRows])}
-
+${limitsOf(missed)}
 ## What 10,000 users cost
 
 CPU time of the server process and its heap, everything included: Socket.IO's own share is the column “bare”.
