@@ -84,7 +84,7 @@ export async function refusedPage(
 /** Says which origin was refused, which one the server takes itself for, and the line to write; once for each origin. */
 export function warnOfOrigin(refused: string, request: IncomingMessage, trust: ProxyTrust): void {
   const origin = refused.slice(0, 200);
-  const own = trust.originOf(request);
+  const own = ownOrigin(request, trust);
   const isListable = parseOrigin(origin) !== undefined;
   const what = `The page's origin is ${JSON.stringify(origin)}, the server takes itself for ${JSON.stringify(own ?? "(unknown)")}.`;
   const fix = isListable ? ` If the page is yours: sessions.attach(io, { origins: [${JSON.stringify(origin)}] }).` : "";
@@ -92,6 +92,15 @@ export function warnOfOrigin(refused: string, request: IncomingMessage, trust: P
   const isDevProxy = isListable && isLoopback(origin) && own !== undefined && isLoopback(own);
   const proxy = isDevProxy ? " Behind a dev proxy (Vite, webpack) leave out its changeOrigin." : "";
   warnOnce("ORIGIN_REFUSED", origin, what + fix + proxy);
+}
+
+/** Undefined also where the application's own "trust proxy" function throws, which was reported. */
+function ownOrigin(request: IncomingMessage, trust: ProxyTrust): string | undefined {
+  try {
+    return trust.originOf(request);
+  } catch {
+    return undefined;
+  }
 }
 
 function isLoopback(origin: string): boolean {
