@@ -6,6 +6,7 @@ import connectPgSimple from "connect-pg-simple";
 import { RedisStore } from "connect-redis";
 import express from "express";
 import session, { type Store } from "express-session";
+import { createSentinel } from "redis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { secret } from "../support/app.js";
 import { Browser, closed } from "../support/browser.js";
@@ -19,10 +20,20 @@ const lease = 500;
 const PgStore = connectPgSimple(session);
 
 /** How an old service opens the store of these settings. */
-async function openOld({ kind, url = "", prefix = "", table }: StoreSettings): Promise<Store> {
+async function openOld({ kind, url = "", prefix = "", table, sentinels }: StoreSettings): Promise<Store> {
+  if (sentinels) return new RedisStore({ client: await sentinelClient(sentinels), prefix });
   if (kind === "redis") return new RedisStore({ client: await redisClient(url), prefix });
   const store = new PgStore({ pool: postgresPool(url), tableName: table, pruneSessionInterval: false });
   return store as unknown as Store;
+}
+
+async function sentinelClient(ports: readonly number[]): Promise<never> {
+  const sentinelRootNodes = ports.map((port) => ({ host: "127.0.0.1", port }));
+  const client = createSentinel({ name: "main", sentinelRootNodes });
+  client.on("error", () => undefined);
+  await client.connect();
+  onTestFinished(() => client.destroy());
+  return client as never;
 }
 
 /** The old service: express-session as it was used before, with the same secret. */
@@ -58,7 +69,8 @@ function at(url: string, browser = new Browser(url)): Browser {
   return visitor;
 }
 
-describe.each(storages.filter(({ name }) => name !== "a Redis cluster"))(
+// connect-redis is not for clusters.
+describe.each(storages.filter(({ name }) => !name.startsWith("a Redis cluster")))(
   "on $name",
   { timeout: 60_000 },
   ({ open }) => {
