@@ -62,8 +62,9 @@ app.get("/session", (req, res) => {
 app.get("/events", (req, res) => {
   const stream = sessions.stream(req, res, { allow: (session) => isUser(session) && session.user !== "nobody" }).open();
   const tell = (live) => live.id === stream.session.id && stream.send("user", { user: stream.session.user });
-  sessions.on("change", tell);
   res.on("close", () => sessions.off("change", tell));
+  // Before that the stream has no session to look at. One that was refused has none at all.
+  void stream.ready.then((isIn) => isIn && sessions.on("change", tell));
 });
 
 app.get("/devices", async (req, res) => res.json(await sessions.ofUser(req.session.user)));
