@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { Registry } from "../../src/session/registry.js";
 import type { Driver } from "../../src/store/drivers/driver.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
@@ -84,8 +84,11 @@ test("a session that is over its absolute lifetime ends at its next write", asyn
   const release = backendOf(here).claim({ absoluteTimeout: 3_600_000 });
   data["count"] = 1;
   await live.save();
+  const saved = Date.now();
   release();
   backendOf(here).claim({ absoluteTimeout: 1 });
+  // Its one millisecond is over.
+  await vi.waitUntil(() => Date.now() > saved + 1, { interval: 1 });
   data["count"] = 2;
   await expect(live.save()).rejects.toMatchObject({ code: "SESSION_EXPIRED" });
 });
