@@ -23,6 +23,7 @@ import {
   checkCookieValues,
   cookieNameOf,
   type HttpOptions,
+  isPlainHttp,
   sessionOptionsOf,
   warnIfInsecure,
   warnIfUnseen,
@@ -52,8 +53,8 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
     const { end } = response;
     const goOn = (error?: unknown): void => {
       if (response.end !== end) {
-        if (isSecureCookie && !isHandshake(request))
-          response.once("finish", () => warnIfInsecure(request, trust, cookieName));
+        if (isSecureCookie && isPlainHttp(request) && !isHandshake(request))
+          response.once("finish", () => warnIfInsecure(request, cookieName));
         answerAnyway(request, response, end, next);
         takeEndCallback(response, end);
       }

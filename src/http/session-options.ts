@@ -2,7 +2,7 @@
 // express-session itself finds most mistakes at a request, or never.
 import type { IncomingMessage } from "node:http";
 import type { SessionOptions } from "express-session";
-import { forwardedScheme, type ProxyTrust } from "../handshake/proxy-trust.js";
+import { forwardedScheme, isEncrypted, type ProxyTrust } from "../handshake/proxy-trust.js";
 import {
   checkBooleans,
   checkFunctions,
@@ -174,12 +174,16 @@ export function warnIfUnseen(request: IncomingMessage, trust: ProxyTrust): void 
   if (forwardedScheme(request) === "https" && !trust.isSecure(request)) warnOnce("SECURE_COOKIE_UNSEEN");
 }
 
+/** True for a request over plain HTTP of which no proxy says otherwise, trusted or not. */
+export function isPlainHttp(request: IncomingMessage): boolean {
+  return !isEncrypted(request) && forwardedScheme(request) !== "https";
+}
+
 /**
  * A new session whose secure cookie nobody gets, as the request came over plain HTTP: the login seems to work, and the next
  * request is a stranger's. Called when the response is about to end.
  */
-export function warnIfInsecure(request: IncomingMessage & { session?: object }, trust: ProxyTrust, name: string): void {
-  if (trust.isSecure(request) || forwardedScheme(request) === "https") return;
+export function warnIfInsecure(request: IncomingMessage & { session?: object }, name: string): void {
   // One with data, for a browser that has no cookie yet.
   const isNew = !request.headers.cookie?.includes(`${name}=`) && Object.keys(request.session ?? {}).length > 1;
   if (isNew) warnOnce("SECURE_COOKIE_OVER_HTTP");
