@@ -1,4 +1,4 @@
-// docs/benchmarks.svg: bars of cost relative to bare Socket.IO. Plain SVG, readable on light and dark pages.
+// docs/operate/benchmarks.svg: bars of cost relative to bare Socket.IO. Plain SVG, readable on light and dark pages.
 import { baseline, contestants } from "./contestants/index.js";
 import { costs, resultOf } from "./rows.js";
 

@@ -38,7 +38,7 @@ const quick = {
 
 export const usage = `npm run bench -- [options]
 
-Without options, all is measured, which takes about half an hour, and docs/benchmarks.* are written. It needs 20,000
+Without options, all is measured, which takes about half an hour, and docs/operate/benchmarks.* are written. It needs 20,000
 open files (ulimit -n), for the connections of all contestants.
 
   --check [commit]   compares with a commit, by default the last release; fails where a row is worse; under 2 minutes
@@ -47,9 +47,9 @@ open files (ulimit -n), for the connections of all contestants.
   --only a,b         these rows alone, printed only: ${rowNames.slice(0, 11).join(", ")}, …
   --store a,b        these storages alone, printed only: memory, redis, postgres
   --contestants a,b  these alone, and bare, printed only: ${contestants.map(({ name }) => name).join(", ")}
-  --cluster          several nodes alone; the rest of docs/benchmarks.md stays as it is
+  --cluster          several nodes alone; the rest of docs/operate/benchmarks.md stays as it is
   --no-cluster       one node alone; that section stays as it is
-  --no-report        prints only, leaves docs/benchmarks.* as they are
+  --no-report        prints only, leaves docs/operate/benchmarks.* as they are
 
   --generations n      fresh server processes, each warmed up again (${full.generations})
   --rounds n           rounds per generation (${full.rounds})

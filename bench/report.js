@@ -1,4 +1,4 @@
-// From results to text: tables on the terminal, docs/benchmarks.md and its picture.
+// From results to text: tables on the terminal, docs/operate/benchmarks.md and its picture.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { chart } from "./chart.js";
@@ -10,7 +10,7 @@ import { costs, counts } from "./rows.js";
 import { tolerance } from "./statistics.js";
 import { aligned, commandTable, costTable, countTable, markdown, usersTable } from "./tables.js";
 
-const docs = new URL("../docs/", import.meta.url);
+const docs = new URL("../docs/operate/", import.meta.url);
 const file = new URL("benchmarks.md", docs);
 const storages = [
   ["memory", "Memory store"],
@@ -35,7 +35,7 @@ export function report(results, run) {
   // What another run wrote of several nodes stays until it is measured again.
   const several = sectionOf(readFileSync(file, { encoding: "utf8", flag: "a+" }));
   writeFileSync(file, several === undefined ? written : withSection(written, several));
-  process.stdout.write("\nWritten to docs/benchmarks.md and docs/benchmarks.svg.\n");
+  process.stdout.write("\nWritten to docs/operate/benchmarks.md and docs/operate/benchmarks.svg.\n");
 }
 
 /** What was found about the goals that are not met, each once. */
@@ -53,7 +53,7 @@ export function reportCluster(results, options) {
   process.stdout.write(`\n${text}`);
   if (!options.isReported) return;
   writeFileSync(file, withSection(readFileSync(file, "utf8"), text));
-  process.stdout.write("\nWritten to docs/benchmarks.md.\n");
+  process.stdout.write("\nWritten to docs/operate/benchmarks.md.\n");
 }
 
 function titled(title, table) {

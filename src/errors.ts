@@ -144,7 +144,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "The store cannot work until somebody mends its set-up.",
     cause:
       "The client is not connected, the table is missing or has other columns, or the user lacks a right. Or the server is a replica, or one of a cluster.",
-    fix: `Connect the client before the first request. Create the table, or pass createTable: true. Grant the rights that ${docsAddress}/deploy.md names. Pass a client of the right kind.`,
+    fix: `Connect the client before the first request. Create the table, or pass createTable: true. Grant the rights that ${docsAddress}/operate/deploy.md names. Pass a client of the right kind.`,
   },
   SERVER_UNSUPPORTED: {
     what: "attach() does not know this kind of server.",

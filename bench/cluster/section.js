@@ -1,4 +1,4 @@
-// The section "Several nodes" of docs/benchmarks.md, and the same for the terminal.
+// The section "Several nodes" of docs/operate/benchmarks.md, and the same for the terminal.
 
 /** The goals: from the response of a logout to the close on another node, for 99 of 100 sockets (ms). */
 const goal = 25;

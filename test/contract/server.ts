@@ -1,4 +1,4 @@
-// What every kind of server is held to: the promises of docs/promises.md, with real clients.
+// What every kind of server is held to: the promises of docs/inside/promises.md, with real clients.
 import { setTimeout as delay } from "node:timers/promises";
 import type { Express } from "express";
 import { sign } from "cookie-signature";

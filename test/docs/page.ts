@@ -10,7 +10,7 @@ const folders = ["guide", "servers", "stores", "reference"].flatMap((folder) =>
 
 /** The code of each page, by the page's file. */
 export const blocksOf: ReadonlyMap<string, Block[]> = new Map(
-  ["README.md", "docs/client.md", ...folders].map((file) => [file, parse(read(file)).blocks]),
+  ["README.md", ...folders].map((file) => [file, parse(read(file)).blocks]),
 );
 
 /** The tables of codes. */

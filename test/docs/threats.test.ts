@@ -1,9 +1,9 @@
-// Each threat of docs/threats.md names tests that are there, by file and title.
+// Each threat of docs/security/threats.md names tests that are there, by file and title.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
-const folder = join(import.meta.dirname, "../../docs");
+const folder = join(import.meta.dirname, "../../docs/security");
 const page = readFileSync(join(folder, "threats.md"), "utf8");
 const threats = page
   .split(/^### /m)

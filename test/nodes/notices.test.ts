@@ -6,7 +6,7 @@ import { type PrivateStorage, privateStorages } from "../support/storages.js";
 import { Wire } from "../support/wire.js";
 
 const lease = 1000;
-/** See "The lease" in docs/architecture.md: the lease, a tick of the clock, and what the machine needs. */
+/** See "The lease" in docs/inside/architecture.md: the lease, a tick of the clock, and what the machine needs. */
 const bound = lease + 100 + 4900;
 
 describe.each(privateStorages)("on $name", ({ open }) => {

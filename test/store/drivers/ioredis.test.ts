@@ -142,7 +142,7 @@ const countOf = (session: SessionData): number => (session as unknown as { count
 test.each(["node-redis", ...ioRedisPackages] as const)("the documented rights are enough for %s", async (name) => {
   const { url } = await useRedis();
   const prefix = ownPrefix();
-  const documented = readFileSync(new URL("../../../docs/deploy.md", import.meta.url), "utf8");
+  const documented = readFileSync(new URL("../../../docs/operate/deploy.md", import.meta.url), "utf8");
   const [, rights = ""] = /ACL SETUSER app on >password (.*)/.exec(documented) ?? [];
   const [, more = ""] = /With ioredis add `(.*?)`/.exec(documented) ?? [];
   const user = { username: `app-${randomUUID()}`, password: "password" };

@@ -145,6 +145,6 @@ test("a table of connect-pg-simple gets its trigger where createTable is set, an
 
 test("the documentation shows the very trigger that createTable makes", () => {
   const words = (text: string): string => text.replaceAll(/\s+/g, " ");
-  const page = words(readFileSync(new URL("../../../docs/deploy.md", import.meta.url), "utf8"));
+  const page = words(readFileSync(new URL("../../../docs/operate/deploy.md", import.meta.url), "utf8"));
   for (const statement of triggerStatements('"session"', '"session_change"')) expect(page).toContain(words(statement));
 });

@@ -9,7 +9,7 @@ const refusals: readonly (readonly [pattern: RegExp, fix: string])[] = [
   [
     // Of a command, and of one in a script.
     /^NOPERM |ACL failure in script|The user executing the script can't/,
-    'The Redis user may not do this: grant it the commands, keys and channels that docs/deploy.md names under "A user with limited rights".',
+    'The Redis user may not do this: grant it the commands, keys and channels that docs/operate/deploy.md names under "A user with limited rights".',
   ],
   [
     /^(NOAUTH|WRONGPASS) |without any password configured/,
