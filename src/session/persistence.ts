@@ -58,6 +58,11 @@ export abstract class PersistentSession extends ChangeTracker {
     return this.#base;
   }
 
+  /** What the save under way asks for, on top of what others have stored since. */
+  get sent(): string | undefined {
+    return this.#save?.sent;
+  }
+
   /** True where the store has every change made here. */
   get isSaved(): boolean {
     this.findUntrackedChanges();

@@ -17,6 +17,8 @@ export interface Reader {
 
 /** A writer that tries again by itself. */
 export interface SavingWriter extends Writer, Reader {
+  /** What its save under way asks for, on top of what it has heard of others since it was asked for. */
+  readonly sent: string | undefined;
   /** Its last write is stored, as `text`. */
   applyCommitted(text: string): void;
 }

@@ -148,7 +148,8 @@ export class StorageCommands {
   /** Whether a write is stored that failed with `error`; rejects with it where that cannot be found out. */
   async #outcomeOf(id: string, lost: LostAnswer, { source, origin }: RewriteOptions, error: unknown): Promise<boolean> {
     if (source) {
-      this.#lostAnswers.keep(id, lost, monotonicNow());
+      // What it heard of others since it took its text is no change of its own.
+      this.#lostAnswers.keep(id, { ...lost, sent: source.sent ?? lost.sent }, monotonicNow());
       throw error;
     }
     // A caller that gets an error for a write that arrived would make it once more, in another way.

@@ -192,6 +192,33 @@ describe.each(storages)("on $name", { timeout: 60_000 }, ({ open }) => {
     expect(data).not.toHaveProperty("draft");
   });
 
+  test("a save behind an update of this node: what was counted meanwhile, here and elsewhere, stays counted", async () => {
+    const { a, b, id, live, lose, stored } = await start();
+    const session = await live();
+    const { data } = session;
+    const raise = (fields: SessionData): number => ++(fields as Fields)["count"];
+    let again: Promise<unknown> | undefined;
+    await lose(
+      "answer",
+      async () => {
+        const updating = backendOf(a).update(id, raise);
+        // It has its text before the update is stored, and is stored on top of it.
+        data.own = "kept";
+        await Promise.allSettled([updating, session.save()]);
+      },
+      async () => {
+        await backendOf(b).update(id, raise);
+        // It has the same to save, and is the first to hear what became of the lost one.
+        again = session.save().catch(() => undefined);
+      },
+      /(?:evalsha|UPDATE "session_)[^]*"own":"kept"/i,
+    );
+    await again;
+    await expect.poll(() => session.isSaved, { timeout: 20_000 }).toBe(true);
+    expect(await stored()).toMatchObject({ count: 2, own: "kept" });
+    await expect.poll(() => data.count, { timeout: 20_000 }).toBe(2);
+  });
+
   test("a save that another node took back to the very text it was: it stays so", async () => {
     const { b, id, live, lose, stored } = await start();
     const session = await live();
