@@ -24,13 +24,6 @@ export function rebaseRoot(root: { cookie?: unknown }, text: string, base: strin
   root.cookie = typeof own === "object" && own !== null ? Object.assign(own, inflated) : inflated;
 }
 
-/** `text`, with what `changed` has over `base`. */
-export function rebaseText(text: string, base: string, changed: string): string {
-  const next = parse(text);
-  mergeInto(next, parse(base), parse(changed));
-  return stringify(strip(next));
-}
-
 /** Whether the root is other than what is stored. Throws where the root cannot be written. */
 export function isOther(root: object, text: string): boolean {
   return diff(strip(parse(text)), parse(stringify(root))) !== undefined;

@@ -7,17 +7,24 @@ import type { Awaitable } from "../internal/awaitable.js";
 import { systemNow } from "../internal/system-time.js";
 import type { Listed, Listing } from "./drivers/driver.js";
 import { reconcile } from "./record/merge.js";
-import { dataOf, mergeInto, parse, stringify, strip, timesOf } from "./record/session-record.js";
+import { dataOf, mergeInto, parse, rebaseText, stringify, strip, timesOf } from "./record/session-record.js";
 import type { StoredSessions } from "./stored-sessions.js";
 import type { Writer } from "./commands/lost-answers.js";
 
 const debug = createDebug("socket-session:session-objects");
 
+/** On what a session object stands: its changes are what it has over that. */
+interface Base {
+  /** The text it was read from, or stored as; `undefined` for a session that is new and not stored yet. */
+  text: string | undefined;
+  /** On what it stands since it took in what others had stored. Writes that were asked for before still stand on this. */
+  newer?: Base;
+}
+
 /** What is known of a session object. */
 interface Origin {
   readonly id: string;
-  /** The text it was read from; `undefined` for a session that is new and not stored yet. */
-  base: string | undefined;
+  base: Base;
 }
 
 /** For a new session whose id is taken: what it lacks is no deletion. */
@@ -35,22 +42,23 @@ export class ReadSnapshots {
 
   /** express-session made this object for a new session. */
   generated(id: string, object: object): void {
-    this.#origins.set(object, { id, base: undefined });
+    this.#origins.set(object, { id, base: { text: undefined } });
   }
 
   /** What `inflate` makes of data: the data is what {@link ReadSnapshots.read} gave, or somebody's own. */
   inflated<T extends object>(id: string, data: object, inflate: () => T): T {
     // Data that did not come from here is taken as read from the store now: it can update, never create. Its text is
     // taken before its cookie becomes an object of a class.
-    const origin = this.#origins.get(data) ?? { id, base: stringify(data) };
+    const origin = this.#origins.get(data);
+    const base: Base = { text: origin ? origin.base.text : stringify(data) };
     const object = inflate();
-    this.#note(object, { ...origin });
+    this.#note(object, { id: origin?.id ?? id, base });
     return object;
   }
 
   /** An object that a wrapped store made: as read from there now, or as a new one. */
   adopt(object: Session & Partial<SessionData>, isNew: boolean): void {
-    this.#origins.set(object, { id: object.id, base: isNew ? undefined : stringify(object) });
+    this.#origins.set(object, { id: object.id, base: { text: isNew ? undefined : stringify(object) } });
   }
 
   /** What is stored now, after all that was asked for before. */
@@ -77,13 +85,13 @@ export class ReadSnapshots {
 
   /** False for an object of a new session that nobody has stored. */
   isStored(id: string, object: object): boolean {
-    return this.#originOf(id, object)?.base !== undefined;
+    return this.#originOf(id, object)?.base.text !== undefined;
   }
 
   /** Whether an object has other fields than what it was read from. Its cookie does not count. */
   isChanged(id: string, data: SessionData): boolean {
     const origin = this.#originOf(id, data);
-    return origin !== undefined && dataOf(origin.base ?? emptyBase) !== dataOf(textOf(id, data));
+    return origin !== undefined && dataOf(origin.base.text ?? emptyBase) !== dataOf(textOf(id, data));
   }
 
   /** Stores what was changed; drops it without an error where the session has ended. */
@@ -96,25 +104,24 @@ export class ReadSnapshots {
   writing(id: string, data: SessionData): () => Promise<void> {
     // The object may change before its turn comes.
     const next = textOf(id, data);
-    const origin = this.#originOf(id, data);
-    const cookie = origin ?? this.#originOf(id, data.cookie);
+    const base = this.#originOf(id, data)?.base;
     // An object without a cookie leaves the one that is stored.
-    const cookieBase = hasCookie(data) ? cookie?.base : next;
+    const cookieBase = hasCookie(data) ? (base ?? this.#originOf(id, data.cookie)?.base)?.text : next;
     const isEnd = isEnded(next, cookieBase);
     return async () => {
-      if (origin && origin.base === undefined && (await this.#sessions.create(id, next))) {
-        origin.base = next;
+      if (base && base.text === undefined && (await this.#sessions.create(id, next))) {
+        base.text = next;
         return;
       }
       await unlessEnded(async () => {
         if (isEnd) return this.#sessions.endStored(id, "SESSION_EXPIRED");
-        if (origin) {
-          const options = { origin: writerOf(origin), known: { stored: origin.base } };
-          return this.#sessions.merge(id, () => origin.base ?? emptyBase, next, options);
+        if (base) {
+          const options = { origin: writerOf(base), known: { stored: base.text } };
+          return this.#sessions.merge(id, () => base.text ?? emptyBase, next, options);
         }
         return this.#replace(id, next, cookieBase);
       });
-      if (origin) origin.base = next;
+      if (base) becomeStored(base, next);
     };
   }
 
@@ -122,14 +129,15 @@ export class ReadSnapshots {
   async touch(id: string, data: SessionData): Promise<void> {
     const next = stringify({ cookie: data.cookie });
     const origin = this.#originOf(id, data) ?? this.#originOf(id, data.cookie);
-    const read = origin?.base === undefined ? undefined : stringify({ cookie: parse(origin.base).cookie });
+    const known = origin?.base.text;
+    const read = known === undefined ? undefined : stringify({ cookie: parse(known).cookie });
     const base = hasCookie(data) ? read : next;
     const isEnd = isEnded(next, base);
     return this.#sessions.queue.run(id, () =>
       unlessEnded(() => {
         if (isEnd) return this.#sessions.endStored(id, "SESSION_EXPIRED");
         const { recordWriter } = this.#sessions;
-        const options = { isTouch: true, known: { stored: origin?.base } };
+        const options = { isTouch: true, known: { stored: known } };
         return this.#sessions.rewrite(id, (text) => recordWriter.touch(text, next, base), options);
       }),
     );
@@ -141,11 +149,11 @@ export class ReadSnapshots {
     const text = await this.#sessions.readCurrent(id);
     if (text === undefined || !origin) return;
     const record = parse(text);
-    mergeInto(record, parse(origin.base ?? text), parse(stringify(data)));
+    mergeInto(record, parse(origin.base.text ?? text), parse(stringify(data)));
     const { cookie } = data;
     reconcile(data as never, { ...strip(record), cookie: {} });
     data.cookie = cookie;
-    origin.base = text;
+    origin.base = origin.base.newer = { text };
   }
 
   /** Replaces what is stored, with whatever it has; stores it where nothing is and nothing has ended. */
@@ -164,7 +172,7 @@ export class ReadSnapshots {
     const record = this.#sessions.parseOrReport(id, text);
     if (!record) return undefined;
     const data = strip(record) as unknown as SessionData;
-    this.#note(data, { id, base: text });
+    this.#note(data, { id, base: { text } });
     return data;
   }
 
@@ -186,8 +194,15 @@ function hasCookie({ cookie }: Partial<SessionData>): boolean {
 }
 
 /** An object whose write was not answered goes on from what it asked for, where that turns out to be stored. */
-function writerOf(origin: Origin): Writer {
-  return { applyConfirmed: (_, sent) => void (origin.base = sent) };
+function writerOf(base: Base): Writer {
+  return { applyConfirmed: (_, sent) => becomeStored(base, sent) };
+}
+
+/** What an object had is stored: that is no change any more, nor on top of what it took in meanwhile. */
+function becomeStored(base: Base, text: string): void {
+  const before = base.text ?? emptyBase;
+  base.text = text;
+  for (let { newer } = base; newer; newer = newer.newer) newer.text = rebaseText(newer.text ?? emptyBase, before, text);
 }
 
 /** What express-session must not report after the response was sent: the session has ended. */

@@ -1,8 +1,9 @@
 // Promises 1 to 4: one object, fresh, saved, nothing lost. Real clients over real ports.
 import { setTimeout as delay } from "node:timers/promises";
+import type { Request } from "express";
 import session from "express-session";
 import { describe, expect, test } from "vitest";
-import { liveStore } from "../../src/index.js";
+import { liveStore, type Sessions } from "../../src/index.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
 import { LiveStore } from "../../src/store/live-store.js";
 import { startApp } from "../support/app.js";
@@ -357,6 +358,80 @@ test("update() stands on what its caller changed a moment ago, on a socket and i
   expect(await app.sessions.update(server, (session) => (session.count = (session.count ?? 0) + 1))).toBe(6);
   expect(await (await ada.post("/count")).json()).toEqual({ count: 11 });
   expect(server.session.count).toBe(11);
+});
+
+describe("update(request) beside other writes of the same request", () => {
+  const raise = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1);
+  type Route = (req: Request, sessions: Sessions) => Promise<unknown>;
+  const save = (req: Request): Promise<void> =>
+    new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error as Error) : resolve())));
+  const routes: readonly { how: string; work: Route; expected: object }[] = [
+    {
+      how: "another update() at the same time",
+      work: (req, sessions) => Promise.all([sessions.update(req, raise), sessions.update(req, raise)]),
+      expected: { count: 2 },
+    },
+    {
+      how: "a save() that is asked for before the update is stored",
+      work: (req, sessions) => {
+        const updating = sessions.update(req, raise);
+        req.session.other = "x";
+        return Promise.all([updating, save(req)]);
+      },
+      expected: { count: 1, other: "x" },
+    },
+    {
+      how: "a save() that is asked for before, and under way",
+      work: (req, sessions) => {
+        req.session.other = "x";
+        return Promise.all([save(req), sessions.update(req, raise), sessions.update(req, raise)]);
+      },
+      expected: { count: 2, other: "x" },
+    },
+    {
+      how: "a change that is made while it is under way",
+      work: async (req, sessions) => {
+        const updating = sessions.update(req, raise);
+        req.session.other = "x";
+        await updating;
+        expect(req.session).toMatchObject({ count: 1, other: "x" });
+      },
+      expected: { count: 1, other: "x" },
+    },
+    {
+      how: "an end of the request that does not wait for it",
+      work: async (req, sessions) => void sessions.update(req, raise),
+      expected: { count: 1 },
+    },
+    {
+      how: "what a socket changes between two of them",
+      work: async (req, sessions) => {
+        const first = sessions.update(req, raise);
+        req.session.other = "mine";
+        const saving = save(req);
+        await first;
+        await saving;
+        await sessions.update(req.sessionID, (data) => void Object.assign(data, { count: 7, other: "theirs" }));
+      },
+      expected: { count: 7, other: "theirs" },
+    },
+  ];
+  test.each(routes)("$how: nothing is lost", async ({ work, expected }) => {
+    const line = new LineStore();
+    line.latency = 5;
+    const app = await startApp({
+      sessions: { store: line },
+      setup({ app: server, sessions }) {
+        server.post("/work", async (req, res) => {
+          await work(req, sessions);
+          res.json({});
+        });
+      },
+    });
+    const ada = await app.login();
+    expect((await ada.post("/work")).status).toBe(200);
+    await expect.poll(() => ada.get("/session")).toMatchObject(expected);
+  });
 });
 
 test("close() resolves when what was changed before is stored", async () => {

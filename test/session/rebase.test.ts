@@ -1,7 +1,7 @@
 // Session data as text and as the object that handlers see: how one comes into the other.
 import session from "express-session";
 import { describe, expect, test } from "vitest";
-import { fillRoot, isOther, keepCookie, rebaseRoot, rebaseText } from "../../src/session/rebase.js";
+import { fillRoot, isOther, keepCookie, rebaseRoot } from "../../src/session/rebase.js";
 
 const stored = (fields: object, maxAge: number | null = null): string =>
   JSON.stringify({ cookie: { originalMaxAge: maxAge, expires: null, httpOnly: true, path: "/" }, ...fields });
@@ -63,13 +63,6 @@ describe("bringing newer text into a root", () => {
     expect(() => rebaseRoot(root, stored({ a: 2 }), base)).toThrow(expect.objectContaining({ code: "DATA_INVALID" }));
     expect({ ...root, cookie: 0 }).toEqual({ a: 1, big: 1n, cookie: 0 });
   });
-});
-
-test("a text is brought onto a newer one with what it has over its base, without marks", () => {
-  const [base, changed] = [stored({ a: 1, b: 1 }), stored({ a: 2, b: 1 })];
-  expect(JSON.parse(rebaseText(stored({ a: 1, b: 3, __created: 5 }), base, changed))).toEqual(
-    JSON.parse(stored({ a: 2, b: 3 })),
-  );
 });
 
 describe("a root is other than its text", () => {

@@ -82,7 +82,12 @@ const writes: Record<string, (store: LiveStore, id: string) => Promise<unknown>>
   "a socket's save": async (store, id) => {
     const base = (await backendOf(store).read(id, (text) => text)) as string;
     const next = JSON.stringify({ ...JSON.parse(base), other: "socket" });
-    await backendOf(store).commit(id, () => base, next, { stored: "", sent: next, applyConfirmed() {}, applyCommitted() {} });
+    await backendOf(store).commit(id, () => base, next, {
+      stored: "",
+      sent: next,
+      applyConfirmed() {},
+      applyCommitted() {},
+    });
   },
   "a ticket": async (store, id) => {
     await backendOf(store).tickets.add(id, "nonce", Date.now() + 1000);

@@ -178,6 +178,13 @@ export function mergeInto(current: SessionRecord, base: SessionRecord, next: Ses
   current.cookie = cookie;
 }
 
+/** `text`, with what `changed` has over `base`. */
+export function rebaseText(text: string, base: string, changed: string): string {
+  const next = parse(text);
+  mergeInto(next, parse(base), parse(changed));
+  return stringify(strip(next));
+}
+
 /**
  * Every request moves `expires`, so "the later commit wins" would let a slow request take back what a newer one
  * gave: without a new maxAge the later expiry stays, with a new maxAge the writer's own expiry goes with it.

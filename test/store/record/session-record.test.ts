@@ -15,6 +15,7 @@ import {
   mergeInto,
   parse,
   prolong,
+  rebaseText,
   type SessionRecord,
   stamp,
   stringify,
@@ -373,4 +374,13 @@ test("texts that begin alike have the times of their own cookies, in whatever or
       expect(timesOf(second)).toEqual({ maxAge: 6000, expires, createdAt });
     }
   }
+});
+
+test("a text is brought onto a newer one with what it has over its base, without marks", () => {
+  const stored = (fields: object): string =>
+    JSON.stringify({ cookie: { originalMaxAge: null, expires: null, httpOnly: true, path: "/" }, ...fields });
+  const [base, changed] = [stored({ a: 1, b: 1 }), stored({ a: 2, b: 1 })];
+  expect(JSON.parse(rebaseText(stored({ a: 1, b: 3, __created: 5 }), base, changed))).toEqual(
+    JSON.parse(stored({ a: 2, b: 3 })),
+  );
 });
