@@ -1,4 +1,8 @@
-// The public face.
+/**
+ * The server's half: `createSessions()`, stores, and the types of both.
+ *
+ * @module socket-session
+ */
 import "./transports/socket.io/types.js";
 import "./transports/ws/types.js";
 

@@ -1,4 +1,8 @@
-// The entry point `socket-session/postgres`.
+/**
+ * A store on PostgreSQL.
+ *
+ * @module socket-session/postgres
+ */
 export {
   type PostgresClient,
   type PostgresPool,

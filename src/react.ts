@@ -1,4 +1,8 @@
-// A page's session as React state, for React 17 and newer. Knows the client helper, no socket.
+/**
+ * A page's session as React state, for React 17 and newer. Knows the client helper, no socket.
+ *
+ * @module socket-session/react
+ */
 import * as React from "react";
 import type { ClientSession } from "./client/index.js";
 

@@ -1,4 +1,8 @@
-// The entry point `socket-session/redis`.
+/**
+ * A store on Redis or Valkey.
+ *
+ * @module socket-session/redis
+ */
 export {
   type IoRedisClient,
   type IoRedisClusterClient,

@@ -1,5 +1,10 @@
-// The page's half of a live session, around the application's Socket.IO client or EventSource. It tells the page about the session's
-// view, expiry and end, reconnects where that can help, and keeps the cookie alive. Imports nothing of the server.
+/**
+ * The page's half of a live session, around the application's Socket.IO client or EventSource. It tells the page about
+ * the session's view, expiry and end, reconnects where that can help, and keeps the cookie alive. Imports nothing of the
+ * server.
+ *
+ * @module socket-session/client
+ */
 import { here } from "./browser.js";
 import type { ClientEvents, ClientOptions, ClientSession } from "./client-session.js";
 import { asSocket, type ClientEventSource } from "./event-source.js";

@@ -1,5 +1,9 @@
-// The API of engine.io-session: each Engine.IO socket, of versions 1 to 6, is told its session by a `session` event.
-// Knows nothing of live sessions: those come with `sessions.attach()`.
+/**
+ * The API of engine.io-session: each Engine.IO socket, of versions 1 to 6, is told its session by a `session` event.
+ * Knows nothing of live sessions: those come with `sessions.attach()`.
+ *
+ * @module socket-session/compat/engine.io-session
+ */
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { promisify } from "node:util";

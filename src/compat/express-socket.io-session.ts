@@ -1,5 +1,9 @@
-// The API of express-socket.io-session: a Socket.IO middleware that gives each socket `socket.handshake.session`.
-// Knows of Socket.IO only what its versions since 1.0 share, and nothing of live sessions: those come with attach().
+/**
+ * The API of express-socket.io-session: a Socket.IO middleware that gives each socket `socket.handshake.session`.
+ * Knows of Socket.IO only what its versions since 1.0 share, and nothing of live sessions: those come with attach().
+ *
+ * @module socket-session/compat/express-socket.io-session
+ */
 import type { IncomingHttpHeaders } from "node:http";
 import createDebug from "debug";
 import type { Session as ExpressSession, SessionData, Store } from "express-session";

@@ -1,5 +1,9 @@
-// The API of session.io: one function that lets in clients whose session is there, and gives it to their handshakes.
-// Must not know which version of Socket.IO it stands on: it uses only what all of them share.
+/**
+ * The API of session.io: one function that lets in clients whose session is there, and gives it to their handshakes.
+ * Works with each version of Socket.IO: it uses only what all of them share.
+ *
+ * @module socket-session/compat/session.io
+ */
 import { IncomingMessage } from "node:http";
 import { checkFunctions } from "../internal/check-options.js";
 import { giveSession, watchHandshakes } from "./shared/built-handshakes.js";

@@ -1,5 +1,9 @@
-// The API of session.socket.io: connection handlers get `(err, socket, session)`.
-// Must not know which version of Socket.IO it stands on: it uses only what all of them share.
+/**
+ * The API of session.socket.io: connection handlers get `(err, socket, session)`.
+ * Works with each version of Socket.IO: it uses only what all of them share.
+ *
+ * @module socket-session/compat/session.socket.io
+ */
 import { type CookieParser, findId, type Handshake, parseCookies } from "./shared/cookies.js";
 import { holdEvents } from "./shared/hold-events.js";
 import { type AnyStore, loadSession, requireParts, type Session } from "./shared/sessions.js";

@@ -1,5 +1,9 @@
-// The API of socket.io-sessions: `sconnection` with the session that the page's script brought a ticket for.
-// Must not know which version of Socket.IO it stands on: it uses only what all of them share.
+/**
+ * The API of socket.io-sessions: `sconnection` with the session that the page's script brought a ticket for.
+ * Works with each version of Socket.IO: it uses only what all of them share.
+ *
+ * @module socket-session/compat/socket.io-sessions
+ */
 import { EventEmitter } from "node:events";
 import type { Server as HttpServer } from "node:http";
 import { promisify } from "node:util";

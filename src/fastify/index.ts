@@ -1,5 +1,9 @@
-// The entry point `socket-session/fastify`: a plugin for Fastify 5. Knows of Fastify what it calls, and imports nothing of
-// it: an application has it anyway, in its own version.
+/**
+ * A plugin for Fastify 5. Knows of Fastify what it calls, and imports nothing of it: an application has it anyway, in its
+ * own version.
+ *
+ * @module socket-session/fastify
+ */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSessions } from "../create-sessions.js";
 import { exposeSession } from "../http/fastify-request.js";

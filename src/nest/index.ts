@@ -1,5 +1,9 @@
-// The entry point `socket-session/nest`: for NestJS 11 and 12. Imports `@nestjs/common` and `@nestjs/core`, which every
-// Nest application has, and the packages of the adapters where they are used.
+/**
+ * For NestJS 11 and 12: a module, adapters, a guard and a decorator. Imports `@nestjs/common` and `@nestjs/core`, which every
+ * Nest application has, and the packages of the adapters where they are used.
+ *
+ * @module socket-session/nest
+ */
 import "../transports/socket.io/types.js";
 import "../transports/ws/types.js";
 

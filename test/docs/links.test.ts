@@ -6,7 +6,8 @@ import { describe, expect, it } from "vitest";
 const root = join(import.meta.dirname, "../..");
 const pagesIn = (folder: string): string[] =>
   readdirSync(join(root, folder), { recursive: folder !== ".", encoding: "utf8" })
-    .filter((name) => name.endsWith(".md"))
+    // Not the tools of the site, nor what it generates.
+    .filter((name) => name.endsWith(".md") && !/^(?:node_modules|project|reference.api)\b/.test(name))
     .map((name) => join(root, folder, name));
 const pages = [".", "docs", ".changeset", ".github"].flatMap(pagesIn);
 

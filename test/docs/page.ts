@@ -5,7 +5,9 @@ import { type Block, parse, type Row } from "../support/markdown.js";
 
 const root = join(import.meta.dirname, "../..");
 const folders = ["guide", "servers", "stores", "reference"].flatMap((folder) =>
-  readdirSync(join(root, "docs", folder)).map((name) => `docs/${folder}/${name}`),
+  readdirSync(join(root, "docs", folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${folder}/${name}`),
 );
 
 /** The code of each page, by the page's file. */

@@ -1,0 +1,29 @@
+// The site of this folder. What its parts are: parts.js; what its Markdown can do: markdown.js.
+import { defineConfig } from "vitepress";
+import { markdown } from "./markdown.js";
+import { nav, sidebar } from "./parts.js";
+
+export default defineConfig({
+  title: "socket-session",
+  description: "One live session for HTTP and sockets.",
+  lang: "en",
+  cleanUrls: true,
+  lastUpdated: false,
+  metaChunk: true,
+  markdown,
+  // Pages are fetched when somebody goes there, not all that are linked from the one that is read.
+  router: { prefetchLinks: false },
+  themeConfig: {
+    nav: nav(),
+    sidebar: sidebar(),
+    outline: [2, 3],
+    search: { provider: "local", options: { miniSearch: { options: { tokenize } } } },
+    docFooter: { prev: "Before", next: "Next" },
+  },
+});
+
+/** A code is found as a whole, and by its words. */
+function tokenize(text) {
+  const words = text.split(/[\n\r\p{Z}\p{P}]+/u);
+  return [...words, ...(text.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? [])];
+}

@@ -1,0 +1,92 @@
+// The parts of the site: a folder each. A page appears by itself, under its first heading; those that are named here come
+// first, in this order.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const docs = join(import.meta.dirname, "..");
+
+const parts = [
+  { folder: "start", title: "Start", first: ["index", "quickstart", "setups", "which-setup", "how-it-works"] },
+  {
+    folder: "guide",
+    title: "Guide",
+    first: [
+      "log-in",
+      "log-out",
+      "read-and-write",
+      "who-may-stay",
+      "without-a-session",
+      "client",
+      "what-the-page-sees",
+      "other-origins",
+      "clients-without-cookies",
+      "expiry",
+      "behind-a-proxy",
+      "events",
+      "existing-middleware",
+      "from-the-guide",
+      "typescript",
+      "testing",
+      "stop",
+    ],
+  },
+  { folder: "frameworks", title: "Frameworks", first: ["index", "express", "passport", "nest", "fastify", "next"] },
+  {
+    folder: "stores",
+    title: "Stores",
+    first: ["index", "which-store", "memory", "several-nodes", "redis", "postgresql"],
+  },
+  { folder: "servers", title: "Servers", first: ["index", "socket.io"] },
+  { folder: "operate", title: "Operate", first: ["index", "sizing", "deploy", "restart", "outage"] },
+  { folder: "security", title: "Security", first: ["index", "model", "threats", "asvs", "reviewer"] },
+  { folder: "reference", title: "Reference", first: ["index", "options", "codes"] },
+  { folder: "errors", title: "Errors", first: ["index"] },
+  { folder: "migrate", title: "Migrate", first: ["index"] },
+  { folder: "inside", title: "Inside", first: ["index", "glossary", "architecture", "promises"] },
+];
+
+/** A group for each part; what TypeDoc and build.js wrote stands below its part. */
+export function sidebar() {
+  const groups = parts.map(({ folder, title, first }) => ({
+    text: title,
+    collapsed: true,
+    items: pages(folder, first),
+  }));
+  group(groups, "Reference").push({ text: "All types", collapsed: true, items: pages("reference/api", ["index"]) });
+  group(groups, "Inside").push(...pages("project"));
+  return groups.filter(({ items }) => items.length > 0);
+}
+
+/** Links above each page, to the first page of these parts. */
+export function nav() {
+  const groups = sidebar();
+  return ["Start", "Guide", "Operate", "Security", "Reference", "Errors"].flatMap((title) => {
+    const found = groups.find(({ text }) => text === title);
+    const folder = parts.find((part) => part.title === title).folder;
+    return found ? [{ text: title, link: found.items[0].link, activeMatch: `^/${folder}/` }] : [];
+  });
+}
+
+function group(groups, title) {
+  return groups.find(({ text }) => text === title).items;
+}
+
+function pages(folder, first = []) {
+  if (!existsSync(join(docs, folder))) return [];
+  const names = readdirSync(join(docs, folder), { recursive: folder === "reference/api" })
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => file.replaceAll("\\", "/").slice(0, -".md".length));
+  const rank = (name) => (first.includes(name) ? first.indexOf(name) : first.length);
+  return names
+    .toSorted((a, b) => rank(a) - rank(b) || a.localeCompare(b))
+    .map((name) => ({
+      text: titleOf(join(docs, folder, `${name}.md`)).replace(/^socket-session\/(?:compat\/)?/, ""),
+      link: `/${folder}/${name === "index" ? "" : name}`,
+    }));
+}
+
+function titleOf(file) {
+  const title = /^# (.+)$/m.exec(readFileSync(file, "utf8"))?.[1];
+  if (title === undefined) throw new Error(`${file} has no heading "# …" for its title`);
+  return title.replaceAll("`", "").replaceAll(/\\(.)/g, "$1");
+}
