@@ -1,4 +1,8 @@
 import { defineConfig } from "vitest/config";
+import { install } from "./scripts/install.js";
+
+// Here, so that `npx vitest run FILE` works right after `npm ci`, too.
+install();
 
 // The suites of `npm test` and those with commands of their own, see scripts/test.js.
 const suites = {

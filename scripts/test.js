@@ -4,8 +4,9 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { install, pathWithTools } from "./install.js";
 
 /** The suites: "checks" are those below, the others are projects in vitest.config.ts. */
 const always = ["checks", "library", "shipped"];
@@ -25,7 +26,7 @@ const isCi = /^(true|1)$/i.test(process.env.CI ?? "");
 const minutes = 60_000;
 const temp = mkdtempSync(join(tmpdir(), "socket-session-test-"));
 const tarball = join(temp, `${manifest.name}-${manifest.version}.tgz`);
-const env = { ...process.env, PATH: [join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter) };
+const env = { ...process.env, PATH: pathWithTools() };
 
 let passed = 0;
 const failures = [];
@@ -117,6 +118,7 @@ async function tests(projects) {
   else if (!isGreen && failures.length === before) failures.push("vitest failed outside of a test, see above");
 }
 
+install();
 try {
   const hasChecks = suites.includes("checks");
   if (hasChecks) await build();

@@ -21,7 +21,7 @@ const isText = (value) => typeof value === "string" && value.length <= longestTe
  * Starts the chat.
  *
  * @param {object} [options]
- * @param {number} [options.port] Where to listen; 0 takes a free port.
+ * @param {number} [options.port] Where to listen, or at one of the next ports; 0 takes a free one.
  * @param {string} [options.secret] Signs the session cookies. By default a new one: a restart then logs everyone out.
  * @param {number} [options.maxAge] How long a session lives without activity, in ms. Default: 8 hours.
  * @param {import("express-session").Store} [options.store] Where sessions are kept. Default: this process's memory.
@@ -211,8 +211,7 @@ export async function startChat(options = {}) {
     }
   }
 
-  http.listen(port);
-  await once(http, "listening");
+  await listen(http, port);
   return {
     url: `http://localhost:${http.address().port}`,
     io,
@@ -226,6 +225,18 @@ export async function startChat(options = {}) {
       await sessions.close();
     },
   };
+}
+
+/** Takes this port, or one of the next where somebody else has it. */
+async function listen(http, port) {
+  for (let next = port; ; next++) {
+    try {
+      http.listen(next);
+      return await once(http, "listening");
+    } catch (error) {
+      if (error.code !== "EADDRINUSE" || next - port >= 20) throw error;
+    }
+  }
 }
 
 /** The name in what a client sent; undefined where it is none. */

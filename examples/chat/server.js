@@ -1,6 +1,6 @@
 // Starts the chat: `npm start`, then open the printed address in two tabs and in another browser.
 //
-//   PORT             where to listen (default 3000; 0 takes a free port)
+//   PORT             where to listen (default 3000; 0 takes a free port); where it is taken, one of the next
 //   SESSION_SECRET   signs the session cookies (default: a new one at each start, which logs everyone out)
 //   SESSION_MAX_AGE  seconds that a session lives without activity (default: 8 hours)
 import process from "node:process";
@@ -14,5 +14,10 @@ const chat = await startChat({
   maxAge: SESSION_MAX_AGE ? Number(SESSION_MAX_AGE) * 1000 : undefined,
 });
 
+const isElsewhere = PORT !== "0" && new URL(chat.url).port !== PORT;
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void chat.stop());
-console.log(chat.url); // whoever waits for this may stop it from now on
+console.log(`The demo of socket-session is at ${chat.url}${isElsewhere ? ` (port ${PORT} is taken)` : ""}`);
+console.log(
+  "Open it in two tabs, log in, and type in one: the other tab has the text, too. Another browser is somebody else.",
+);
+console.log("Then log out in one tab: both are signed out. Ctrl-C stops the server.");

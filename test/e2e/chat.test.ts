@@ -1,11 +1,11 @@
 // The demo as its users meet it: a real server process, a real Chromium, tabs and browsers.
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { connect } from "node:net";
 import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { ensureBuilt } from "../support/built.js";
 import { enterName, isSignedOut, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext } from "../support/client.js";
@@ -13,6 +13,8 @@ import { freePort } from "../support/private-server.js";
 
 interface Demo {
   readonly url: string;
+  /** Its first three lines. */
+  readonly printed: readonly string[];
   /** Asks it to stop, as Ctrl+C does. Resolves with its exit code. */
   stop(): Promise<number | null>;
 }
@@ -23,7 +25,7 @@ let demo: Demo;
 const faults: string[] = [];
 
 beforeAll(async () => {
-  if (!existsSync("dist/esm/index.js")) execFileSync(process.execPath, ["scripts/build.js"], { stdio: "inherit" });
+  ensureBuilt();
   [browser, demo] = await Promise.all([launchChromium(), startDemo()]);
 });
 
@@ -34,6 +36,24 @@ afterAll(async () => {
 
 afterEach(() => {
   expect(faults.splice(0)).toEqual([]);
+});
+
+describe("the start", () => {
+  test("says in three lines where the demo is, and what to do", () => {
+    expect(demo.printed).toEqual([
+      `The demo of socket-session is at ${demo.url}`,
+      expect.stringContaining("two tabs"),
+      expect.stringContaining("log out"),
+    ]);
+  });
+
+  test("takes another port where its own is taken, and says so", async () => {
+    const { port } = new URL(demo.url);
+    const second = await startDemo({ PORT: port });
+    onTestFinished(async () => expect(await second.stop()).toBe(0));
+    expect(second.printed[0]).toBe(`The demo of socket-session is at ${second.url} (port ${port} is taken)`);
+    expect((await fetch(second.url)).status).toBe(200);
+  });
 });
 
 describe("log in", () => {
@@ -324,19 +344,22 @@ test("stops while a browser holds a connection that it opened for later", async 
 
 async function startDemo(env: Record<string, string> = {}): Promise<Demo> {
   const { SESSION_SECRET: _s, SESSION_MAX_AGE: _m, ...inherited } = process.env;
-  const child: ChildProcess = spawn(process.execPath, ["examples/chat/server.js"], {
+  const child: ChildProcess = spawn(process.execPath, ["scripts/demo.js", "chat"], {
     env: { ...inherited, PORT: "0", ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit") as Promise<[number | null]>;
-  const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> });
-  const [url] = (await Promise.race([
-    once(lines, "line"),
-    exited.then(([code]) => Promise.reject(new Error(`the demo ended with ${code} before it listened`))),
-  ])) as [string];
-  expect(url).toMatch(/^http:\/\/localhost:\d+$/);
+  const failed = exited.then(([code]) => Promise.reject(new Error(`the demo ended with ${code} before it listened`)));
+  failed.catch(() => undefined);
+  const printed: string[] = [];
+  for await (const line of createInterface({ input: child.stdout as NonNullable<typeof child.stdout> })) {
+    if (printed.push(line) === 3) break;
+  }
+  const url = /http:\/\/localhost:\d+/.exec(printed[0] ?? "")?.[0];
+  if (url === undefined) await failed;
   return {
-    url,
+    url: url as string,
+    printed,
     async stop() {
       child.kill("SIGTERM");
       return (await exited)[0];

@@ -153,7 +153,7 @@ describe("Ctrl-C", () => {
 
 async function startDemo(): Promise<Demo> {
   const { SESSION_SECRET: _s, SESSION_MAX_AGE: _m, ...inherited } = process.env;
-  const child: ChildProcess = spawn(process.execPath, ["examples/cluster/start.js"], {
+  const child: ChildProcess = spawn(process.execPath, ["scripts/demo.js", "cluster"], {
     env: { ...inherited, PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],
   });

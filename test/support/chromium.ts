@@ -1,10 +1,11 @@
 // A real Chromium for end-to-end tests: the one inside @sparticuz/chromium, else one from the PATH.
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { delimiter, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
-import { manifest } from "./project.js";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -36,12 +37,15 @@ export async function launchChromium(more: readonly string[] = []): Promise<Brow
 /** Unpacks the package once for all its users: aside, so that no other process meets a part of it. */
 async function unpacked(): Promise<string> {
   const cache = join(import.meta.dirname, "../../.cache");
-  const folder = join(cache, `chromium-${manifest.devDependencies["@sparticuz/chromium"]}`);
+  const tools = join(import.meta.dirname, "../tools/package.json");
+  const { dependencies } = JSON.parse(readFileSync(tools, "utf8")) as { dependencies: Record<string, string> };
+  const folder = join(cache, `chromium-${dependencies["@sparticuz/chromium"]}`);
   if (existsSync(folder)) return join(folder, "chromium");
   mkdirSync(cache, { recursive: true });
   const temp = mkdtempSync(`${folder}-`);
   try {
-    const unpack = `import packaged from "${import.meta.resolve("@sparticuz/chromium")}"; await packaged.executablePath();`;
+    const entry = pathToFileURL(createRequire(tools).resolve("@sparticuz/chromium")).href;
+    const unpack = `import packaged from "${entry}"; await packaged.executablePath();`;
     const env = { ...process.env, TMPDIR: temp, TEMP: temp };
     await promisify(execFile)(process.execPath, ["--input-type=module", "-e", unpack], { env });
     if (!existsSync(folder)) renameSync(temp, folder);
