@@ -129,8 +129,21 @@ export function requireSession(target: Target): Resolved & { readonly id: string
   const resolved = resolve(target);
   if (resolved.isAnonymous) throw new SessionError("SESSION_MISSING");
   const { id } = resolved;
-  if (id === undefined) throw new SessionError("TARGET_INVALID");
+  if (id === undefined) throw new SessionError("TARGET_INVALID", { detail: givenAs(target) });
   return { ...resolved, id };
+}
+
+/** What a target is that stands for no session, and the line to write. */
+function givenAs(target: unknown): string {
+  const { nsp, handshake, headers } = Object(target) as {
+    nsp?: { name?: unknown };
+    handshake?: object;
+    headers?: object;
+  };
+  if (handshake && nsp)
+    return `It is a socket of the namespace ${JSON.stringify(nsp.name)}, to which no sessions are attached. Write sessions.attach(io) before clients connect.`;
+  if (headers) return "It is a request without a session. Write app.use(sessions.middleware) before the route.";
+  return `It is ${kindOf(target)}.`;
 }
 
 /** A user as `sessions.ofUser()` is given it, as the index of users has it. @throws SessionError `OPTION_INVALID` */

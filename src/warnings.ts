@@ -25,6 +25,8 @@ export const texts = {
     "sessions.middleware was given to io.use(), which passes it sockets: it is for HTTP. Fix: sessions.attach(io) in its place.",
   ENGINE_MIDDLEWARE:
     "sessions.middleware was given to io.engine.use(), which runs it on each request of a socket: heartbeats keep sessions alive. Fix: remove it; sessions.attach(io) is enough.",
+  SESSION_ASSIGNED:
+    "A value was assigned to socket.session, and dropped: the session stays. Fix: change its fields, for example Object.assign(socket.session, { user }). To log out: await socket.session.destroy().",
   ATTACHED_LATE:
     "Clients had connected before sessions.attach(): their sockets have no session. Fix: attach before server.listen().",
   SESSION_INVALID:
@@ -42,29 +44,30 @@ export const texts = {
 const printed = new Map<string, Set<string>>();
 const keyLimit = 200;
 
-/** Prints the warning once per process, or once per `key` (at most 200 keys, so that nobody can flood the log). */
-export function warnOnce(code: WarningCode, key = "", detail = ""): void {
-  printOnce(code, key, `${texts[code]}${detail ? ` ${detail}` : ""}${seePage(code)}`);
+/**
+ * Prints the warning once per process, or once per `key` (at most 200 keys, so that nobody can flood the log). A detail
+ * that is work to write may be a function.
+ */
+export function warnOnce(code: WarningCode, key = "", detail: string | (() => string) = ""): void {
+  printOnce(code, key, () => {
+    const more = typeof detail === "function" ? detail() : detail;
+    return texts[code] + (more && ` ${more}`) + seePage(code);
+  });
 }
 
 /** Prints an error that nobody listens for, once for each code and message. */
 export function printUnheard(error: unknown): void {
-  const hint = ' To hear of each: sessions.on("error", (error) => …). This kind is printed once.';
-  if (error instanceof SessionError) {
-    // The message ends with its page, and so does the warning.
-    const end = error.message.lastIndexOf(" See ");
-    printOnce(error.code, "", error.message.slice(0, end) + hint + error.message.slice(end));
-    return;
-  }
+  const hint = 'Nobody listens with sessions.on("error", …), so each kind is printed once.';
+  if (error instanceof SessionError) return printOnce(error.code, "", () => `${hint} ${error.message}`);
   const { message, stack } = error as Partial<Error>;
   // Where the application's own function threw, its stack says in which line.
-  warnOnce("APPLICATION_ERROR", String(message), `${stack ?? String(error)}${hint}`);
+  warnOnce("APPLICATION_ERROR", String(message), () => `${hint} ${stack ?? String(error)}`);
 }
 
-function printOnce(code: string, key: string, text: string): void {
+function printOnce(code: string, key: string, write: () => string): void {
   let keys = printed.get(code);
   if (!keys) printed.set(code, (keys = new Set()));
   if (keys.has(key) || keys.size >= keyLimit) return;
   keys.add(key);
-  process.emitWarning(text, { type: "SocketSessionWarning", code });
+  process.emitWarning(write(), { type: "SocketSessionWarning", code });
 }

@@ -1,16 +1,23 @@
 // The mistakes that people make, one by one: each is told, with what was given, why it is wrong and what to write.
 import session from "express-session";
-import { Pool } from "pg";
+import { Redis } from "ioredis";
+import { Client, Pool } from "pg";
 import { createClient } from "redis";
 import { Server, type Socket } from "socket.io";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createSessions, memoryStore } from "../src/index.js";
 import { seePage } from "../src/errors.js";
+import { postgresStore } from "../src/postgres.js";
+import { redisStore } from "../src/redis.js";
 import { secret, startApp } from "./support/app.js";
 
 type Loose = (...values: unknown[]) => unknown;
 const loosely = createSessions as unknown as Loose;
 const anyStore = (store: unknown) => (): unknown => loosely({ secret, store });
+const anyRedisOptions = (options: unknown) => (): unknown => redisStore(options as never);
+const anyPostgresOptions = (options: unknown) => (): unknown => postgresStore(options as never);
+/** Connects to nobody. */
+const idle = new Redis({ lazyConnect: true });
 const sessionsOf = (options = {}): ReturnType<typeof createSessions> => createSessions({ secret, ...options });
 
 describe("told at once, by an error:", () => {
@@ -24,6 +31,22 @@ describe("told at once, by an error:", () => {
     ["a client of Redis as store", anyStore(createClient()), "STORE_UNSUPPORTED", "store: redisStore({ client })"],
     ["a pool of PostgreSQL as store", anyStore(new Pool()), "STORE_UNSUPPORTED", "store: postgresStore({ pool })"],
     ["a Map as store", anyStore(new Map()), "STORE_UNSUPPORTED", "It is a Map", "memoryStore()"],
+    [
+      "a client of Redis as the options",
+      anyRedisOptions(createClient()),
+      "STORE_CLIENT_INVALID",
+      "redisStore({ client })",
+    ],
+    ["a client of ioredis as the options", anyRedisOptions(idle), "STORE_CLIENT_INVALID", "redisStore({ client })"],
+    [
+      "a client of redis 4",
+      anyRedisOptions({ client: { evalSha() {}, executeIsolated() {} } }),
+      "STORE_CLIENT_INVALID",
+      "npm install redis@6",
+    ],
+    ["no client", anyRedisOptions({}), "STORE_CLIENT_INVALID", "There is no client"],
+    ["a pool as the options", anyPostgresOptions(new Pool()), "STORE_CLIENT_INVALID", "postgresStore({ pool })"],
+    ["one connection as pool", anyPostgresOptions({ pool: new Client() }), "STORE_CLIENT_INVALID", "one client"],
     ["a class as store", anyStore(session.MemoryStore), "STORE_UNSUPPORTED", "what new or a call of it gives"],
     ["a promise as store", anyStore(Promise.resolve()), "STORE_UNSUPPORTED", "await it first"],
     ["a path as store", anyStore("./sessions"), "STORE_UNSUPPORTED", "It is a string"],
@@ -46,8 +69,20 @@ describe("told at once, by an error:", () => {
       "OPTION_INVALID",
       "attach",
     ],
+    [
+      "the same server attached twice",
+      () => {
+        const [io, sessions] = [new Server(), sessionsOf()];
+        sessions.attach(io).attach(io);
+      },
+      "OPTION_INVALID",
+      "Attach one createSessions() to it, once",
+    ],
     ["an event that is none", () => sessionsOf().on("ended" as never, () => {}), "OPTION_INVALID", "Did you mean end?"],
     ["a listener that is none", () => sessionsOf().on("end", {} as never), "OPTION_INVALID", "not an object"],
+    ["no listener", () => sessionsOf().on("end", undefined as never), "OPTION_INVALID", "not undefined"],
+    ["nothing as target", () => sessionsOf().room(undefined as never), "TARGET_INVALID", "It is undefined"],
+    ["a request that no middleware saw", () => sessionsOf().room({ headers: {} } as never), "sessions.middleware)"],
     ["a middleware that is not express-session's", () => loosely({ middleware: () => {} }), "OPTION_INVALID"],
     [
       "a middleware over a plain store",
@@ -66,6 +101,18 @@ describe("told at once, by an error:", () => {
   test("the sessions of nobody", async () => {
     const asking = sessionsOf({ user: () => "ada" }).ofUser(undefined as never);
     await expect(asking).rejects.toMatchObject({ code: "OPTION_INVALID", message: /not undefined.*logged in/s });
+  });
+
+  test.each(["attach() forgotten", "another namespace attached"])("a target of a server with %s", async (mistake) => {
+    const app = await startApp({ attach: false });
+    if (mistake === "another namespace attached") app.sessions.attach(app.io.of("/chat"));
+    const [socket] = await Promise.all([
+      new Promise<Socket>((resolve) => app.io.once("connection", resolve)),
+      (await app.login()).connect(),
+    ]);
+    expect(() => app.sessions.room(socket)).toThrow('namespace "/", to which no sessions are attached');
+    await expect(app.sessions.update(socket, noop)).rejects.toThrow("Write sessions.attach(io)");
+    await expect(app.sessions.destroy(socket)).rejects.toMatchObject({ code: "TARGET_INVALID" });
   });
 
   test("a change that cannot be stored, and what comes after the end", async () => {
@@ -109,6 +156,23 @@ describe("told while it runs, once, though nobody listens:", () => {
     for (let index = 0; index < 2; index++) await app.login();
     await vi.waitFor(async () => expect(await printed("SECURE_COOKIE_OVER_HTTP")).toHaveLength(1));
     expect((await printed("SECURE_COOKIE_OVER_HTTP"))[0]).toContain('cookie: { secure: "auto" }');
+  });
+
+  test("a session that is replaced", async () => {
+    const app = await startApp();
+    const [socket] = await Promise.all([
+      new Promise<Socket>((resolve) => app.io.once("connection", resolve)),
+      (await app.login()).connect(),
+    ]);
+    const { session } = socket;
+    const loose = socket as { session: unknown };
+    loose.session = session;
+    expect(await printed("SESSION_ASSIGNED")).toEqual([]);
+    for (const value of [{ user: "eve" }, null]) loose.session = value;
+    expect(await printed("SESSION_ASSIGNED")).toEqual([expect.stringContaining("Object.assign(socket.session, {")]);
+    expect((await printed("SESSION_ASSIGNED"))[0]).toContain("The value was an object.");
+    expect(socket.session).toBe(session);
+    expect(Object.keys(socket)).not.toContain("session");
   });
 
   test("another service's secret", async () => {
@@ -221,6 +285,8 @@ describe("told while it runs, once, though nobody listens:", () => {
     expect(await printed("OPTION_INVALID")).toEqual([]);
   });
 });
+
+function noop(): void {}
 
 function thrownBy(make: () => unknown): Error & { code: string } {
   try {

@@ -84,14 +84,17 @@ export async function refusedPage(
 /** Says which origin was refused, which one the server takes itself for, and the line to write; once for each origin. */
 export function warnOfOrigin(refused: string, request: IncomingMessage, trust: ProxyTrust): void {
   const origin = refused.slice(0, 200);
-  const own = ownOrigin(request, trust);
+  warnOnce("ORIGIN_REFUSED", origin, () => adviceOn(origin, ownOrigin(request, trust)));
+}
+
+function adviceOn(origin: string, own: string | undefined): string {
   const isListable = parseOrigin(origin) !== undefined;
   const what = `The page's origin is ${JSON.stringify(origin)}, the server takes itself for ${JSON.stringify(own ?? "(unknown)")}.`;
   const fix = isListable ? ` If the page is yours: sessions.attach(io, { origins: [${JSON.stringify(origin)}] }).` : "";
   // A dev server passes requests on, with another Host where it is told so.
   const isDevProxy = isListable && isLoopback(origin) && own !== undefined && isLoopback(own);
   const proxy = isDevProxy ? " Behind a dev proxy (Vite, webpack) leave out its changeOrigin." : "";
-  warnOnce("ORIGIN_REFUSED", origin, what + fix + proxy);
+  return what + fix + proxy;
 }
 
 /** Undefined also where the application's own "trust proxy" function throws, which was reported. */

@@ -12,6 +12,7 @@ import type { ActiveSession } from "../session/live-session.js";
 import type { SocketSession } from "../session/socket-session.js";
 import { type Admission, canTicketHelp } from "../handshake/admission.js";
 import type { Permission } from "../handshake/permission.js";
+import { setSession } from "./session-property.js";
 import { WaitingMessages, type WaitingLimits } from "./waiting-messages.js";
 
 /** What one `attach()` call works with. */
@@ -142,9 +143,10 @@ export abstract class SessionConnection<Receiver> implements Connection {
     this.#permitted = live.data;
   }
 
-  /** Puts the session where the application's handlers look for it. */
-  bind(...holders: (object | null | undefined)[]): void {
+  /** Puts the session where the application's handlers look for it: on the socket, and on what they reach from there. */
+  bind(socket: object | undefined, ...holders: (object | null | undefined)[]): void {
     const { session } = this;
+    if (socket) setSession(socket, session);
     for (const holder of holders) if (holder) setHidden(holder, "session", session);
   }
 

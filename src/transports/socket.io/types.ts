@@ -5,6 +5,6 @@ import type { SocketSession } from "../../session/socket-session.js";
 declare module "socket.io" {
   interface Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     /** The live session of this socket's browser: always current, saved when changed. */
-    session: SocketSession;
+    readonly session: SocketSession;
   }
 }

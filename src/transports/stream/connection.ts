@@ -157,7 +157,7 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
     const { requestSessions, onBound, open, onError } = this.attachment;
     onBound(this.#request);
     // Behind the middleware, the request keeps express-session's object: that is what express-session looks at.
-    if (!requestSessions.of(this.#request)) this.bind(this.#request);
+    if (!requestSessions.of(this.#request)) this.bind(undefined, this.#request);
     // What was changed while the client was being admitted.
     if (held) void requestSessions.save(this.#request);
     // What the client asks for by itself counts as what it does; an EventSource comes back on its own.

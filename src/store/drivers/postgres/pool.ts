@@ -29,11 +29,14 @@ export interface PostgresClient {
   release(destroy: true): void;
 }
 
+/** Throws `STORE_CLIENT_INVALID` for a pool in place of the options that hold one. */
+export function checkNotPool(options: unknown): void {
+  if (typeof (options as { query?: unknown } | null | undefined)?.query === "function")
+    refuse("postgresStore() takes options, not the pool itself: postgresStore({ pool }).");
+}
+
 /** Throws `STORE_CLIENT_INVALID` for a pool that cannot work, and says which one can. */
 export function checkPool(value: unknown): void {
-  const refuse = (detail: string): never => {
-    throw new SessionError("STORE_CLIENT_INVALID", { detail });
-  };
   if (value === undefined || value === null) refuse("There is no pool: npm install pg, then new Pool().");
   const pool = value as Record<string, unknown>;
   for (const method of ["query", "connect", "listenerCount"]) {
@@ -46,4 +49,8 @@ export function checkPool(value: unknown): void {
   if ((value as PostgresPool).options?.max === 1) {
     refuse("It has one connection, but listening for notices needs one of its own: max must be 2 or more.");
   }
+}
+
+function refuse(detail: string): never {
+  throw new SessionError("STORE_CLIENT_INVALID", { detail });
 }

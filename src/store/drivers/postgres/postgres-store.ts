@@ -9,7 +9,7 @@ import {
   type NamesOf,
 } from "../../../internal/check-options.js";
 import { LiveStore } from "../../live-store.js";
-import { checkPool, type PostgresPool } from "./pool.js";
+import { checkNotPool, checkPool, type PostgresPool } from "./pool.js";
 import { PostgresDriver } from "./postgres-driver.js";
 import { PostgresTable } from "./table.js";
 
@@ -51,6 +51,7 @@ export interface PostgresStoreOptions {
  * ```
  */
 export function postgresStore(options: PostgresStoreOptions): LiveStore {
+  checkNotPool(options);
   checkNames(options, optionNames, "postgresStore()");
   // Who writes JavaScript may leave them out.
   const given = (options as PostgresStoreOptions | undefined) ?? ({} as PostgresStoreOptions);

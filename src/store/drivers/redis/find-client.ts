@@ -42,6 +42,12 @@ export function findClient(value: unknown, timeout: number): Client {
   return nodeRedis(value as RedisClient, timeout);
 }
 
+/** Throws `STORE_CLIENT_INVALID` for a client in place of the options that hold one. */
+export function checkNotClient(options: unknown): void {
+  const given = (options ?? {}) as Record<string, unknown>;
+  if (has(given, "duplicate")) refuse("redisStore() takes options, not the client itself: redisStore({ client }).");
+}
+
 function checkNodeRedis(client: Record<string, unknown>): void {
   for (const method of ["evalSha", "duplicate", "withCommandOptions", "listenerCount"]) {
     if (!has(client, method)) refuse(`It has no ${method}(): pass what createClient() gave.`);

@@ -2,7 +2,7 @@
 import { checkFinite, checkNames, invalid, kindOf, type NamesOf } from "../../../internal/check-options.js";
 import { checkStoreLimits, LiveStore } from "../../live-store.js";
 import { noticePrefix } from "./channels.js";
-import { type AnyRedisClient, findClient } from "./find-client.js";
+import { type AnyRedisClient, checkNotClient, findClient } from "./find-client.js";
 import { RedisDriver } from "./redis-driver.js";
 
 export type { IoRedisClient, IoRedisClusterClient } from "./ioredis.js";
@@ -45,6 +45,7 @@ export interface RedisStoreOptions {
  * ```
  */
 export function redisStore(options: RedisStoreOptions): LiveStore {
+  checkNotClient(options);
   checkNames(options, optionNames, "redisStore()");
   // Who writes JavaScript may leave them out.
   const given = (options as RedisStoreOptions | undefined) ?? ({} as RedisStoreOptions);
