@@ -112,7 +112,7 @@ export abstract class SessionConnection<Receiver> implements Connection {
   /** Gives the code why the client may not be here, by what its session is now. */
   check(): ErrorCode | undefined {
     if (this.refusalCode !== undefined) return this.refusalCode;
-    return this.#isPermitted && !this.isForbiddenNow ? undefined : "SESSION_FORBIDDEN";
+    return this.#isPermitted && !this.#isForbiddenNow ? undefined : "SESSION_FORBIDDEN";
   }
 
   get #isPermitted(): boolean {
@@ -121,9 +121,14 @@ export abstract class SessionConnection<Receiver> implements Connection {
   }
 
   /** True where the data has changed in this turn of the event loop, and may close the connection after it. */
-  protected get isForbiddenNow(): boolean {
+  get #isForbiddenNow(): boolean {
     const { live } = this;
     return live !== undefined && this.attachment.permission?.isDue(live) === true && !this.mayStay(live.data);
+  }
+
+  /** Resolves when it is known whether the client may stay; undefined where it may by what is known. */
+  protected get pendingReview(): Promise<true> | undefined {
+    return this.#isForbiddenNow ? this.attachment.permission?.untilReviewed() : undefined;
   }
 
   #ask(live: ActiveSession | undefined, request: IncomingMessage | null | undefined): Awaitable<boolean> {
@@ -194,9 +199,9 @@ export abstract class SessionConnection<Receiver> implements Connection {
   /** Delivers a message that has passed the gate, unless it has to wait until it is known whether the client may stay. */
   protected pass(receiver: Receiver, message: unknown): void {
     if (this.#waiting) return this.#wait(this.#waiting, receiver, message);
-    const { permission } = this.attachment;
-    if (!permission || !this.isForbiddenNow) return this.deliver(receiver, message);
-    this.#waitFor(permission.untilReviewed(), receiver, message);
+    const review = this.attachment.permission && this.pendingReview;
+    if (!review) return this.deliver(receiver, message);
+    this.#waitFor(review, receiver, message);
   }
 
   #waitFor(mayRun: Promise<boolean>, receiver: Receiver, message: unknown): void {

@@ -1,5 +1,5 @@
 // Promise 13: allowed means still allowed. What test/contract/server.ts does not say for every kind of server: namespaces
-// with rules of their own, tickets, logins over a socket, Passport, and data that cannot be written.
+// with rules of their own, tickets, Passport, and data that cannot be written. Logins over a socket: allow-login.test.ts.
 import type express from "express";
 import passport from "passport";
 import { Strategy } from "passport-local";
@@ -175,48 +175,6 @@ describe("a ticket", () => {
     const ends = Promise.all([closed(first), closed(more)]);
     await ada.post("/set", { user: "bob" });
     for (const { told } of await ends) expect(told).toEqual([forbidden]);
-  });
-});
-
-describe("a login over the socket", () => {
-  const start = async (afterwards: (session: { user?: string }, name: string) => unknown) => {
-    const app = await startApp({
-      attach: { allow: isUser },
-      setup({ app, io, sessions }) {
-        app.use("/my/session", sessions.routes);
-        io.on("connection", (socket) => {
-          socket.on("who", (done) => done(socket.session.user));
-          socket.on("login", async (name: string, done) => {
-            await socket.session.regenerate();
-            await afterwards(socket.session, name);
-            done?.(socket.session.user);
-          });
-        });
-      },
-    });
-    const guest = await app.login("guest");
-    const socket = guest.socket("/", { auth: { session: { v: 1 } } });
-    socket.on("session:collect", async ({ ticket }: { ticket: string }) => {
-      await guest.post("/my/session/collect", { ticket });
-      socket.emit("session:collected");
-    });
-    return { guest, socket: await connected(socket) };
-  };
-
-  it("stays with its new session, which is asked about from then on", async () => {
-    const { guest, socket } = await start((session, name) => void (session.user = name));
-    expect(await socket.emitWithAck("login", "ada")).toBe("ada");
-    expect(await socket.emitWithAck("who")).toBe("ada");
-    const end = closed(socket);
-    await guest.post("/set", { user: null });
-    expect(await end).toMatchObject({ told: [forbidden] });
-  });
-
-  it("that gives the new session nobody is closed", async () => {
-    const { socket } = await start(() => undefined);
-    const end = closed(socket);
-    socket.emit("login", "ada");
-    expect(await end).toMatchObject({ told: [forbidden] });
   });
 });
 

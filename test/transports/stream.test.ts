@@ -2,6 +2,7 @@
 // is on the wire.
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Request, Response } from "express";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type AttachOptions, liveStore, type SessionStream, type StreamOptions } from "../../src/index.js";
@@ -344,6 +345,21 @@ describe("who may not come in", () => {
     const headers = { ...eventSource, origin: "https://app.example.com", "sec-fetch-site": "cross-site" };
     expect((await open(await login(), { headers })).status).toBe(200);
   });
+});
+
+test("a change that allow forbids: what is written in its turn of the event loop still comes, and nothing after it", async () => {
+  const { login, open, streams } = await start({ stream: { allow: ({ user }) => user !== undefined } });
+  const client = await open(await login());
+  const [stream] = streams as [SessionStream];
+  delete stream.session.user;
+  expect(stream.send("news", "in its turn")).toBe(true);
+  await nextTurn();
+  expect(stream.send("news", "too late")).toBe(false);
+  expect(await client.over).toBe("complete");
+  expect(client.events.slice(1).map(({ event, data }) => [event, data])).toEqual([
+    ["news", "in its turn"],
+    ["session:end", JSON.stringify({ code: "SESSION_FORBIDDEN", retry: false })],
+  ]);
 });
 
 describe("listeners", () => {

@@ -144,17 +144,22 @@ function guard(namespace: Namespace, connections: Connections): void {
     onConnect(socket, answer) {
       if (isOpen()) return answer(noop);
       const connection = connectionOf(socket.client);
-      // The session may have ended or changed while middlewares ran.
-      const refused = connection.check();
-      if (refused !== undefined) {
-        discard(socket);
-        return refuse(socket.client, namespace, refused);
-      }
-      // It may have got another while middlewares ran.
-      if (socket.session !== connection.session) connection.bindSocket(socket);
-      connection.joinRoom(socket);
-      // Right after the answer to CONNECT: before anything that the application's handlers send.
-      answer(() => connection.greet(socket));
+      const finish = (): void => {
+        // The session may have ended or changed while middlewares ran.
+        const refused = connection.check();
+        if (refused !== undefined) {
+          discard(socket);
+          return refuse(socket.client, namespace, refused);
+        }
+        // It may have got another while middlewares ran.
+        if (socket.session !== connection.session) connection.bindSocket(socket);
+        connection.joinRoom(socket);
+        // Right after the answer to CONNECT: before anything that the application's handlers send.
+        answer(() => connection.greet(socket));
+      };
+      const login = connection.pendingHandover;
+      if (!login) return finish();
+      void login.then(() => (socket.client.conn.readyState === "open" ? finish() : discard(socket)));
     },
   });
 }

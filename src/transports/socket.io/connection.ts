@@ -121,7 +121,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** Admits one CONNECT, by its ticket where it brings one. Gives the code of a refusal. */
   admitConnect(conn: RawSocket, ticket: string | undefined, auth: Auth): Awaitable<ErrorCode | undefined> {
     // Those of several namespaces come at once, and only one of them brings the connection its session.
-    if (this.pendingAdmission) return this.#admitLater(conn, ticket, auth);
+    if (this.pendingAdmission ?? this.pendingHandover) return this.#admitLater(conn, ticket, auth);
     return this.#admitNow(conn, ticket);
   }
 
@@ -129,7 +129,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     const waiting = (this.#connecting ??= new WaitingCount(this.attachment.limits));
     if (!waiting.add(auth)) this.overflow();
     else {
-      while (this.pendingAdmission !== undefined) await this.pendingAdmission;
+      for (let pending; (pending = this.pendingAdmission ?? this.pendingHandover);) await pending;
       waiting.remove(auth);
     }
     return this.#admitNow(conn, ticket);
@@ -228,17 +228,26 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.goOnUnder(live);
     for (const socket of closed) this.bind(socket, socket.handshake);
     this.#rebind(room);
-    // It went away meanwhile.
-    if (this.#client?.conn.readyState !== "open") this.release();
+    // It went away meanwhile, or was closed.
+    if (this.#client?.conn.readyState !== "open" || this.refusalCode !== undefined) this.release();
   }
 
   onLoginOver(): void {
     if (this.live) this.attachment.permission?.reviewSoon(this.live);
   }
 
+  /** Resolves when it is known who has logged in; undefined where nobody does. A new session is empty until then. */
+  get pendingHandover(): Promise<true> | undefined {
+    const { permission } = this.attachment;
+    return permission && this.#login?.handover?.then(() => permission.untilReviewed());
+  }
+
+  protected override get pendingReview(): Promise<true> | undefined {
+    return this.pendingHandover ?? super.pendingReview;
+  }
+
   override mayStay(data: SocketSession): boolean {
-    // A new session is empty until the handler that asked for it goes on.
-    return this.#login?.isRunning === true || super.mayStay(data);
+    return this.#login?.handover !== undefined || super.mayStay(data);
   }
 
   override end(reason: CloseReason): void {
@@ -269,7 +278,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     this.#read(socket, packet);
     process.nextTick(() => {
       const unread = this.#unread ?? [];
-      const next = this.isForbiddenNow ? undefined : unread.shift();
+      const next = this.pendingReview ? undefined : unread.shift();
       if (next) return this.#readAlone(...next);
       this.#unread = undefined;
       for (const each of unread) this.pass(...each);

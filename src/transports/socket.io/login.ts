@@ -33,7 +33,8 @@ export class Login implements RegeneratingConnection {
   readonly connection: LoginConnection;
   readonly #regenerate: Regenerate;
   #ownSession: { readonly live: ActiveSession; readonly session: SocketSession } | undefined;
-  #running: Promise<void> | undefined;
+  /** What is under way, and for which session it was asked. */
+  #running: { readonly done: Promise<void>; readonly from: ActiveSession } | undefined;
   /** Called when the page says that it has collected its cookie, or goes. */
   #stopWaiting: (() => void) | undefined;
   /** The sockets that were open when their page was asked: a handler goes on with one that has closed, too. */
@@ -45,8 +46,12 @@ export class Login implements RegeneratingConnection {
     this.#regenerate = regenerate;
   }
 
-  get isRunning(): boolean {
-    return this.#running !== undefined;
+  /**
+   * Resolves when the handler goes on that asked for the session that the connection has: until then it is empty.
+   * Undefined where nobody is waited for.
+   */
+  get handover(): Promise<void> | undefined {
+    return this.#running?.from === this.live ? undefined : this.#running?.done.catch(noop);
   }
 
   /** The session object of this connection alone: its `regenerate()` knows which connection asks. */
@@ -59,12 +64,15 @@ export class Login implements RegeneratingConnection {
   #start(live: ActiveSession): Promise<void> {
     // Somebody has kept the session that was.
     if (live !== this.live) return Promise.reject(new SessionError(live.ended ?? "SESSION_ROTATED"));
-    this.#running ??= this.#regenerate(this, this.connection.sockets[0]?.conn.request).finally(() => {
+    if (this.#running) return this.#running.done;
+    const regenerating = this.#regenerate(this, this.connection.sockets[0]?.conn.request);
+    const done = regenerating.finally(() => {
       this.#running = undefined;
       this.#askedSockets = [];
       this.connection.onLoginOver();
     });
-    return this.#running;
+    this.#running = { from: live, done };
+    return done;
   }
 
   // --- RegeneratingConnection ---
@@ -124,7 +132,7 @@ export class Login implements RegeneratingConnection {
     this.#stopWaiting?.();
     // When it is certain under which session the socket goes on.
     const done = (): void => acknowledge(socket, packet);
-    void (this.#running ?? Promise.resolve()).then(done, done);
+    void (this.#running?.done ?? Promise.resolve()).then(done, done);
     return true;
   }
 }
