@@ -19,6 +19,8 @@ const suites = {
   // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), the older modules' types, and
   // an application with other versions of what the package works with.
   oldest: ["test/transports/contract/engine.io-6.4.test.ts", "test/package/{compat,beside}.test.ts"],
+  // The site of docs/, built and in a real Chromium.
+  site: ["test/docs/site.test.ts"],
   // The frameworks that have a page, as it says.
   frameworks: ["test/frameworks/**/*.test.ts"],
   // Minutes of failing nodes, and thousands of connections.
@@ -50,7 +52,7 @@ export default defineConfig({
         test: {
           name: "shipped",
           include: suites.shipped,
-          exclude: suites.oldest,
+          exclude: [...suites.oldest, ...suites.site],
           globalSetup: "test/support/packed.ts",
           testTimeout: 90_000,
         },
@@ -67,6 +69,7 @@ export default defineConfig({
           provide: { stacks: "older" },
         },
       },
+      { extends: true, test: { name: "site", include: suites.site, testTimeout: 60_000 } },
       { extends: true, test: { name: "browser", include: suites.browser } },
       { extends: true, test: { name: "nodes", include: suites.nodes, globalSetup: "test/support/shared-servers.ts" } },
       { extends: true, test: { name: "endurance", include: suites.endurance } },

@@ -1,10 +1,11 @@
 // The site of docs/: installs its tools where they are missing, writes what is generated, and builds it. Without an
 // argument it also serves the site and opens it; "build" only builds; "dev" shows each change of a page at once.
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "./free-port.js";
+import { install } from "./install.js";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const docs = join(root, "docs");
@@ -15,10 +16,15 @@ export async function buildDocs() {
   await tool("vitepress/bin/vitepress.js", "build");
 }
 
+/** Serves what was built, until the process that it gives is ended. */
+export function serveDocs(port) {
+  const vitepress = join(docs, "node_modules/vitepress/bin/vitepress.js");
+  return spawn(process.execPath, [vitepress, "preview", "--port", String(port)], { cwd: docs, stdio: "inherit" });
+}
+
 async function generate() {
   // TypeDoc reads the types of what the sources import.
-  if (!existsSync(join(root, "node_modules"))) await install(root);
-  if (!isInstalled(docs)) await install(docs);
+  install(existsSync(join(root, "node_modules")) ? ["docs"] : [".", "docs"]);
   const { papers } = await import("../docs/.vitepress/markdown.js");
   const project = join(docs, "project");
   rmSync(project, { recursive: true, force: true });
@@ -34,29 +40,13 @@ function moved(name) {
   return text.replaceAll(/\]\((?![a-z]+:|#)([^)#\s]+)/g, (_, path) => `](${from(path)}`);
 }
 
-function isInstalled(folder) {
-  const changed = (name) => statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  // npm writes its hidden lock file when it has installed everything.
-  return changed("node_modules/.package-lock.json") >= changed("package-lock.json");
-}
-
-async function install(folder) {
-  const options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-  await run("npm", ["ci", ...options], { shell: process.platform === "win32", cwd: folder });
-}
-
 /** Runs a tool of docs/. */
 function tool(file, ...args) {
-  return run(process.execPath, [join(docs, "node_modules", file), ...args]);
-}
-
-function run(command, args, options) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: docs, stdio: "inherit", ...options });
+    const program = [join(docs, "node_modules", file), ...args];
+    const child = spawn(process.execPath, program, { cwd: docs, stdio: "inherit" });
     child.on("error", reject);
-    child.on("close", (status) =>
-      status === 0 ? resolve() : reject(new Error(`${command} ${args.join(" ")} ended with ${status}`)),
-    );
+    child.on("close", (status) => (status === 0 ? resolve() : reject(new Error(`${file} ended with ${status}`))));
   });
 }
 
@@ -77,7 +67,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     if (what === "serve") {
       const port = await freePort();
       open(`http://localhost:${port}/`);
-      await tool("vitepress/bin/vitepress.js", "preview", "--port", String(port));
+      serveDocs(port);
     }
   }
 }

@@ -10,7 +10,7 @@ import { install, pathWithTools } from "./install.js";
 
 /** The suites: "checks" are those below, the others are projects in vitest.config.ts. */
 const always = ["checks", "library", "shipped"];
-const all = [...always, "stacks", "browser", "nodes", "endurance"];
+const all = [...always, "stacks", "browser", "site", "nodes", "endurance"];
 
 const given = process.argv.slice(2);
 const suites = given.length === 0 ? always : given.includes("all") ? all : given;
@@ -32,7 +32,7 @@ let passed = 0;
 const failures = [];
 
 /** Runs a program; what it prints goes to `print` as one text at its end, else to the terminal at once. */
-function run(command, args, { print, timeout = 2 * minutes } = {}) {
+function run(command, args, { print, timeout = 10 * minutes } = {}) {
   return new Promise((resolve) => {
     const out = print ? "pipe" : "inherit";
     const shell = process.platform === "win32";
@@ -76,6 +76,10 @@ async function checks() {
   await check("pack", "npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", temp);
   await check("package: publint", "publint", "--strict", tarball);
   await check("package: types of the exports", "attw", tarball, "--profile", "strict", "--no-color");
+  // The tests of the site build it, too. Here it may have to install its tools first.
+  if (!suites.includes("site")) {
+    await check("site: builds, without a dead link", process.execPath, "scripts/docs.js", "build");
+  }
 }
 
 function readReport(file) {

@@ -17,7 +17,7 @@ export default defineConfig({
     nav: nav(),
     sidebar: sidebar(),
     outline: [2, 3],
-    search: { provider: "local", options: { miniSearch: { options: { tokenize } } } },
+    search: { provider: "local", options: { miniSearch: { options: { tokenize } }, _render: renderPlain } },
     docFooter: { prev: "Before", next: "Next" },
   },
 });
@@ -26,4 +26,13 @@ export default defineConfig({
 function tokenize(text) {
   const words = text.split(/[\n\r\p{Z}\p{P}]+/u);
   return [...words, ...(text.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? [])];
+}
+
+/** What the search reads of a page: code without its colours, which cost most of the time. */
+function renderPlain(text, env, md) {
+  const { highlight } = md.options;
+  md.options.highlight = null;
+  const html = md.render(text, env);
+  md.options.highlight = highlight;
+  return html;
 }

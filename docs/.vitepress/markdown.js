@@ -14,6 +14,8 @@ const sources = (repository?.url ?? repository)?.replace(/^git\+/, "").replace(/
 export const papers = ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
 
 export const markdown = {
+  // Letters that can be read: of the usual themes axe finds some too pale.
+  theme: { light: "github-light-high-contrast", dark: "github-dark-high-contrast" },
   anchor: { slugify: anchorOf },
   config(md) {
     md.core.ruler.push("links-out-of-the-site", ({ tokens, env }) => {

@@ -47,28 +47,24 @@ const parts = [
 
 /** A group for each part; what TypeDoc and build.js wrote stands below its part. */
 export function sidebar() {
-  const groups = parts.map(({ folder, title, first }) => ({
-    text: title,
-    collapsed: true,
-    items: pages(folder, first),
-  }));
-  group(groups, "Reference").push({ text: "All types", collapsed: true, items: pages("reference/api", ["index"]) });
-  group(groups, "Inside").push(...pages("project"));
-  return groups.filter(({ items }) => items.length > 0);
+  const groups = parts.map(({ folder, title, first }) => ({ title, items: pages(folder, first) }));
+  const itemsOf = (title) => groups.find((group) => group.title === title).items;
+  itemsOf("Reference").push(group("All types", pages("reference/api", ["index"])));
+  itemsOf("Inside").push(...pages("project"));
+  return groups.filter(({ items }) => items.length > 0).map(({ title, items }) => group(title, items));
 }
 
 /** Links above each page, to the first page of these parts. */
 export function nav() {
-  const groups = sidebar();
-  return ["Start", "Guide", "Operate", "Security", "Reference", "Errors"].flatMap((title) => {
-    const found = groups.find(({ text }) => text === title);
-    const folder = parts.find((part) => part.title === title).folder;
-    return found ? [{ text: title, link: found.items[0].link, activeMatch: `^/${folder}/` }] : [];
-  });
+  const shown = ["Start", "Guide", "Operate", "Security", "Reference", "Errors"];
+  return sidebar()
+    .filter(({ text }) => shown.includes(text))
+    .map(({ text, link }) => ({ text, link, activeMatch: link.replace(/[^/]*$/, "") }));
 }
 
-function group(groups, title) {
-  return groups.find(({ text }) => text === title).items;
+/** Its title leads to its first page: a title that only opens and closes would be a button within a button. */
+function group(text, items) {
+  return { text, link: items[0].link, collapsed: true, items };
 }
 
 function pages(folder, first = []) {
