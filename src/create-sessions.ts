@@ -1,4 +1,6 @@
 // createSessions(): ties a store, the live sessions, HTTP and the servers together. The only place that knows them all.
+import type { IncomingMessage } from "node:http";
+import type { AttachedServer } from "./check/set-up.js";
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
 import { allowedByAny, type OriginSource } from "./handshake/origin.js";
@@ -6,7 +8,7 @@ import { OneTimeTickets, withoutSecret } from "./handshake/one-time-tickets.js";
 import { type Allow, Permission } from "./handshake/permission.js";
 import { type FindId, fromReader } from "./handshake/session-id.js";
 import { setUpHttp } from "./http/http-half.js";
-import { createEmpty, issueSession } from "./http/middleware.js";
+import { cookieFor, createEmpty, issueSession } from "./http/middleware.js";
 import { createRoutes } from "./http/routes.js";
 import { invalid } from "./internal/check-options.js";
 import { RequestSessions } from "./http/request-session.js";
@@ -108,18 +110,23 @@ export function createSessions<View = unknown>(
     return { ...attachment, admission, permission, keepAlive, maxBufferedBytes, onError: events.fail };
   });
   const pages: OriginSource[] = [{ origins: routes.origins }];
+  const attached: AttachedServer[] = [];
+  let areRoutesMounted = false;
   return new Sessions({
     middleware,
-    routes: createRoutes({
-      ...http,
-      backend,
-      // A page that may connect may renew its session, too.
-      rules: { origins: allowedByAny(pages), requireOrigin: false },
-      views,
-      tickets,
-      collectTickets,
-      onError: events.fail,
-    }),
+    routes: createRoutes(
+      {
+        ...http,
+        backend,
+        // A page that may connect may renew its session, too.
+        rules: { origins: allowedByAny(pages), requireOrigin: false },
+        views,
+        tickets,
+        collectTickets,
+        onError: events.fail,
+      },
+      () => void (areRoutesMounted = true),
+    ),
     view,
     store,
     backend,
@@ -140,6 +147,15 @@ export function createSessions<View = unknown>(
       });
       pages.push({ origins: rules.origins, cors: known.cors });
       known.attach({ ...attachment, admission, permission: permissionOf(rules.allow) });
+      attached.push({ ...known, origins: rules.origins });
+    },
+    async check(checkOptions = {}) {
+      const { checkSetUp } = await import("./check/set-up.js");
+      const cookie = (request: IncomingMessage): string | undefined => cookieFor(middleware, request, trust);
+      return checkSetUp(
+        { secrets, store, backend, trust, attached, areRoutesMounted, cookieFor: cookie },
+        checkOptions,
+      );
     },
     stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
     async close() {

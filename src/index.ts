@@ -22,6 +22,8 @@ export type { PassportLike } from "./session/passport-users.js";
 export type { ViewFunction } from "./session/view.js";
 export type { SessionCallback, SocketSession, SocketSessionMethods } from "./session/socket-session.js";
 export type { Missing, Refusal } from "./handshake/admission.js";
+export type { CheckFinding, CheckTopic, SessionCheck } from "./check/findings.js";
+export type { CheckOptions } from "./check/set-up.js";
 export { createSessions } from "./create-sessions.js";
 export type { Sessions, ViewOf } from "./sessions.js";
 export type { SessionsEvents } from "./events.js";

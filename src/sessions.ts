@@ -1,5 +1,7 @@
 // What createSessions() returns: the sessions of an application, as it sees and changes them.
 import type { SessionData } from "express-session";
+import type { SessionCheck } from "./check/findings.js";
+import type { CheckOptions } from "./check/set-up.js";
 import { SessionError } from "./errors.js";
 import { checkListener, type Events, type SessionsEvents } from "./events.js";
 import type { Middleware } from "./http/middleware.js";
@@ -40,6 +42,7 @@ export interface Parts<View> {
   readonly events: Events;
   attach(server: AttachableServer, options: AttachOptions): void;
   stream(request: HttpRequest, response: HttpResponse, options?: StreamOptions): SessionStream;
+  check(options?: CheckOptions): Promise<SessionCheck>;
   close(): Promise<void>;
 }
 
@@ -278,6 +281,23 @@ export class Sessions<View = unknown> {
   off<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
     this.#parts.events.off(event, listener as never);
     return this;
+  }
+
+  /**
+   * Looks at the set-up: the secret, the cookie, proxies, the store, the routes, namespaces and origins. Resolves with what
+   * is wrong, what may be, and what is fine, in sentences with the line to write. For development, and for a test of the
+   * production set-up; it costs one read of the store.
+   *
+   * @throws SessionError `OPTION_INVALID`
+   * @example
+   * ```ts
+   * server.listen(3000, async () => {
+   *   console.log(String(await sessions.check({ url: "http://localhost:3000" })));
+   * });
+   * ```
+   */
+  check(options?: CheckOptions): Promise<SessionCheck> {
+    return this.#parts.check(options);
   }
 
   /**

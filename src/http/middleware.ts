@@ -110,6 +110,11 @@ export async function createEmpty(
   return made.id;
 }
 
+/** The Set-Cookie header that a first session gets with this request; undefined where its cookie cannot be set. */
+export function cookieFor(middleware: Middleware, request: IncomingMessage, trust: ProxyTrust): string | undefined {
+  return makeSession(middleware, request, trust)?.setCookie;
+}
+
 /** Of somebody who has no cookie. */
 function blank(encrypted: boolean): IncomingMessage {
   return {

@@ -15,6 +15,7 @@ import { statusOf as handshakeStatusOf } from "../statuses.js";
 import type { LiveStore } from "../store/live-store.js";
 import { timesOf } from "../store/record/session-record.js";
 import type { SessionBackend } from "../store/session-backend.js";
+import { tellWhenMounted } from "./express-internals.js";
 import { sendClientScript } from "./client-script.js";
 import { type Middleware, replaceSession, sendCookie } from "./express-session-internals.js";
 import { systemNow } from "../internal/system-time.js";
@@ -37,15 +38,16 @@ export interface RoutesContext {
   onError(error: unknown): void;
 }
 
-/** Makes the middleware. Requests for other paths go on to the next one. */
-export function createRoutes(context: RoutesContext): Middleware {
+/** Makes the middleware, which says when it is used. Requests for other paths go on to the next one. */
+export function createRoutes(context: RoutesContext, onUse: () => void): Middleware {
   const routes: { readonly [path in string]?: Route } = {
     "/": { method: "GET", run: look },
     "/renew": { method: "POST", run: renew },
     "/ticket": { method: "POST", run: issue },
     "/collect": { method: "POST", run: collect },
   };
-  return (request, response, next) => {
+  const middleware: Middleware = (request, response, next) => {
+    onUse();
     const path = pathOf(request);
     if (path === "/client.js" && (request.method === "GET" || request.method === "HEAD")) {
       sendClientScript(request, response).catch(next);
@@ -61,6 +63,7 @@ export function createRoutes(context: RoutesContext): Middleware {
       send(response, statusOf[code], closeReason(code));
     });
   };
+  return tellWhenMounted(middleware, onUse);
 }
 
 // --- the routes ---

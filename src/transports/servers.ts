@@ -3,7 +3,7 @@ import { SessionError } from "../errors.js";
 import type { Cors } from "../handshake/cors.js";
 import { warnOnce } from "../warnings.js";
 import { attachEngineServer, isEngineServer } from "./engine.io/attach.js";
-import { attachSocketIo, isNamespace, isServer } from "./socket.io/attach.js";
+import { attachSocketIo, isNamespace, isServer, lookAt } from "./socket.io/attach.js";
 import type { SocketIoAttachment } from "./socket.io/connection.js";
 import { attachWebSocketServer, isWebSocketServer } from "./ws/attach.js";
 
@@ -58,6 +58,8 @@ export interface RecognisedServer {
   /** Whether its clients have a place for a ticket. */
   readonly takesTickets: boolean;
   attach(attachment: SocketIoAttachment): void;
+  /** What a check has to know of a Socket.IO server. */
+  look?(): { readonly isTls: boolean | undefined; readonly unguarded: readonly string[]; readonly isAlone: boolean };
 }
 
 /** @throws SessionError `SERVER_UNSUPPORTED` */
@@ -65,7 +67,13 @@ export function recognise(server: unknown): RecognisedServer {
   if (isServer(server) || isNamespace(server)) {
     const whole = isServer(server) ? server : server.server;
     const cors = (): Cors | undefined => whole.engine?.opts.cors;
-    return { path: whole.path(), cors, takesTickets: true, attach: (attachment) => attachSocketIo(server, attachment) };
+    return {
+      path: whole.path(),
+      cors,
+      takesTickets: true,
+      attach: (attachment) => attachSocketIo(server, attachment),
+      look: () => lookAt(whole),
+    };
   }
   if (isWebSocketServer(server)) {
     const { path } = server.options;

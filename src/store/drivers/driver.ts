@@ -74,6 +74,9 @@ export interface Driver {
    */
   publish?(id: string, message: string, node?: string): Promise<number | undefined>;
 
+  /** What is wrong with the storage's settings, in sentences with the line to write. Absent where there is nothing to ask. */
+  advice?(): Promise<readonly string[]>;
+
   /**
    * The texts of all sessions by id, or as a list where express-session's `Store#all` of this storage gives a list. Records
    * that cannot be read are left out.

@@ -164,6 +164,13 @@ function guard(namespace: Namespace, connections: Connections): void {
   });
 }
 
+/** What a check has to know of a server: whether it speaks TLS, where no session is, and whether it has other nodes. */
+export function lookAt({ httpServer, sockets, _nsps }: Server) {
+  const unguarded = [..._nsps.values()].filter((one) => !guards.has(one) && !isAdminUi(one)).map(({ name }) => name);
+  const isTls = httpServer && "setSecureContext" in httpServer;
+  return { isTls, unguarded, isAlone: /^(?:SessionAware)?Adapter$/.test(sockets.adapter.constructor.name) };
+}
+
 function refuse(client: Client, namespace: Namespace, code: ErrorCode): void {
   // A client that gets a CONNECT_ERROR never comes back by itself, one whose transport closes does: a browser that
   // comes before the login response has set its new cookie must, and one that finds a server shutting down.

@@ -17,6 +17,7 @@ import {
   writeMemory,
 } from "../driver.js";
 import { Refusal } from "../refusal.js";
+import { adviceOn } from "./advice.js";
 import { channelsOf, noticePrefix, slotOf } from "./channels.js";
 import type { Client, Commands } from "./client.js";
 import { NodeMessages } from "./node-messages.js";
@@ -118,6 +119,10 @@ export class RedisDriver implements Driver {
 
   get connectionError(): unknown {
     return redisRefusal(this.#connection.lastError, this.#client.isCluster);
+  }
+
+  async advice(): Promise<string[]> {
+    return (await Promise.all(this.#client.servers().map(adviceOn))).flat();
   }
 
   touch(id: string, text: string, expires: number, expected: string): Promise<boolean> {
