@@ -284,9 +284,10 @@ export class SessionBackend {
    * the update afterwards.
    */
   async updateObject<T>(id: string, data: SessionData, change: (data: SessionData) => T): Promise<T> {
-    const write = this.snapshots.writing(id, data);
     const flushing = this.#bus.flush(id);
     if (flushing) await flushing;
+    // Not before: of two writes of one object, the one with the later text must have the later turn.
+    const write = this.snapshots.writing(id, data);
     return this.#sessions.queue.run(id, async () => {
       await write();
       const result = await this.#update(id, change);

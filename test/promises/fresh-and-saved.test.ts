@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Request } from "express";
 import session from "express-session";
+import type { Socket } from "socket.io";
 import { describe, expect, test } from "vitest";
 import { liveStore, type Sessions } from "../../src/index.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
@@ -362,7 +363,7 @@ test("update() stands on what its caller changed a moment ago, on a socket and i
 
 describe("update(request) beside other writes of the same request", () => {
   const raise = (data: { count?: number }): number => (data.count = (data.count ?? 0) + 1);
-  type Route = (req: Request, sessions: Sessions) => Promise<unknown>;
+  type Route = (req: Request, sessions: Sessions, socket: Socket) => Promise<unknown>;
   const save = (req: Request): Promise<void> =>
     new Promise((resolve, reject) => req.session.save((error) => (error ? reject(error as Error) : resolve())));
   const routes: readonly { how: string; work: Route; expected: object }[] = [
@@ -399,6 +400,18 @@ describe("update(request) beside other writes of the same request", () => {
       expected: { count: 1, other: "x" },
     },
     {
+      how: "a save() while it waits for what a socket has changed",
+      work: async (req, sessions, socket) => {
+        socket.session.nested = { a: 1 };
+        const updating = sessions.update(req, raise);
+        req.session.other = "x";
+        await Promise.all([updating, save(req)]);
+        // The end of the request would mend it.
+        expect(await sessions.update(req.sessionID, ({ other }) => other)).toBe("x");
+      },
+      expected: { count: 1, other: "x", nested: { a: 1 } },
+    },
+    {
       how: "an end of the request that does not wait for it",
       work: async (req, sessions) => void sessions.update(req, raise),
       expected: { count: 1 },
@@ -421,14 +434,15 @@ describe("update(request) beside other writes of the same request", () => {
     line.latency = 5;
     const app = await startApp({
       sessions: { store: line },
-      setup({ app: server, sessions }) {
+      setup({ app: server, io, sessions }) {
         server.post("/work", async (req, res) => {
-          await work(req, sessions);
+          await work(req, sessions, [...io.of("/").sockets.values()][0] as Socket);
           res.json({});
         });
       },
     });
     const ada = await app.login();
+    await ada.connect();
     expect((await ada.post("/work")).status).toBe(200);
     await expect.poll(() => ada.get("/session")).toMatchObject(expected);
   });
