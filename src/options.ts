@@ -47,18 +47,19 @@ export interface LiveOptions<View = unknown> {
   /**
    * How many messages of one connection may wait while its session is read again, whatever the number of its
    * namespaces. The client is asked to send no more once the first waits; one that sends more all the same is closed
-   * with `LIMIT_REACHED`. Default 10,000: more than one read from a WebSocket brings.
+   * with `LIMIT_REACHED`. Default 10,000, more than one read from a WebSocket brings.
    */
   maxWaitingEvents?: number | undefined;
-  /** The same in bytes: with more than so many, nothing more is taken. Default 2 MiB. */
+  /** The same in bytes: with more than so many, nothing more is taken. Default 2 MiB (2,097,152). */
   maxWaitingBytes?: number | undefined;
   /**
    * Whose session it is, by its data: lets `sessions.ofUser()` and `sessions.destroyUser()` find all sessions
    * of a user, on all nodes. Undefined, null or "" for nobody's; anything but a string or a number is `DATA_INVALID` when
-   * the session is saved. Called often, so it has to be quick.
+   * the session is saved. Called often, so it has to be quick. Needs `memoryStore()`, `redisStore()` or
+   * `postgresStore()`. Default: none.
    */
   user?: ((session: SessionData) => string | number | null | undefined) | undefined;
-  /** The application's Passport, for `sessions.userOf()`. */
+  /** The application's Passport, for `sessions.userOf()`. Default: none. */
   passport?: PassportLike | undefined;
   /**
    * What the page may see of its session: gets a copy of what is stored, and returns what JSON can hold. Sockets are
@@ -71,7 +72,7 @@ export interface LiveOptions<View = unknown> {
    * ```
    */
   view?: ViewFunction<View> | undefined;
-  /** What concerns `sessions.routes`. */
+  /** What concerns `sessions.routes`. Default `{}`. */
   routes?: RoutesOptions | undefined;
   /**
    * The names by which browsers reach this server: `"app.example.com"` at any port, `"localhost:3000"` at this one,
@@ -89,10 +90,31 @@ export interface LiveOptions<View = unknown> {
 
 /** express-session's options (its defaults, but `resave` and `saveUninitialized` are false), and {@link LiveOptions}. */
 export interface CreateOptions<View = unknown> extends Omit<SessionOptions, "store">, LiveOptions<View> {
-  /** The older word for `name`, as express-session takes it. */
+  /** What the cookie is signed with: a string or Buffer, or a list whose first signs, while all are accepted. */
+  secret: SessionOptions["secret"];
+  /** The cookie's name. Default `"connect.sid"`. */
+  name?: string | undefined;
+  /** The older word for `name`, as express-session takes it. Default: none. */
   key?: string | undefined;
-  /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default: `memoryStore()`. */
+  /**
+   * The cookie's `maxAge` (in ms), `secure`, `sameSite`, `httpOnly`, `domain`, `path` and so on. Default
+   * `{ path: "/", httpOnly: true }`, until the browser is closed.
+   */
+  cookie?: SessionOptions["cookie"];
+  /** A live store, or any express-session `Store`, which is then wrapped by `liveStore()`. Default `memoryStore()`. */
   store?: Store | undefined;
+  /** Whether each HTTP response sets the cookie anew. Default false. */
+  rolling?: boolean | undefined;
+  /** Whether a request saves a session that it left as it was. Default false; true in express-session itself. */
+  resave?: boolean | undefined;
+  /** Whether a session is stored before anything is written to it. Default false; true in express-session itself. */
+  saveUninitialized?: boolean | undefined;
+  /** Makes ids, which have to be impossible to guess. Default: express-session's, 24 random bytes. */
+  genid?: NonNullable<SessionOptions["genid"]>;
+  /** Whether `X-Forwarded-*` headers are trusted. Default: as Express's "trust proxy" says. */
+  proxy?: boolean | undefined;
+  /** What happens when `req.session` is deleted: `"destroy"` ends the session. Default `"keep"`. */
+  unset?: SessionOptions["unset"];
   middleware?: undefined;
 }
 
@@ -102,20 +124,24 @@ export interface ExistingMiddlewareOptions<View = unknown> extends LiveOptions<V
   middleware: (request: never, response: never, next: (error?: unknown) => void) => void;
   /** Whether X-Forwarded headers of handshakes are trusted. Default false. */
   proxy?: boolean | undefined;
-  /** What tickets are sealed with; needed only for these. May be the middleware's, or a list whose first seals. */
+  /** What tickets are sealed with: the middleware's, or a list whose first seals. Default: none, and no tickets. */
   secret?: SessionOptions["secret"] | undefined;
 }
 
 /** Options of `sessions.attach()`. */
 export interface AttachOptions {
   /**
-   * What happens with a socket that has no session: `"reject"` it (default), let it in `"anonymous"`, or `"create"`
-   * a session, stored, its cookie set by the handshake response.
+   * What happens with a socket that has no session: `"reject"` it, let it in `"anonymous"`, or `"create"` a session,
+   * stored, its cookie set by the handshake response. Default `"reject"`.
    */
   missing?: Missing | undefined;
-  /** Origins that may connect besides the server's own. Default: none but those in the server's `cors.origin`. */
+  /**
+   * Origins that may connect besides the server's own: strings and regular expressions, or a function that is given the
+   * origin and the request. Anchor expressions: `/^https:\/\/[a-z]+\.example\.com$/`. Where the function throws, the client
+   * is refused with `ORIGIN_REFUSED`. Default: none but those in the server's `cors.origin`.
+   */
   origins?: AllowedOrigins | undefined;
-  /** True also refuses requests without an Origin header (native clients). Default false. */
+  /** Whether requests without an Origin header (native clients) are refused, too. Default false. */
   requireOrigin?: boolean | undefined;
   /**
    * Who may be here, by the data of the session: asked at the handshake, and again whenever the data changes, on this
@@ -128,27 +154,27 @@ export interface AttachOptions {
    * ```
    */
   allow?: Allow | undefined;
-  /** Another way than the cookie to find the id; where it gives none, the cookie counts. */
+  /** Another way than the cookie to find the id; where it gives none, the cookie counts. Default: none. */
   sessionId?: ((request: IncomingMessage) => string | undefined) | undefined;
   /**
    * Whether a ticket of the session routes lets in a client that cannot send its cookie: with Socket.IO in `auth`, put
-   * there by the client helper, with `ws` as a subprotocol. Default false.
+   * there by the client helper, with `ws` as a subprotocol. Not with `missing: "create"`, nor for Engine.IO. Default false.
    */
   tickets?: boolean | undefined;
 }
 
 /** Options of `sessions.stream()`: those of `attach()` that concern who comes in, and two of streams. */
 export interface StreamOptions extends Omit<AttachOptions, "missing" | "tickets"> {
-  /** What happens with a client that has no session: `"reject"` it (default), or let it in `"anonymous"`. */
+  /** What happens with a client that has no session: `"reject"` it, or let it in `"anonymous"`. Default `"reject"`. */
   missing?: "reject" | "anonymous" | undefined;
   /**
-   * Sends a comment every so many ms while nothing else waits, so that no proxy takes the stream for a dead one. Default
-   * 25,000; false or 0: none.
+   * How often a comment is sent while nothing else waits, in ms, so that no proxy takes the stream for a dead one.
+   * Default 25,000; false or 0: never.
    */
   keepAlive?: number | false | undefined;
   /**
    * How many bytes of events may wait for a client that reads slowly; one that leaves more unread is closed with
-   * `LIMIT_REACHED`. Default 1 MiB.
+   * `LIMIT_REACHED`. Default 1 MiB (1,048,576).
    */
   maxBufferedBytes?: number | undefined;
 }

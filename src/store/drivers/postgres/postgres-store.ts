@@ -17,7 +17,10 @@ export type { PostgresClient, PostgresPool } from "./pool.js";
 
 /** Options of {@link postgresStore}. */
 export interface PostgresStoreOptions {
-  /** A `Pool` of the package `pg`. It stays yours to end. One of its connections is used to listen while sockets are open. */
+  /**
+   * A `Pool` of the package `pg` with two connections or more: one listens while sockets are open. Give it an `"error"`
+   * listener. It stays yours to end.
+   */
   pool: PostgresPool;
   /** The table's name. Default `"session"`, as in connect-pg-simple. */
   table?: string | undefined;

@@ -12,7 +12,7 @@ export type { RedisClient, RedisClusterClient, RedisSentinelClient } from "./nod
 export interface RedisStoreOptions {
   /**
    * What `createClient()`, `createCluster()` or `createSentinel()` of the package `redis` gave; or a `Redis` or `Cluster` of
-   * ioredis or iovalkey. It stays yours to connect and to close.
+   * ioredis or iovalkey. Give it an `"error"` listener. It stays yours to connect and to close.
    */
   client: AnyRedisClient;
   /** What the keys start with. Default `"sess:"`, as in connect-redis. */
