@@ -1,6 +1,6 @@
 // createSessions(): ties a store, the live sessions, HTTP and the servers together. The only place that knows them all.
 import type { IncomingMessage } from "node:http";
-import type { AttachedServer } from "./check/set-up.js";
+import { type AttachedServer, checkSetUp } from "./check/set-up.js";
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
 import { allowedByAny, type OriginSource } from "./handshake/origin.js";
@@ -149,13 +149,10 @@ export function createSessions<View = unknown>(
       known.attach({ ...attachment, admission, permission: permissionOf(rules.allow) });
       attached.push({ ...known, origins: rules.origins });
     },
-    async check(checkOptions = {}) {
-      const { checkSetUp } = await import("./check/set-up.js");
-      const cookie = (request: IncomingMessage): string | undefined => cookieFor(middleware, request, trust);
-      return checkSetUp(
-        { secrets, store, backend, trust, attached, areRoutesMounted, cookieFor: cookie },
-        checkOptions,
-      );
+    check(checkOptions = {}) {
+      const cookieOf = (request: IncomingMessage): string | undefined => cookieFor(middleware, request, trust);
+      const setUp = { secrets, store, backend, trust, attached, areRoutesMounted, cookieFor: cookieOf };
+      return checkSetUp(setUp, checkOptions);
     },
     stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
     async close() {

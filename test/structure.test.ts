@@ -26,7 +26,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   compat: ["transports", "http", "handshake", ...store],
   target: servers,
   options: ["target", ...servers],
-  // Looks at all of them, and is loaded when it is asked.
+  // Looks at all of them, from inside and from outside.
   check: servers,
   events: ["options", "target", ...servers],
   sessions: ["check", "events", "options", "target", ...servers],

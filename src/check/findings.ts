@@ -53,7 +53,7 @@ export class SessionCheck {
     const lines = this.findings.map(
       ({ level, topic, message, code }) => `${level.padEnd(7)}  ${topic}: ${message}${code ? seePage(code) : ""}`,
     );
-    return [...lines, `${count("problem")} problems, ${count("hint")} hints, ${count("fine")} fine.`].join("\n");
+    return [...lines, `Problems: ${count("problem")}, hints: ${count("hint")}, fine: ${count("fine")}.`].join("\n");
   }
 }
 

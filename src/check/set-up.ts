@@ -1,5 +1,5 @@
 // Looks at a set-up from the inside: what was given to createSessions() and attach(), and what the store answers. Changes
-// nothing, and is loaded when it is asked for.
+// nothing.
 import type { IncomingMessage } from "node:http";
 import type { Cors } from "../handshake/cors.js";
 import type { AllowedOrigins } from "../handshake/origin.js";

@@ -40,7 +40,7 @@ test("a set-up without faults is fine, in a line for each topic", async () => {
   const check = await app.sessions.check({ url: app.url });
   expect(check.isFine).toBe(true);
   expect(check.findings.map(({ level }) => level)).toEqual(Array(8).fill("fine"));
-  expect(String(check)).toContain("0 problems, 0 hints, 8 fine.");
+  expect(String(check)).toContain("Problems: 0, hints: 0, fine: 8.");
   expect(String(check)).not.toContain(secret);
 });
 

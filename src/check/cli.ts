@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+// `npx socket-session check <url>`: prints what a running server looks like from outside. The exit code is 1 where
+// something is a problem.
+import { parseArgs } from "node:util";
+import { checkServer } from "./server.js";
+
+const usage = `Usage: npx socket-session check <url> [options]
+
+Asks a running server as a browser does, and says what is wrong in sentences.
+The url is that of a page; one that makes a session shows its cookie.
+
+  --routes <path>    where sessions.routes are mounted (/session)
+  --path <path>      where Socket.IO is (/socket.io/)
+  --no-sockets       there is no Socket.IO
+  --origin <origin>  where the pages are, if on another origin than the server
+  --cookie <name>    the name of the session cookie (connect.sid)
+`;
+
+async function run(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      routes: { type: "string" },
+      path: { type: "string" },
+      "no-sockets": { type: "boolean" },
+      origin: { type: "string" },
+      cookie: { type: "string" },
+      help: { type: "boolean" },
+    },
+  });
+  const [command, url, ...more] = positionals;
+  if (values.help) return void process.stdout.write(usage);
+  if (command !== "check" || url === undefined || more.length > 0) throw new Error("What to check is missing.");
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new Error(`${url} is no address such as http://localhost:3000.`);
+  const { routes, path, origin, cookie } = values;
+  const check = await checkServer({ url, routes, path: values["no-sockets"] ? false : path, origin, cookie });
+  process.stdout.write(`${String(check)}\n`);
+  if (!check.isFine) process.exitCode = 1;
+}
+
+run().catch((error: unknown) => {
+  process.stderr.write(`${(error as Error).message}\n\n${usage}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,199 @@
+// A running server, asked from outside: each fault is found, with the line to write, and a server without faults is fine.
+import { once } from "node:events";
+import { createServer, request as ask } from "node:http";
+import type { AddressInfo } from "node:net";
+import session from "express-session";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { checkServer, type ServerCheckOptions } from "../../src/check/server.js";
+import type { SessionCheck } from "../../src/check/findings.js";
+import { createSessions, liveStore, memoryStore } from "../../src/index.js";
+import type { CreateOptions } from "../../src/options.js";
+import { type App, type AppOptions, startApp } from "../support/app.js";
+
+const secret = "f4c0a0b1-2d3e-4f50-8a6b-7c8d9e0f1a2b";
+const cookie = { sameSite: "lax", maxAge: 60_000 } as const;
+
+/** A server whose page makes a session, with its routes. */
+function serve({ sessions, setup, ...options }: AppOptions = {}): Promise<App> {
+  return startApp({
+    ...options,
+    sessions: { secret, cookie, ...sessions },
+    setup(parts) {
+      // The script is made by the build.
+      parts.app.get("/live/client.js", (_, res) => void res.type("js").send(""));
+      parts.app.use("/live", parts.sessions.routes);
+      parts.app.get("/", (req, res) => {
+        req.session.user = "ada";
+        res.send("hello");
+      });
+      parts.app.get("/empty", (_, res) => void res.send("hello"));
+      parts.app.get("/moved", (_, res) => res.redirect("/"));
+      setup?.(parts);
+    },
+  });
+}
+
+/** What is no fault is left out. */
+function faultsOf(check: SessionCheck): string[] {
+  return check.findings
+    .filter(({ level }) => level !== "fine")
+    .map(({ level, topic, code, message }) => `${level} ${topic} ${code}: ${message}`);
+}
+
+/** Sockets with the sessions of another createSessions(). */
+function attachedTo(options: Partial<CreateOptions>): AppOptions {
+  return {
+    attach: false,
+    setup({ io }) {
+      const other = createSessions({ secret, ...options }).attach(io);
+      onTestFinished(() => other.close());
+    },
+  };
+}
+
+/** Answers no session any more. */
+class SilentStore extends session.MemoryStore {
+  override get(_id: string, callback: (error: unknown) => void): void {
+    callback(new Error("away"));
+  }
+}
+
+test("a server without faults is fine, and nothing of its cookie is printed", async () => {
+  const app = await serve();
+  const check = await checkServer({ url: `${app.url}/moved`, routes: "/live" });
+  expect(faultsOf(check)).toEqual([]);
+  expect(check.findings.map(({ message }) => message)).toEqual([
+    `It answers at ${app.url} with 200.`,
+    `connect.sid is one that a browser at ${app.url} takes, sends and hides from scripts.`,
+    "They answer at /live.",
+    "Pages without a bundler find the client helper at /live/client.js.",
+    "Pages of other sites cannot use the routes.",
+    "Pages of other sites cannot open sockets.",
+    "A socket comes in with the session of its page.",
+    "Clients that send no Origin, such as apps, are not refused for it.",
+    "WebSockets come through.",
+  ]);
+  const ids = await (app.sessions.store as ReturnType<typeof memoryStore>).ids();
+  expect(ids).toHaveLength(1);
+  for (const id of ids) expect(String(check)).not.toContain(id);
+  expect(String(check)).not.toContain("s%3A");
+});
+
+describe("finds", () => {
+  const page = "https://app.example.com";
+  const faults: [what: string, app: AppOptions, options: Partial<ServerCheckOptions>, ...says: string[]][] = [
+    ["a cookie for scripts", { sessions: { cookie: { ...cookie, httpOnly: false } } }, {}, "problem cookie", "Scripts"],
+    ["a page without a cookie", {}, { url: "/empty" }, "hint cookie", "look at cookie.secure"],
+    [
+      "routes that are not there",
+      {},
+      { routes: "/auth" },
+      "problem routes",
+      'app.use("/auth", sessions.routes)',
+      "404",
+    ],
+    [
+      "routes that any site may use",
+      { sessions: { routes: { origins: [/./] } } },
+      {},
+      "problem origins",
+      "createSessions({ routes: { origins: [...] } })",
+    ],
+    ["attach() forgotten", { attach: false }, {}, "problem sockets", "Write sessions.attach(io)"],
+    [
+      "another namespace attached",
+      { attach: false, setup: ({ io, sessions }) => sessions.attach(io.of("/chat")) },
+      {},
+      "problem sockets",
+      "Write sessions.attach(io)",
+    ],
+    ["sockets for any site", { attach: { origins: () => true } }, {}, "problem sockets", "list your pages in origins"],
+    ["another secret for sockets", attachedTo({ secret: "another one" }), {}, "SESSION_INVALID", "the same secret"],
+    [
+      "another store for sockets",
+      attachedTo({ store: memoryStore() }),
+      {},
+      "problem sockets",
+      "Give all nodes one store",
+    ],
+    ["another name of the cookie", attachedTo({ name: "sid" }), {}, "problem sockets", "the same cookie name"],
+    ["a page that may not connect", {}, { origin: page }, "ORIGIN_REFUSED", `{ origins: ["${page}"] }`],
+    [
+      "a page whose browser drops the answers",
+      { attach: { origins: [page] } },
+      { origin: page },
+      "problem sockets CORS_WITHOUT_CREDENTIALS",
+      "cannot read the answers",
+    ],
+    [
+      "a page whose browser sends no cookie",
+      { io: { cors: { origin: [page] } } },
+      { origin: page },
+      "problem sockets CORS_WITHOUT_CREDENTIALS",
+      "cannot send its cookie",
+    ],
+    ["a store that does not answer", { sessions: { store: liveStore(new SilentStore()) } }, {}, "problem store"],
+    ["no Socket.IO", {}, { path: "/ws" }, "problem sockets", "No Socket.IO answers at /ws/, but a 404", "--no-sockets"],
+    ["no polling", { io: { transports: ["websocket"] } }, {}, "problem sockets", "takes no polling"],
+    ["allowRequest", { io: { allowRequest: (_, done) => done("no", false) } }, {}, "problem sockets", "allowRequest"],
+    ["no WebSocket", { io: { transports: ["polling"] } }, {}, "problem sockets", "proxy_set_header Upgrade"],
+    ["anonymous sockets", { attach: { missing: "anonymous" } }, { url: "/empty" }, "hint sockets", "anonymous"],
+    [
+      "a middleware that refuses",
+      { setup: ({ io }) => io.use((_, next) => next(new Error("no"))) },
+      {},
+      "hint sockets",
+    ],
+    ["a name that hosts lacks", { sessions: { hosts: ["app.example.com"] } }, {}, "problem routes PROXY_UNTRUSTED"],
+  ];
+
+  test.each(faults)("%s", async (_, options, { url = "/", ...asked }, ...says) => {
+    const app = await serve(options);
+    const check = await checkServer({ url: app.url + url, routes: "/live", ...asked });
+    for (const part of says) expect(faultsOf(check).join("\n")).toContain(part);
+    expect(check.isFine).toBe(!faultsOf(check).some((fault) => fault.startsWith("problem")));
+  });
+
+  test("a page on another origin with all that it needs is fine", async () => {
+    const app = await serve({ io: { cors: { origin: [page], credentials: true } } });
+    expect(faultsOf(await checkServer({ url: app.url, routes: "/live", origin: page }))).toEqual([]);
+  });
+
+  test("a proxy that changes the host and passes no WebSocket on", async () => {
+    const app = await serve();
+    const proxy = createServer((req, res) => {
+      // As nginx does where nobody tells it to pass them on.
+      const { upgrade: _, ...passedOn } = { ...req.headers, connection: "close" };
+      const headers = { ...passedOn, host: new URL(app.url).host };
+      const passed = ask(app.url + req.url, { method: req.method, headers }, (answer) => {
+        res.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(res);
+      });
+      req.pipe(passed);
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void proxy.close());
+    await once(proxy, "listening");
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const faults = faultsOf(await checkServer({ url, routes: "/live" }));
+    expect(faults).toEqual([
+      expect.stringContaining("problem sockets PROXY_UNTRUSTED"),
+      expect.stringContaining("problem sockets undefined: A request for a WebSocket gets"),
+    ]);
+    expect(faults[0]).toContain(`the server's own origin ${url}`);
+  });
+
+  test("a server that is not there", async () => {
+    const app = await serve();
+    app.http.close();
+    app.http.closeAllConnections();
+    const check = await checkServer({ url: app.url });
+    expect(faultsOf(check)).toEqual([expect.stringContaining("It does not answer (ECONNREFUSED). Start it")]);
+  });
+});
+
+test("where there are no sockets and no routes, the rest is looked at", async () => {
+  const app = await startApp({ attach: false, sessions: { secret, cookie } });
+  const check = await checkServer({ url: `${app.url}/session`, path: false });
+  expect(check.isFine).toBe(true);
+  expect(faultsOf(check)).toHaveLength(2);
+});
