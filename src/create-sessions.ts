@@ -36,7 +36,7 @@ import { warnOnce } from "./warnings.js";
  *
  * @example
  * ```ts
- * const sessions = createSessions({ secret: process.env.SESSION_SECRET });
+ * const sessions = createSessions({ secret: process.env.SESSION_SECRET ?? "for development only" });
  * app.use(sessions.middleware);
  * sessions.attach(io);
  * io.on("connection", (socket) => {

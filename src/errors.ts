@@ -198,8 +198,8 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
  * try {
  *   await socket.session.save();
  * } catch (error) {
- *   if ((error as SessionError).code === "SESSION_DESTROYED") return; // logged out meanwhile
- *   throw error;
+ *   // Logged out meanwhile: nothing is left to save.
+ *   if ((error as SessionError).code !== "SESSION_DESTROYED") throw error;
  * }
  * ```
  */

@@ -145,7 +145,7 @@ export class Sessions<View = unknown> {
    * @example
    * ```ts
    * const live = sessions.get(socket);
-   * await fetch(url, { signal: live?.signal }); // stops when the user logs out
+   * if (live) await fetch(url, { signal: live.signal }); // stops when the user logs out
    * ```
    */
   get(target: Target): LiveSession | undefined {
@@ -235,7 +235,7 @@ export class Sessions<View = unknown> {
    * ```ts
    * socket.on("rename", async (name) => {
    *   const user = await sessions.userOf(socket);
-   *   await user?.rename(name);
+   *   if (user) await rename(user, name);
    * });
    * ```
    */

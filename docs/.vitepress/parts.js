@@ -48,7 +48,7 @@ const parts = [
 /** A group for each part; what TypeDoc and build.js wrote stands below its part. */
 export function sidebar() {
   const groups = parts.map(({ folder, title, first }) => ({ title, items: pages(folder, first) }));
-  const itemsOf = (title) => groups.find((group) => group.title === title).items;
+  const itemsOf = (title) => groups.find((one) => one.title === title).items;
   itemsOf("Reference").push(group("All types", pages("reference/api", ["index"])));
   itemsOf("Inside").push(...pages("project"));
   return groups.filter(({ items }) => items.length > 0).map(({ title, items }) => group(title, items));

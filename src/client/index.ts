@@ -26,6 +26,8 @@ export { shouldRetry } from "./should-retry.js";
  * @throws TypeError with the code `OPTION_INVALID`
  * @example
  * ```ts
+ * import { io } from "socket.io-client";
+ *
  * const socket = io();
  * const session = withSession<{ name: string }>(socket);
  * session.on("change", ({ name }) => (title.textContent = name));

@@ -25,9 +25,12 @@ const decorate = createParamDecorator((field: string | undefined, context: Execu
  *
  * @example
  * ```ts
- * @SubscribeMessage("add")
- * add(@Session() session: SocketSession, @MessageBody() item: string) {
- *   session.cart.push(item);
+ * @WebSocketGateway()
+ * class CartGateway {
+ *   @SubscribeMessage("add")
+ *   add(@Session() session: SocketSession, @MessageBody() item: string) {
+ *     session.cart.push(item);
+ *   }
  * }
  * ```
  */

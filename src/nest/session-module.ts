@@ -34,7 +34,9 @@ export interface SessionModuleAsyncOptions extends Pick<ModuleMetadata, "imports
  *
  * @example
  * ```ts
- * @Module({ imports: [SessionModule.forRoot({ secret: process.env.SESSION_SECRET })] })
+ * const secret = process.env.SESSION_SECRET ?? "for development only";
+ *
+ * @Module({ imports: [SessionModule.forRoot({ secret })] })
  * class AppModule {}
  * ```
  */

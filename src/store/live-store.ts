@@ -119,8 +119,8 @@ export class LiveStore extends session.Store {
    *
    * @example
    * ```ts
-   * const { role, ...rest } = await store.get(id);
-   * await store.set(id, rest); // the role is gone
+   * const data = await store.get(id);
+   * if (data) await store.set(id, { ...data, cart: [] }); // a new object: it takes the place of what is stored
    * ```
    */
   override set(id: string, data: SessionData): Promise<void>;
