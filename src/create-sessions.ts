@@ -149,10 +149,10 @@ export function createSessions<View = unknown>(
       known.attach({ ...attachment, admission, permission: permissionOf(rules.allow) });
       attached.push({ ...known, origins: rules.origins });
     },
-    check(checkOptions = {}) {
+    check(asked = {}) {
       const cookieOf = (request: IncomingMessage): string | undefined => cookieFor(middleware, request, trust);
       const setUp = { secrets, store, backend, trust, attached, areRoutesMounted, cookieFor: cookieOf };
-      return checkSetUp(setUp, checkOptions);
+      return checkSetUp(setUp, asked);
     },
     stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
     async close() {

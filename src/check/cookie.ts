@@ -7,8 +7,16 @@ export function isLocal({ hostname }: URL): boolean {
   return /^(?:localhost|.+\.localhost|127\..+|\[::1\])$/.test(hostname);
 }
 
+/** Where a cookie has to come along, beside the page that got it. */
+export interface CookieUses {
+  /** Origins of pages that talk to this server. */
+  readonly pages: readonly string[];
+  /** Paths of servers with sockets. */
+  readonly paths: readonly string[];
+}
+
 /** Looks at the cookie that the server sets for a page at `url`. */
-export function checkCookie(findings: Findings, setCookie: string, url: URL): void {
+export function checkCookie(findings: Findings, setCookie: string, url: URL, uses: CookieUses): void {
   const { name, attributes } = parse(setCookie);
   const before = findings.list.filter(({ level }) => level !== "fine").length;
   const isSecure = attributes.has("secure");
@@ -42,13 +50,34 @@ export function checkCookie(findings: Findings, setCookie: string, url: URL): vo
     hint(
       `${name} has SameSite=Strict: who follows a link from a mail seems logged out at first. If that is not meant, write sameSite: "lax".`,
     );
+  const other = uses.pages.find((page) => siteOf(page) !== siteOf(url.origin));
+  if (other !== undefined && sameSite !== "none")
+    problem(
+      `${name} stays at home: for pages of ${other}, another site, browsers do not send it. Write cookie: { sameSite: "none", secure: true }.`,
+    );
   checkPlace(findings, name, attributes, url);
+  const path = attributes.get("path") ?? "/";
+  const left = uses.paths.find((one) => !`${one}/`.startsWith(path));
+  if (left !== undefined)
+    findings.problem(
+      "cookie",
+      `${name} is for paths below ${path}, and sockets are at ${left}: browsers do not send it there. Write cookie: { path: "/" }.`,
+      "COOKIE_PATH_EXCLUDES_SOCKETS",
+    );
   if (!attributes.has("expires") && !attributes.has("max-age"))
     hint(
       `${name} has no expiry: the browser forgets it when it closes. To keep it for a day, write cookie: { maxAge: 86_400_000 }.`,
     );
   if (findings.list.filter(({ level }) => level !== "fine").length === before)
     findings.fine("cookie", `${name} is one that a browser at ${url.origin} takes, sends and hides from scripts.`);
+}
+
+/** Scheme and the last two names of the host: of some hosts more than the site, never less. */
+function siteOf(origin: string): string {
+  if (!URL.canParse(origin)) return origin;
+  const { protocol, hostname } = new URL(origin);
+  const isAddress = /^[\d.]+$|^\[/.test(hostname);
+  return `${protocol}//${isAddress ? hostname : hostname.split(".").slice(-2).join(".")}`;
 }
 
 /** Where the browser sends it, and whether it may be set from there. */

@@ -1,5 +1,5 @@
 // Looks at a running server from the outside, as a browser and as a page of another site would: `npx socket-session check`.
-import { checkCookie, isLocal } from "./cookie.js";
+import { checkCookie, type CookieUses, isLocal } from "./cookie.js";
 import { Findings, SessionCheck } from "./findings.js";
 import { type Answer, type Connected, type Sender, Visitor } from "./visitor.js";
 
@@ -26,7 +26,11 @@ export async function checkServer(options: ServerCheckOptions): Promise<SessionC
   const findings = new Findings();
   const { path = "/socket.io/", cookie = "connect.sid" } = options;
   try {
-    const { url, visitor } = await visitPage(findings, new URL(options.url), cookie);
+    const uses: CookieUses = {
+      pages: options.origin === undefined ? [] : [options.origin],
+      paths: path === false ? [] : [path],
+    };
+    const { url, visitor } = await visitPage(findings, new URL(options.url), cookie, uses);
     const isOwn = options.origin === undefined || options.origin === url.origin;
     const page: Sender = {
       origin: options.origin ?? url.origin,
@@ -47,7 +51,12 @@ function unanswered(error: unknown): string {
 }
 
 /** Goes where the address leads, and looks at the cookie that it brings. */
-async function visitPage(findings: Findings, start: URL, cookie: string): Promise<{ url: URL; visitor: Visitor }> {
+async function visitPage(
+  findings: Findings,
+  start: URL,
+  cookie: string,
+  uses: CookieUses,
+): Promise<{ url: URL; visitor: Visitor }> {
   let url = start;
   let visitor = new Visitor(url.origin, cookie);
   let answer = await visitor.ask(url.href);
@@ -62,7 +71,7 @@ async function visitPage(findings: Findings, start: URL, cookie: string): Promis
       `Pages are at ${url.origin}: who listens on the way takes sessions. Serve them over https.`,
     );
   else findings.fine("server", `It answers at ${url.origin} with ${answer.status}.`);
-  if (visitor.setCookie !== undefined) checkCookie(findings, visitor.setCookie, url);
+  if (visitor.setCookie !== undefined) checkCookie(findings, visitor.setCookie, url, uses);
   else
     findings.hint(
       "cookie",

@@ -59,7 +59,7 @@ export async function checkSetUp(setUp: SetUp, { url: given }: CheckOptions): Pr
   const url = addressOf(given ?? (isProduction ? "https://localhost" : "http://localhost"));
   checkEnvironment(findings, isProduction, url);
   checkSecrets(findings, setUp.secrets);
-  checkProxyAndCookie(findings, setUp, url);
+  checkProxyAndCookie(findings, setUp, url, given !== undefined);
   checkSockets(findings, setUp);
   checkOrigins(findings, setUp, url);
   if (setUp.areRoutesMounted) findings.fine("routes", "The session routes are mounted.");
@@ -126,10 +126,11 @@ function requestFrom(url: URL, isTls: boolean, remoteAddress?: string): Incoming
   const forwarded = { "x-forwarded-proto": "https", "x-forwarded-host": url.host };
   const headers = { host: url.host, origin: url.origin, ...(isProxied && forwarded) };
   const socket = { encrypted: isTls, remoteAddress };
-  return { headers, url: "/", method: "GET", socket } as unknown as IncomingMessage;
+  return { headers, url: url.pathname, method: "GET", socket } as unknown as IncomingMessage;
 }
 
-function checkProxyAndCookie(findings: Findings, { attached, trust, cookieFor }: SetUp, url: URL): void {
+function checkProxyAndCookie(findings: Findings, setUp: SetUp, url: URL, isGiven: boolean): void {
+  const { attached, trust, cookieFor } = setUp;
   const looks = attached.flatMap(({ look }) => look?.() ?? []);
   // Where that is not known, as if it were so.
   const isTls = url.protocol === "https:" && !looks.some((look) => look.isTls === false);
@@ -156,7 +157,11 @@ function checkProxyAndCookie(findings: Findings, { attached, trust, cookieFor }:
       "ORIGIN_REFUSED",
     );
   const setCookie = cookieFor(request);
-  if (setCookie !== undefined) return checkCookie(findings, setCookie, url);
+  if (setCookie !== undefined) {
+    // An address that nobody gave is of no site.
+    const pages = isGiven ? attached.flatMap(pagesOf) : [];
+    return checkCookie(findings, setCookie, url, { pages, paths: attached.flatMap(({ path }) => path ?? []) });
+  }
   if (url.protocol === "http:")
     return findings.problem(
       "cookie",
@@ -165,9 +170,16 @@ function checkProxyAndCookie(findings: Findings, { attached, trust, cookieFor }:
     );
   findings.problem(
     "cookie",
-    'express-session sets no cookie for "/". The proxy is not trusted, or the path in the option cookie is another.',
+    `express-session sets no cookie for ${url.pathname}. The proxy is not trusted, or cookie.path is another: check with the url of a page below it.`,
     "SECURE_COOKIE_UNSEEN",
   );
+}
+
+/** The origins that are listed in words, for a server and in its `cors` option. */
+function pagesOf({ origins, cors: corsOf }: Pick<AttachedServer, "origins" | "cors">): string[] {
+  const cors = corsOf?.();
+  const listed = [origins, typeof cors === "object" ? cors.origin : undefined].flat();
+  return listed.filter((one): one is string => typeof one === "string" && one !== "*");
 }
 
 function checkSockets(findings: Findings, { attached, backend }: SetUp): void {
@@ -218,8 +230,9 @@ function checkOrigins(findings: Findings, { attached }: SetUp, url: URL): void {
           "CORS_WITHOUT_CREDENTIALS",
         );
     }
-    const listed = Array.isArray(origins) ? origins.filter((one): one is string => typeof one === "string") : [];
-    const plain = listed.find((one) => url.protocol === "https:" && one.startsWith("http:"));
+    const plain = pagesOf({ origins, ...(corsOf && { cors: corsOf }) }).find(
+      (one) => url.protocol === "https:" && one.startsWith("http:"),
+    );
     if (plain !== undefined)
       tell("hint", `${plain} may connect, and anybody on its network can change its pages. Write https:// there.`);
   }

@@ -155,8 +155,13 @@ describe("finds", () => {
   });
 
   test("a page on another origin with all that it needs is fine", async () => {
-    const app = await serve({ io: { cors: { origin: [page], credentials: true } } });
-    expect(faultsOf(await checkServer({ url: app.url, routes: "/live", origin: page }))).toEqual([]);
+    const app = await serve({ io: { cors: { origin: ["http://127.0.0.1:5173", page], credentials: true } } });
+    const check = (origin: string): Promise<SessionCheck> => checkServer({ url: app.url, routes: "/live", origin });
+    // Of the same site.
+    expect(faultsOf(await check("http://127.0.0.1:5173"))).toEqual([]);
+    expect(faultsOf(await check(page))).toEqual([
+      expect.stringContaining("problem cookie undefined: connect.sid stays at"),
+    ]);
   });
 
   test("a proxy that changes the host and passes no WebSocket on", async () => {

@@ -9,6 +9,7 @@ import { type AttachOptions, createSessions, liveStore, memoryStore } from "../.
 import type { CreateOptions } from "../../src/options.js";
 import { redisStore } from "../../src/redis.js";
 import { startApp } from "../support/app.js";
+import { LineStore } from "../support/stores.js";
 import { startRedis, useRedis } from "../support/redis.js";
 
 const secret = "f4c0a0b1-2d3e-4f50-8a6b-7c8d9e0f1a2b";
@@ -152,9 +153,28 @@ describe("finds", () => {
     expect(await find()).toMatchObject({ level: "fine" });
   });
 
-  test("a path of the cookie that leaves out the page", async () => {
-    const faults = await faultsOf({ options: { cookie: { ...cookie, path: "/app" } } });
-    expect(faults).toEqual([expect.objectContaining({ topic: "cookie", level: "problem" })]);
+  test("a path of the cookie that leaves out the page, or the sockets", async () => {
+    const options = { cookie: { ...cookie, path: "/app" } };
+    expect(await faultsOf({ options })).toEqual([expect.objectContaining({ topic: "cookie", level: "problem" })]);
+    expect(await faultsOf({ options, url: "http://localhost/app" })).toEqual([
+      expect.objectContaining({
+        code: "COOKIE_PATH_EXCLUDES_SOCKETS",
+        message: expect.stringContaining("sockets are at /socket.io"),
+      }),
+    ]);
+  });
+
+  test("a cookie that does not go to pages of another site, which may connect", async () => {
+    const secure = { ...cookie, secure: true };
+    const attach = { origins: ["https://www.example.com", "https://shop.example.net"] };
+    const io = (): Server => new Server(createSecureServer());
+    vi.stubEnv("NODE_ENV", "production");
+    const asked = { url: https, attach, options: { cookie: secure, store: liveStore(new LineStore()) } };
+    const find = async (checked: Checked): Promise<string[]> =>
+      (await faultsOf(checked)).filter(({ level }) => level === "problem").map(({ message }) => message);
+    expect(await find({ ...asked, io: io() })).toEqual([expect.stringContaining("https://shop.example.net, another")]);
+    const none = { ...asked.options, cookie: { ...secure, sameSite: "none" as const } };
+    expect(await find({ ...asked, io: io(), options: none })).toEqual([]);
   });
 
   test("an adapter that knows one node, over a store that several share", async () => {
