@@ -17,10 +17,18 @@ export default defineConfig({
     nav: nav(),
     sidebar: sidebar(),
     outline: [2, 3],
-    search: { provider: "local", options: { miniSearch: { options: { tokenize } }, _render: renderPlain } },
+    search: {
+      provider: "local",
+      options: { miniSearch: { options: { tokenize }, searchOptions: { boostDocument } }, _render: renderPlain },
+    },
     docFooter: { prev: "Before", next: "Next" },
   },
 });
+
+/** An option's name leads to the table that explains it, before the pages that use it. */
+function boostDocument(id) {
+  return id.includes("reference/options") ? 5 : 1;
+}
 
 /** A code is found as a whole, and by its words. */
 function tokenize(text) {

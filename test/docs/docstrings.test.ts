@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Block, parse } from "../support/markdown.js";
 import { manifest, Project } from "../support/project.js";
-import { declarationsOf, reexportsOf, sources } from "../support/source.js";
+import { exportedNames } from "../support/source.js";
 import { compileAll, kinds } from "./compile.js";
 
 const folder = join(import.meta.dirname, "../../src");
 const modules = ["index", "redis", "postgres", "react", "client/index", "testing/index", "nest/index", "fastify/index"];
 /** Entry point → the names that it exports. */
-const exportsOf = new Map(modules.map((file) => [file, namesIn(`${file}.ts`)]));
+const exportsOf = new Map(modules.map((file) => [file, exportedNames(`${file}.ts`)]));
 
 const examplesOf = new Map(
   readdirSync(folder, { recursive: true, encoding: "utf8" })
@@ -67,11 +67,4 @@ function importsFor(code: string, file: string): string {
     imports += `import { ${used.join(", ")} } from "socket-session${path && `/${path}`}";\n`;
   }
   return imports;
-}
-
-function namesIn(path: string): string[] {
-  const source = sources.find((one) => one.path === path);
-  if (source === undefined) throw new Error(`no src/${path}`);
-  const own = declarationsOf(source).flatMap(({ isExported, name }) => (isExported ? [name] : []));
-  return [...own, ...[...reexportsOf(source).values()].flat()];
 }

@@ -7,6 +7,7 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { buildDocs, serveDocs } from "../../scripts/docs.js";
 import { launchChromium } from "../support/chromium.js";
+import { exportedNames } from "../support/source.js";
 import { freePort } from "../support/private-server.js";
 
 const docs = join(import.meta.dirname, "../../docs");
@@ -43,7 +44,29 @@ test("every page is there, and in the list of its part", async () => {
   expect(written.filter((path) => path !== "" && !listed.includes(path.replace(/index$/, "")))).toEqual([]);
 });
 
-test("the search finds a code by its name, and a page by a word", async () => {
+test("every public name is in the reference", () => {
+  const modules = [
+    "index",
+    "redis",
+    "postgres",
+    "react",
+    "client/index",
+    "testing/index",
+    "nest/index",
+    "fastify/index",
+  ];
+  for (const module of modules) {
+    const path = module === "index" ? "" : `/${module.replace(/\/index$/, "")}`;
+    const page = readFileSync(join(docs, `reference/api/socket-session${path}.md`), "utf8");
+    const listed = [...page.matchAll(/^#{2,3} (\w+)/gm)].map(([, name]) => name);
+    expect({ path, missing: exportedNames(`${module}.ts`).filter((name) => !listed.includes(name)) }).toEqual({
+      path,
+      missing: [],
+    });
+  }
+});
+
+test("the search finds a code and an option by their names", async () => {
   const page = await openPage("");
   const firstFor = async (words: string): Promise<string | null> => {
     await page.locator(".VPNavBarSearchButton, .DocSearch-Button").first().click();
@@ -55,7 +78,7 @@ test("the search finds a code by its name, and a page by a word", async () => {
     return href;
   };
   expect(await firstFor("SESSION_ROTATED")).toMatch(/^\/errors\/SESSION_ROTATED/);
-  expect(await firstFor("maxUnsaved")).toMatch(/^\/reference\//);
+  expect(await firstFor("maxUnsaved")).toMatch(/^\/reference\/options/);
 });
 
 test("a diagram is drawn at build, for light and dark", () => {

@@ -45,6 +45,14 @@ export function declarationsOf({ text }: SourceFile): Declaration[] {
   return [...declared.values()];
 }
 
+/** The names that a file of src exports, its own and those of others. */
+export function exportedNames(path: string): string[] {
+  const source = sources.find((one) => one.path === path);
+  if (source === undefined) throw new Error(`no src/${path}`);
+  const own = declarationsOf(source).flatMap(({ isExported, name }) => (isExported ? [name] : []));
+  return [...own, ...[...reexportsOf(source).values()].flat()];
+}
+
 /** The names that a file hands on from others, as they are called there: file → names. */
 export function reexportsOf({ path, text }: SourceFile): Map<string, string[]> {
   const handedOn = new Map<string, string[]>();
