@@ -9,7 +9,9 @@ const suites = {
   // They look at what is shipped, and get the packed tarball from a global setup, which others need not wait for.
   shipped: ["test/{package,types,docs}/**/*.test.ts"],
   // The client and the examples in a real Chromium. What is not listed here, the client with React, is part of `npm test`.
-  browser: ["test/e2e/{chat,client,client-renewal,client-sites,client-stream,cluster,socket.io-sessions}.test.ts"],
+  browser: [
+    "test/e2e/{chat,chat-lessons,chat-looks,client,client-renewal,client-sites,client-stream,cluster,socket.io-sessions}.test.ts",
+  ],
   // Nodes that share a storage, and storages that fail, refuse and come back.
   nodes: [
     "test/nodes/**/*.test.ts",

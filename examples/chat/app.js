@@ -1,9 +1,8 @@
-// A chat whose pages and sockets share one live session. Everything about sessions is in this file.
-import { randomBytes, randomInt } from "node:crypto";
+// A chat whose pages, sockets and streams share one live session. Everything about sessions is in this file.
+import { createHash, createHmac, randomBytes, randomInt, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import express from "express";
 import { Server } from "socket.io";
@@ -14,6 +13,8 @@ const longestText = 500;
 const longestHistory = 50;
 
 const nameHint = "A name has 2 to 20 letters, digits, spaces, dots or dashes, and starts with a letter or digit.";
+
+const wordHint = "A secret word has at most 100 characters.";
 
 const isText = (value) => typeof value === "string" && value.length <= longestText;
 
@@ -38,8 +39,9 @@ export async function startChat(options = {}) {
   // 1. One object for HTTP and sockets. The options are express-session's own, and two: the view is what a page may know
   // of its session (its open tabs are told whenever that changes, whoever changed it, on whichever node); the user is
   // whose session it is, so that all of theirs can be ended.
-  const view = ({ name, unread = 0, draft = "" }) => (name ? { name, unread, draft } : null);
-  const user = ({ name }) => name;
+  const view = ({ author, name, unread = 0, draft = "", fingerprint }) =>
+    author ? { author, name, unread, draft, fingerprint } : null;
+  const user = ({ author }) => author;
   const sessions = createSessions({ secret, store, view, user, cookie: { sameSite: "lax", maxAge } });
 
   // 2. HTTP: the page and its files need no session, everything below sessions.middleware has one. The client helper
@@ -47,8 +49,11 @@ export async function startChat(options = {}) {
   app.disable("x-powered-by");
   app.use(protectPage);
   app.use(express.static(join(import.meta.dirname, "public")));
-  app.use(express.static(fileURLToPath(new URL("dist/client", import.meta.resolve("socket-session/package.json")))));
-  app.use("/session", sessions.routes);
+  app.get("/source/app.js", (_req, res) => res.type("text/plain").sendFile(join(import.meta.dirname, "app.js")));
+  app.get("/source/chat.js", (_req, res) =>
+    res.type("text/plain").sendFile(join(import.meta.dirname, "public/chat.js")),
+  );
+  app.use("/session", sessions.routes); // with /session/client.js, the page's half
   app.use(sessions.middleware);
   app.use(express.urlencoded({ extended: false, limit: "10kb" }));
 
@@ -56,7 +61,7 @@ export async function startChat(options = {}) {
   // every socket is a user's.
   sessions.attach(io);
 
-  /** Who logged in on this node: session id → name. A bigger application would keep this in its database. */
+  /** Who logged in on this node: session id → author. A bigger application would keep this in its database. */
   const members = new Map();
   const history = [];
 
@@ -64,13 +69,15 @@ export async function startChat(options = {}) {
     // A real application checks a password here.
     const name = nameIn(req.body?.name);
     if (!name) return void res.status(400).json({ error: nameHint });
-    await renew(req, { name, unread: 0, draft: "" });
+    const word = req.body.word ?? "";
+    if (typeof word !== "string" || word.length > 100) return void res.status(400).json({ error: wordHint });
+    await renew(req, { author: authorOf(name, word), name, unread: 0, draft: "" });
     res.sendStatus(204);
   });
 
   // Everything below is for users.
   app.use((req, res, next) => {
-    if (req.session.name) next();
+    if (req.session.author) next();
     else res.status(401).json({ error: "Log in first." });
   });
 
@@ -84,8 +91,8 @@ export async function startChat(options = {}) {
 
   // A new id for the same data, as after any change of rights. The tabs are told SESSION_ROTATED and come back.
   app.post("/renew", async (req, res) => {
-    const { name, unread, draft } = req.session;
-    await renew(req, { name, unread, draft });
+    const { author, name, unread, draft } = req.session;
+    await renew(req, { author, name, unread, draft });
     res.sendStatus(204);
   });
 
@@ -97,26 +104,48 @@ export async function startChat(options = {}) {
 
   // Ends every session of this user, in whichever browser.
   app.post("/logout-everywhere", async (req, res) => {
-    await sessions.destroyUser(req.session.name);
+    await sessions.destroyUser(req.session.author);
     res.clearCookie("connect.sid").sendStatus(204);
   });
 
+  // A stream of events is one more connection of the session, which ends with it. Here it sends the server's time.
+  app.get("/clock", (req, res) => {
+    const stream = sessions.stream(req, res);
+    const tick = () => stream.send("clock", Date.now());
+    const timer = setInterval(tick, 1000);
+    stream.signal.addEventListener("abort", () => {
+      clearInterval(timer);
+      showTabs(stream);
+    });
+    tick();
+    void stream.ready.then((isIn) => isIn && showTabs(stream));
+  });
+
   app.use((error, _req, res, _next) => {
+    if (res.headersSent) return void res.destroy();
     const status = error.status ?? 500;
     if (status >= 500) console.error(error);
     res.status(status).json({ error: status < 500 ? "This request is not understood." : "Something went wrong." });
   });
 
+  /** One user: the same name and word in another browser are the same, a name alone is a stranger each time. */
+  function authorOf(name, word) {
+    if (word === "") return randomUUID();
+    return createHmac("sha256", secret)
+      .update(JSON.stringify([name, word]))
+      .digest("base64url");
+  }
+
   /** Gives the browser a new session with these fields; the one it had is over. Stops session fixation. */
   async function renew(req, fields) {
     await promisify(req.session.regenerate.bind(req.session))();
-    Object.assign(req.session, fields);
+    Object.assign(req.session, fields, { fingerprint: fingerprintOf(req.sessionID) });
     await promisify(req.session.save.bind(req.session))();
-    members.set(req.sessionID, fields.name);
+    members.set(req.sessionID, fields.author);
   }
 
   io.on("connection", (socket) => {
-    socket.data.name = socket.session.name; // for showPeople() on other nodes
+    keepPerson(socket);
     showTabs(socket);
     void showPeople();
     socket.emit("history", history);
@@ -136,17 +165,19 @@ export async function startChat(options = {}) {
       socket.session.unread = 0;
     });
 
-    // A login over the socket: a new session, whose cookie the page collects by itself. This socket goes on under it, the
+    // A login over the socket, as somebody else: a new session, whose cookie the page collects by itself. This socket goes on under it, the
     // other tabs are told SESSION_ROTATED and come back.
     answer(socket, "name", async (value) => {
       const name = nameIn(value);
       if (!name) return { error: nameHint };
       const { unread, draft } = socket.session;
       await socket.session.regenerate();
-      Object.assign(socket.session, { name, unread, draft });
+      const { id } = socket.session;
+      const author = authorOf(name, "");
+      Object.assign(socket.session, { author, name, unread, draft, fingerprint: fingerprintOf(id) });
       await socket.session.save();
-      members.set(socket.session.id, name);
-      socket.data.name = name;
+      members.set(id, author);
+      keepPerson(socket);
       showTabs(socket);
       void showPeople();
     });
@@ -154,8 +185,8 @@ export async function startChat(options = {}) {
     answer(socket, "message", async (value) => {
       const text = isText(value) ? value.trim() : "";
       if (text === "") return { error: `A message has 1 to ${longestText} characters.` };
-      const { name } = socket.session;
-      const message = { id: randomInt(2 ** 48 - 1), name, text, at: Date.now() };
+      const { author, name } = socket.session;
+      const message = { id: randomInt(2 ** 48 - 1), author, name, text, at: Date.now() };
       socket.session.draft = "";
       socket.session.unread = 0;
       io.emit("message", message);
@@ -171,12 +202,12 @@ export async function startChat(options = {}) {
   async function keep(message) {
     history.push(message);
     if (history.length > longestHistory) history.shift();
-    await countFor((member) => member !== message.name);
+    await countFor((member) => member !== message.author);
   }
 
   /** Counts one more unread message. update() is atomic: of two messages at once both are counted. */
   async function countFor(isConcerned) {
-    const ids = [...members].filter(([, name]) => isConcerned(name)).map(([id]) => id);
+    const ids = [...members].filter(([, author]) => isConcerned(author)).map(([id]) => id);
     const counting = ids.map((id) =>
       sessions
         .update(id, (session) => {
@@ -193,19 +224,27 @@ export async function startChat(options = {}) {
   sessions.on("end", (live) => members.delete(live.id));
   sessions.on("error", (error) => console.error(error));
 
-  /** How many tabs are open is in no session. The room holds the session's sockets and nobody else's; each node its own. */
-  function showTabs(socket) {
-    const live = sessions.get(socket);
-    if (live.ended) return;
-    const tabs = node ? `${live.connections} on ${node}` : live.connections;
-    io.local.to(sessions.room(live.id)).emit("tabs", tabs);
+  /** What is open is in no session. The room holds the session's sockets and nobody else's; each node its own. */
+  function showTabs(target) {
+    const live = sessions.get(target);
+    if (!live || live.ended) return;
+    const room = sessions.room(live.id);
+    const tabs = io.of("/").adapter.rooms.get(room)?.size ?? 0;
+    io.local.to(room).emit("tabs", { tabs, streams: live.connections - tabs, node });
+  }
+
+  /** For showPeople(), on other nodes, too. */
+  function keepPerson(socket) {
+    const { author, name } = socket.session;
+    socket.data.person = { author, name };
   }
 
   async function showPeople() {
     try {
       const sockets = await io.fetchSockets(); // of all nodes
-      // One that has just got a new session has no name for a moment.
-      io.emit("people", [...new Set(sockets.map(({ data }) => data.name))].filter(Boolean).sort());
+      const people = new Map(sockets.map(({ data }) => [data.person?.author, data.person]));
+      people.delete(undefined); // one that has just got a new session is nobody for a moment
+      io.emit("people", [...people.values()]);
     } catch {
       // A node did not answer: it is stopping, and its people come back on another.
     }
@@ -238,6 +277,9 @@ async function listen(http, port) {
     }
   }
 }
+
+/** Shows that an id is another one, and tells nothing of it: the id itself never leaves the cookie. */
+const fingerprintOf = (id) => createHash("sha256").update(id).digest("hex").slice(0, 6);
 
 /** The name in what a client sent; undefined where it is none. */
 function nameIn(value) {

@@ -1,23 +1,14 @@
 // The demo as its users meet it: a real server process, a real Chromium, tabs and browsers.
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
-import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
-import { enterName, isSignedOut, say, shows } from "../support/chat-page.js";
+import { type Demo, startDemo } from "../support/chat-demo.js";
+import { enterName, isSignedOut, lookAt, lookAway, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext } from "../support/client.js";
 import { freePort } from "../support/private-server.js";
-
-interface Demo {
-  readonly url: string;
-  /** Its first three lines. */
-  readonly printed: readonly string[];
-  /** Asks it to stop, as Ctrl+C does. Resolves with its exit code. */
-  stop(): Promise<number | null>;
-}
 
 let browser: Browser;
 let demo: Demo;
@@ -142,7 +133,7 @@ describe("one session", () => {
     await first.getByLabel("Message", { exact: true }).pressSequentially("typed in tab one");
     await shows(second, "draft", "typed in tab one");
     await boxHolds(second, "typed in tab one");
-    expect(await overHttp(first)).toEqual({ name: "Writer", unread: 0, draft: "typed in tab one" });
+    expect(await overHttp(first)).toMatchObject({ name: "Writer", unread: 0, draft: "typed in tab one" });
     await second.getByLabel("Message", { exact: true }).press("End");
     await second.getByLabel("Message", { exact: true }).pressSequentially(", finished in tab two");
     await boxHolds(first, "typed in tab one, finished in tab two");
@@ -178,7 +169,7 @@ describe("one session", () => {
     await first.getByLabel("Message", { exact: true }).fill("kept");
     await shows(second, "draft", "kept");
     const before = await context.cookies();
-    await first.getByRole("button", { name: "New session id" }).click();
+    await first.getByRole("button", { name: "Renew the id" }).click();
     for (const tab of [first, second]) {
       await tab.locator("#log").getByText("session:end SESSION_ROTATED").waitFor();
       await shows(tab, "tabs", "2");
@@ -207,7 +198,7 @@ describe("a login over the socket", () => {
     await second.locator("#log").getByText("session:end SESSION_ROTATED").waitFor();
     expect(await first.locator("#log").getByText("session:end").count()).toBe(0);
     expect((await context.cookies())[0]?.value).not.toBe(before[0]?.value);
-    expect(await overHttp(first)).toEqual({ name: "After", unread: 0, draft: "kept" });
+    expect(await overHttp(first)).toMatchObject({ name: "After", unread: 0, draft: "kept" });
   });
 
   test("refuses a name that is none", async () => {
@@ -234,6 +225,7 @@ describe("messages", () => {
 
   test("are counted as unread, once per session, until they are read in one tab", async () => {
     const { first, second } = await twoTabs("Counter");
+    for (const tab of [first, second]) await lookAway(tab);
     const bob = await logIn(await openContext(browser), "Bob Three");
     const eve = await logIn(await openContext(browser), "Eve Three");
     await Promise.all([say(bob, "one"), say(eve, "two")]);
@@ -241,13 +233,13 @@ describe("messages", () => {
     for (const tab of [first, second]) {
       await shows(tab, "unread", "3");
       await tab.getByRole("button", { name: "3 unread" }).waitFor();
-      await expect.poll(() => tab.title()).toBe("(3) Chat");
+      await expect.poll(() => tab.title()).toBe("(3) socket-session demo");
     }
     expect(await overHttp(first)).toMatchObject({ unread: 3 });
-    await second.getByRole("button", { name: "mark as read" }).click();
+    await lookAt(second);
     await shows(first, "unread", "0");
-    await first.getByRole("button", { name: "mark as read" }).waitFor({ state: "hidden" });
-    await expect.poll(() => first.title()).toBe("Chat");
+    await first.getByRole("button", { name: "unread" }).waitFor({ state: "hidden" });
+    await expect.poll(() => first.title()).toBe("socket-session demo");
   });
 
   test("that are empty or of another type are refused", async () => {
@@ -286,16 +278,17 @@ describe("the end", () => {
   });
 
   test("comes to every browser of a user who logs out everywhere, and to nobody else", async () => {
-    const desk = await logIn(await openContext(browser), "Everywhere");
-    const phone = await logIn(await openContext(browser), "Everywhere");
+    const desk = await logIn(await openContext(browser), "Everywhere", "sesame");
+    const phone = await logIn(await openContext(browser), "Everywhere", "sesame");
     const bob = await logIn(await openContext(browser), "Bob Five");
+    const namesake = await logIn(await openContext(browser), "Everywhere");
     await shows(desk, "tabs", "1");
     await desk.getByRole("button", { name: "Log out everywhere" }).click();
     for (const page of [desk, phone]) await isSignedOut(page, "SESSION_DESTROYED");
     await phone.reload();
     await isSignedOut(phone, "SESSION_UNKNOWN");
     await say(bob, "still here");
-    await bob.getByRole("log").getByText("still here", { exact: true }).waitFor();
+    for (const page of [bob, namesake]) await page.getByRole("log").getByText("still here", { exact: true }).waitFor();
   });
 
   test("is announced half a minute before, and put off by a button in one tab for all", async () => {
@@ -342,31 +335,6 @@ test("stops while a browser holds a connection that it opened for later", async 
 
 // --- the demo and its pages ---
 
-async function startDemo(env: Record<string, string> = {}): Promise<Demo> {
-  const { SESSION_SECRET: _s, SESSION_MAX_AGE: _m, ...inherited } = process.env;
-  const child: ChildProcess = spawn(process.execPath, ["scripts/demo.js", "chat"], {
-    env: { ...inherited, PORT: "0", ...env },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const exited = once(child, "exit") as Promise<[number | null]>;
-  const failed = exited.then(([code]) => Promise.reject(new Error(`the demo ended with ${code} before it listened`)));
-  failed.catch(() => undefined);
-  const printed: string[] = [];
-  for await (const line of createInterface({ input: child.stdout as NonNullable<typeof child.stdout> })) {
-    if (printed.push(line) === 3) break;
-  }
-  const url = /http:\/\/localhost:\d+/.exec(printed[0] ?? "")?.[0];
-  if (url === undefined) await failed;
-  return {
-    url: url as string,
-    printed,
-    async stop() {
-      child.kill("SIGTERM");
-      return (await exited)[0];
-    },
-  };
-}
-
 async function openTab(context: BrowserContext, url = demo.url): Promise<Page> {
   const page = await context.newPage();
   page.on("pageerror", (error) => faults.push(String(error)));
@@ -377,9 +345,9 @@ async function openTab(context: BrowserContext, url = demo.url): Promise<Page> {
   return page;
 }
 
-async function logIn(context: BrowserContext, name: string): Promise<Page> {
+async function logIn(context: BrowserContext, name: string, word = ""): Promise<Page> {
   const page = await openTab(context);
-  await enterName(page, name);
+  await enterName(page, name, word);
   return page;
 }
 

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
-import { enterName, isSignedOut, say, shows } from "../support/chat-page.js";
+import { enterName, isSignedOut, lookAway, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext, openPage } from "../support/client.js";
 
@@ -54,13 +54,14 @@ describe("one session on two nodes", () => {
     // Each node tells its own tabs.
     const counts = (): string[] => told.filter((frame) => frame.includes('"tabs"'));
     await expect.poll(counts).not.toEqual([]);
-    for (const frame of counts()) expect(frame).toContain("1 on node 1");
+    for (const frame of counts()) expect(frame).toMatch(/"tabs":1,.*"node":"node 1"/);
   });
 
   test("messages cross, and are counted for who is on the other node", async () => {
     const ada = await logIn(await openContext(browser), "Ada Two", node(1));
     const bob = await logIn(await openContext(browser), "Bob", node(2));
     await ada.getByLabel("In the chat").getByTitle("Bob").waitFor();
+    await lookAway(bob);
     await say(ada, "from node 1");
     await reads(bob, "from node 1");
     await shows(bob, "unread", "1");
@@ -76,7 +77,7 @@ describe("one session on two nodes", () => {
     const first = await logIn(context, "Renewer", node(1));
     const second = await openPage(context, node(2));
     await shows(second, "name", "Renewer");
-    await first.getByRole("button", { name: "New session id" }).click();
+    await first.getByRole("button", { name: "Renew the id" }).click();
     for (const tab of [first, second]) {
       await tab.getByText("session:end SESSION_ROTATED").waitFor();
       await expect.poll(() => tab.getByRole("status").textContent(), { timeout: 10_000 }).toBe("Live");
@@ -96,8 +97,8 @@ describe("one session on two nodes", () => {
   });
 
   test("a logout everywhere reaches the user's browsers on both nodes, and nobody else's", async () => {
-    const desk = await logIn(await openContext(browser), "Everywhere", node(1));
-    const phone = await logIn(await openContext(browser), "Everywhere", node(2));
+    const desk = await logIn(await openContext(browser), "Everywhere", node(1), "sesame");
+    const phone = await logIn(await openContext(browser), "Everywhere", node(2), "sesame");
     const bob = await logIn(await openContext(browser), "Bob Two", node(2));
     await desk.getByRole("button", { name: "Log out everywhere" }).click();
     for (const page of [desk, phone]) await isSignedOut(page, "SESSION_DESTROYED");
@@ -187,9 +188,9 @@ async function startDemo(): Promise<Demo> {
   };
 }
 
-async function logIn(context: BrowserContext, name: string, url: string): Promise<Page> {
+async function logIn(context: BrowserContext, name: string, url: string, word = ""): Promise<Page> {
   const page = await openPage(context, url);
-  await enterName(page, name);
+  await enterName(page, name, word);
   return page;
 }
 

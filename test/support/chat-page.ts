@@ -2,8 +2,9 @@
 import type { Page } from "playwright-core";
 import { expect } from "vitest";
 
-export async function enterName(page: Page, name: string): Promise<void> {
+export async function enterName(page: Page, name: string, word = ""): Promise<void> {
   await page.getByLabel("Your name").fill(name);
+  await page.getByLabel("Secret word").fill(word);
   await page.getByRole("button", { name: "Join" }).click();
   await page.getByRole("heading", { name: "Your session" }).waitFor();
 }
@@ -13,8 +14,23 @@ export async function say(page: Page, text: string): Promise<void> {
   await page.getByLabel("Message", { exact: true }).press("Enter");
 }
 
+/** The tab goes to the background: nobody sees its messages. */
+export const lookAway = (page: Page): Promise<unknown> => setVisible(page, "hidden");
+
+/** The tab comes to the front. */
+export const lookAt = (page: Page): Promise<unknown> => setVisible(page, "visible");
+
+function setVisible(page: Page, state: "hidden" | "visible"): Promise<unknown> {
+  return page.evaluate(`Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));`);
+}
+
 /** The session's field, as the page shows it. */
-export async function shows(page: Page, field: "name" | "unread" | "tabs" | "draft", value: string): Promise<void> {
+export async function shows(
+  page: Page,
+  field: "name" | "unread" | "tabs" | "draft" | "streams",
+  value: string,
+): Promise<void> {
   await expect.poll(() => page.locator(`#field-${field}`).textContent(), { timeout: 10_000 }).toBe(value);
 }
 

@@ -22,18 +22,23 @@ const reasons = {
   ORIGIN_REFUSED: "This page may not connect to the server: it is at another address.",
 };
 
+const title = "socket-session demo";
+const away = "The server does not answer. Try again in a moment.";
+
 /** The session's view, as it was shown last; undefined while signed out. */
 let session;
-/** Open tabs of this browser. */
-let tabs;
+/** What is open in this browser: tabs and streams. */
+let open = { tabs: 0, streams: 0 };
 /** True while the text in the box is newer than the session's draft. */
 let isDraftAhead = false;
 
 // --- the session comes and goes ---
 
 socket.on("connect", () => {
-  note("connected");
+  note("this tab → server: connected");
   showStatus("live", "Live");
+  for (const problem of document.querySelectorAll(".problem")) problem.remove();
+  say("");
   if (isDraftAhead) saveDraft();
 });
 
@@ -41,9 +46,11 @@ account.on("change", (view) => {
   if (!view) return; // a new session, which is nobody's for a moment
   const before = session;
   session = view;
-  if (before) noteChanges(before, view);
+  if (before) heed(before, view);
   else enter();
   showSession(before);
+  if (before?.author !== view.author) markMine();
+  readWhatIsSeen();
 });
 
 // The session is over, or there is none yet: this tab is signed out. All others hear it, too. What helps to come back by
@@ -54,43 +61,54 @@ account.on("expiring", (warning) => showWarning(warning.expiresIn));
 account.on("renewed", () => showWarning());
 $("stay").addEventListener("click", () => account.renew());
 
-socket.on("tabs", (count) => {
-  const before = tabs;
-  tabs = count;
-  showField("tabs", tabs, before);
+socket.on("tabs", ({ tabs, streams, node }) => {
+  const before = open;
+  open = { tabs, streams };
+  showField("tabs", node ? `${tabs} on ${node}` : tabs, before.tabs === tabs ? undefined : before.tabs);
+  showField("streams", streams);
+  if (before.tabs !== tabs) note(`server → this tab: ${tabs === 1 ? "1 tab is" : `${tabs} tabs are`} open`);
+  if (tabs > 1) tick("tab");
 });
 
 // For the log alone.
-socket.on("session:end", ({ code }) => note(`session:end ${code}`));
+socket.on("session:end", ({ code }) => note(`server → this tab: session:end ${code}`));
 
 socket.on("disconnect", () => {
   if (session) showStatus("waiting", "Reconnecting");
 });
 
 socket.on("connect_error", ({ data }) => {
-  if (data?.code) note(`refused ${data.code}`);
+  note(data?.code ? `server → this tab: refused ${data.code}` : "the server does not answer");
   showStatus("waiting", "Reconnecting");
 });
 
 function enter() {
   $("door").hidden = true;
   $("chat").hidden = false;
+  $("room").prepend($("guide"));
+  openPanel(false);
+  showSteps();
   $("draft").focus();
 }
 
 /** Shows the door: with the reason, if there was a session. */
 function leave(code) {
+  if (code === "SESSION_DESTROYED" && session) tick("logout");
   session = undefined;
+  open = { tabs: 0, streams: 0 };
   isDraftAhead = false;
+  closeStream();
   showWarning();
   $("draft").value = "";
   $("messages").replaceChildren();
   $("log").replaceChildren();
   $("http-view").hidden = true;
+  $("door-guide").append($("guide"));
+  showSteps();
   openPanel(false);
   $("chat").hidden = true;
   $("door").hidden = false;
-  document.title = "Chat";
+  document.title = title;
   $("door-title").textContent = code ? "You are signed out" : "Join the chat";
   $("reason").hidden = !code;
   $("reason-text").textContent = reasons[code] ?? "The connection was refused.";
@@ -120,23 +138,45 @@ $("login").addEventListener("submit", async (event) => {
   $("name").setAttribute("aria-invalid", String(Boolean(error)));
   if (error) return $("name").focus();
   $("name").value = "";
+  $("word").value = "";
   socket.connect();
 });
 
 // --- what the session holds ---
 
 function showSession(before) {
-  const { name, unread, draft } = session;
+  const { author, name, unread, draft, fingerprint } = session;
   showField("name", name, before?.name);
   showField("unread", unread, before?.unread);
   showField("draft", draft, before?.draft);
+  showField("fingerprint", fingerprint, before?.fingerprint);
   $("field-draft").classList.toggle("none", draft === "");
   if (draft === "") $("field-draft").textContent = "empty";
-  paintAvatar($("panel-avatar"), name);
-  document.title = unread > 0 ? `(${unread}) Chat` : "Chat";
+  // What HTTP saw is no longer so.
+  if (before) $("http-view").hidden = true;
+  paintAvatar($("panel-avatar"), name, author);
+  document.title = unread > 0 ? `(${unread}) ${title}` : title;
   $("read").hidden = unread === 0;
-  $("read").textContent = `${unread} unread · mark as read`;
-  if (!isDraftAhead && $("draft").value !== draft) $("draft").value = draft;
+  $("read").textContent = `${unread} unread · show`;
+  if (!isDraftAhead) setDraft(draft);
+}
+
+/** Writes the text of another tab into the box; the caret stays between the same letters. */
+function setDraft(text) {
+  const box = $("draft");
+  const { value, selectionStart, selectionEnd, selectionDirection } = box;
+  if (value === text) return;
+  let start = 0;
+  while (start < value.length && value[start] === text[start]) start++;
+  let end = 0;
+  const shorter = Math.min(value.length, text.length);
+  while (end < shorter - start && value.at(-1 - end) === text.at(-1 - end)) end++;
+  const moved = (at) => {
+    if (at <= start) return at;
+    return at >= value.length - end ? at + text.length - value.length : text.length - end;
+  };
+  box.value = text;
+  box.setSelectionRange(moved(selectionStart), moved(selectionEnd), selectionDirection);
 }
 
 function showField(name, value, before) {
@@ -154,6 +194,7 @@ function saveDraft() {
   isDraftAhead = true;
   if (!socket.connected) return; // sent on connect
   const text = $("draft").value;
+  note("this tab → server: draft");
   socket.timeout(5000).emit("draft", text, (error) => {
     if (error || !session || $("draft").value !== text) return; // a newer one is on its way
     isDraftAhead = false;
@@ -162,15 +203,29 @@ function saveDraft() {
 }
 
 $("read").addEventListener("click", () => {
-  socket.timeout(5000).emit("read", () => {});
+  toEnd();
   $("draft").focus();
 });
 
+/** What somebody has before his eyes is read: the newest messages, in a tab that is looked at. */
+function readWhatIsSeen() {
+  const isCovered = isSmall.matches && $("chat").classList.contains("panel-open");
+  const isSeen = document.visibilityState === "visible" && document.hasFocus() && isAtEnd && !isCovered;
+  if (!session || session.unread === 0 || !isSeen || !socket.connected || isReading) return;
+  isReading = true;
+  note("this tab → server: read");
+  socket.timeout(5000).emit("read", () => (isReading = false));
+}
+
+for (const event of ["focus", "visibilitychange"]) window.addEventListener(event, readWhatIsSeen, true);
+
 $("rename").addEventListener("submit", (event) => {
   event.preventDefault();
+  if (!socket.connected) return showProblem($("rename"), away);
+  note("this tab → server: log in as someone else");
   socket.timeout(15_000).emit("name", $("new-name").value, (error, answer) => {
-    const problem = error ? "No answer from the server. Try again." : answer.error;
-    $("rename-error").textContent = problem ?? "";
+    const problem = error ? away : answer.error;
+    showProblem($("rename"), problem);
     if (!problem) $("new-name").value = "";
   });
 });
@@ -181,8 +236,8 @@ for (const form of document.querySelectorAll("#panel form[action]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const { error, answer } = await submit(form, event.submitter);
-    if (error) note(error);
-    if (!answer) return;
+    showProblem(form, error);
+    if (!answer || !session) return;
     $("http-view").hidden = false;
     $("http-view").textContent = JSON.stringify(answer, null, 1).replaceAll(/\n */g, " ");
   });
@@ -192,14 +247,57 @@ for (const form of document.querySelectorAll("#panel form[action]")) {
 async function submit(form, submitter) {
   const method = submitter?.getAttribute("formmethod") ?? form.method;
   const body = method === "post" ? new URLSearchParams(new FormData(form, submitter)) : undefined;
+  const path = submitter?.getAttribute("formaction") ?? form.getAttribute("action");
+  if (session) note(`this tab → HTTP: ${method.toUpperCase()} ${path}`);
+  if (path === "/draft") ownDraft = body.get("text");
   try {
-    const response = await fetch(submitter?.getAttribute("formaction") ?? form.action, { method, body });
+    const response = await fetch(path, { method, body });
     if (response.status === 204) return {};
     const answer = await response.json();
     return response.ok ? { answer } : answer;
   } catch {
-    return { error: "The server does not answer. Try again in a moment." };
+    return { error: away };
   }
+}
+
+/** Says below a form, where its button was pressed, what is wrong; undefined takes it away. */
+function showProblem(form, text) {
+  const isShown = form.nextElementSibling?.classList.contains("problem");
+  if (!text) return isShown && form.nextElementSibling.remove();
+  const problem = isShown ? form.nextElementSibling : element("p", "problem error");
+  problem.setAttribute("role", "alert");
+  if (!isShown) form.after(problem);
+  problem.textContent = text;
+}
+
+// --- a stream: Server-Sent Events, which end with the session ---
+
+let source;
+
+$("stream-toggle").addEventListener("click", () => {
+  if (source) return closeStream();
+  source = new EventSource("/clock");
+  source.addEventListener("open", () => note("stream → this tab: open"));
+  source.addEventListener("clock", ({ data }) => {
+    $("clock").textContent = `the server has ${new Date(Number(data)).toLocaleTimeString()}`;
+  });
+  source.addEventListener("session:end", ({ data }) => note(`stream → this tab: session:end ${JSON.parse(data).code}`));
+  source.addEventListener("error", () => ($("clock").textContent = "away, it comes back by itself"));
+  // Closes the stream where coming back cannot help.
+  window.SocketSession.withSession(source).on("end", closeStream);
+  showStream("waiting for the server");
+});
+
+function closeStream() {
+  source?.close();
+  source = undefined;
+  showStream("not open");
+}
+
+function showStream(text) {
+  $("clock").textContent = text;
+  $("stream-toggle").textContent = source ? "Close the stream" : "Open a stream";
+  $("stream-toggle").setAttribute("aria-pressed", String(Boolean(source)));
 }
 
 // --- messages ---
@@ -212,13 +310,14 @@ socket.on("history", (messages) => {
 
 socket.on("message", (message) => {
   addMessage(message);
-  if (isAtEnd || message.name === session?.name) toEnd();
+  if (isAtEnd || message.author === session?.author) toEnd();
 });
 
-socket.on("people", (names) => {
-  const avatars = names.slice(0, 5).map((name) => {
+socket.on("people", (people) => {
+  const names = people.map(({ name }) => name);
+  const avatars = people.slice(0, 5).map(({ author, name }) => {
     const avatar = element("span", "avatar");
-    paintAvatar(avatar, name);
+    paintAvatar(avatar, name, author);
     avatar.title = name;
     return avatar;
   });
@@ -231,11 +330,12 @@ $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("draft").value;
   if (text.trim() === "") return;
-  if (!socket.connected) return say("Not connected: your draft is kept.");
+  if (!socket.connected) return say("The server does not answer: your draft is kept.");
   $("draft").value = "";
   isDraftAhead = true;
+  note("this tab → server: message");
   socket.timeout(5000).emit("message", text, (error, answer) => {
-    const problem = error ? "No answer from the server. Try again." : answer.error;
+    const problem = error ? away : answer.error;
     say(problem ?? "");
     if (!session || $("draft").value !== "") return; // something newer was typed
     $("draft").value = problem ? text : "";
@@ -250,32 +350,45 @@ $("draft").addEventListener("keydown", (event) => {
   $("composer").requestSubmit();
 });
 
-function addMessage({ id, name, text, at }) {
+function addMessage({ id, author, name, text, at }) {
   const list = $("messages");
   if (list.querySelector(`[data-id="${Number(id)}"]`)) return;
-  const isMine = name === session?.name;
-  const isSame = list.lastElementChild?.dataset.name === name;
-  const item = element("li", `message${isMine ? " mine" : ""}${isSame ? " same" : ""}`);
+  const isSame = list.lastElementChild?.dataset.author === author;
+  const item = element("li", `message${isSame ? " same" : ""}`);
   item.dataset.id = id;
+  item.dataset.author = author;
   item.dataset.name = name;
   const avatar = element("span", "avatar");
   avatar.setAttribute("aria-hidden", "true");
-  paintAvatar(avatar, name);
+  paintAvatar(avatar, name, author);
   const head = element("p", "who");
   const time = element("time", "", new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
   time.dateTime = new Date(at).toISOString();
-  head.append(element("b", "", isMine ? "You" : name), " ", time);
+  head.append(element("b"), " ", time);
   item.append(avatar, head, element("p", "text", text));
   list.append(item);
+  markMine(item);
   while (list.childElementCount > 50) list.firstElementChild.remove();
+}
+
+/** An author is who has the session, whatever the name: after a login as someone else what was said before stays theirs. */
+function markMine(...items) {
+  for (const item of items.length > 0 ? items : $("messages").children) {
+    const isMine = item.dataset.author === session?.author;
+    item.classList.toggle("mine", isMine);
+    item.querySelector("b").textContent = isMine ? "You" : item.dataset.name;
+  }
 }
 
 /** Whoever reads the newest message keeps seeing it, also when a keyboard opens below. */
 let isAtEnd = true;
+/** True while the server is being told that the messages are read. */
+let isReading = false;
 
 $("scroller").addEventListener("scroll", () => {
   const { scrollTop, scrollHeight, clientHeight } = $("scroller");
   isAtEnd = scrollHeight - scrollTop - clientHeight < 80;
+  readWhatIsSeen();
 });
 
 new ResizeObserver(() => isAtEnd && toEnd()).observe($("scroller"));
@@ -284,28 +397,75 @@ function toEnd() {
   $("scroller").scrollTop = $("scroller").scrollHeight;
 }
 
-// --- small things ---
+/** The draft that this tab sent over HTTP. */
+let ownDraft;
 
-function noteChanges(before, after) {
-  const names = ["name", "unread", "draft"].filter((field) => before[field] !== after[field]);
-  if (names.length > 0) note(`changed ${names.join(", ")}`);
+/** What the server told, in words; and what it says of the steps. */
+function heed(before, after) {
+  const hasChanged = (field) => before[field] !== after[field];
+  const isOthers = hasChanged("draft") && !isDraftAhead && after.draft !== ownDraft;
+  const news = ["name", "unread"].filter(hasChanged);
+  if (hasChanged("draft") && !isDraftAhead) news.push("draft");
+  if (hasChanged("fingerprint")) news.push("a new id");
+  for (const field of news) note(`server → this tab: ${field}`);
+  ownDraft = undefined;
+  if (isOthers && open.tabs > 1) tick("type");
+  if (hasChanged("fingerprint") && !hasChanged("author")) tick("renew");
 }
 
-/** Adds a line to "What happened"; the same again only counts up. */
+/** Adds a line to "What happened", the newest first. One that stands there just now is folded: it counts up. */
 function note(text) {
-  const last = $("log").firstElementChild;
-  if (last?.dataset.text === text) {
-    last.dataset.times = String(Number(last.dataset.times) + 1);
-    last.querySelector("span").textContent = `${text} ×${last.dataset.times}`;
-    return;
-  }
-  const item = element("li");
+  const list = $("log");
+  const same = [...list.children].slice(0, 3).find((item) => item.dataset.text === text);
+  const item = same ?? element("li");
+  const times = Number(item.dataset.times ?? 0) + 1;
   item.dataset.text = text;
-  item.dataset.times = "1";
-  item.append(element("time", "", new Date().toLocaleTimeString()), element("span", "", text));
-  $("log").prepend(item);
-  while ($("log").childElementCount > 20) $("log").lastElementChild.remove();
+  item.dataset.times = String(times);
+  item.replaceChildren(
+    element("time", "", new Date().toLocaleTimeString("en-GB")),
+    element("span", "", times > 1 ? `${text} ×${times}` : text),
+  );
+  list.prepend(item);
+  while (list.childElementCount > 30) list.lastElementChild.remove();
 }
+
+// --- the steps, which tick themselves; all tabs of the browser show the same ---
+
+const steps = [...document.querySelectorAll("[data-step]")];
+
+function stepsDone() {
+  return (localStorage.getItem("steps") ?? "").split(" ").filter(Boolean);
+}
+
+function tick(step) {
+  const done = stepsDone();
+  if (done.includes(step)) return;
+  localStorage.setItem("steps", [...done, step].join(" "));
+  showSteps();
+}
+
+function showSteps() {
+  const done = stepsDone();
+  const isBegun = done.length > 0 || session !== undefined;
+  for (const item of steps) {
+    const isDone = done.includes(item.dataset.step);
+    item.classList.toggle("done", isDone);
+    item.querySelector(".hidden")?.remove();
+    if (isDone) item.append(element("span", "hidden", " (done)"));
+  }
+  $("guide").hidden = !isBegun;
+  $("guide-end").hidden = done.length < steps.length;
+}
+
+$("again").addEventListener("click", () => {
+  localStorage.removeItem("steps");
+  if (open.tabs > 1) tick("tab");
+  showSteps();
+});
+
+window.addEventListener("storage", showSteps);
+
+// --- small things ---
 
 function showStatus(state, text) {
   $("status").dataset.state = state;
@@ -316,9 +476,24 @@ function say(text) {
   $("composer-note").textContent = text;
 }
 
+/** On a small screen the session lies over the chat, which is then out of reach. */
+const isSmall = window.matchMedia("(width < 56rem)");
+
 function openPanel(isOpen) {
   $("chat").classList.toggle("panel-open", isOpen);
   $("panel-toggle").setAttribute("aria-expanded", String(isOpen));
+  $("panel").inert = isSmall.matches && !isOpen;
+  $("top").inert = $("room").inert = isSmall.matches && isOpen;
+  readWhatIsSeen();
+}
+
+isSmall.addEventListener("change", () => openPanel($("chat").classList.contains("panel-open")));
+$("backdrop").addEventListener("click", closePanel);
+$("panel-close").addEventListener("click", closePanel);
+
+function closePanel() {
+  openPanel(false);
+  if (isSmall.matches) $("panel-toggle").focus();
 }
 
 $("panel-toggle").addEventListener("click", () => {
@@ -327,18 +502,14 @@ $("panel-toggle").addEventListener("click", () => {
   if (isOpen) $("panel-close").focus();
 });
 
-$("panel-close").addEventListener("click", () => {
-  openPanel(false);
-  $("panel-toggle").focus();
-});
-
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") openPanel(false);
+  if (event.key === "Escape" && $("chat").classList.contains("panel-open")) closePanel();
 });
 
-function paintAvatar(avatar, name) {
+/** The letter is of the name, the colour of the author: strangers may have the same name. */
+function paintAvatar(avatar, name, author) {
   let hash = 7;
-  for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)) % 360;
+  for (const letter of author) hash = (hash * 31 + letter.codePointAt(0)) % 360;
   avatar.textContent = [...name][0].toLocaleUpperCase();
   avatar.style.setProperty("--hue", String(hash));
 }
