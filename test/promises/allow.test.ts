@@ -136,8 +136,8 @@ describe("a ticket", () => {
     },
   );
 
-  it("goes around no rule on ws", async () => {
-    const { browser, login, url } = await startApp({
+  const startWs = async () => {
+    const app = await startApp({
       attach: false,
       setup({ app, http, sessions }) {
         app.use("/my/session", sessions.routes);
@@ -147,18 +147,42 @@ describe("a ticket", () => {
         onTestFinished(() => wss.close());
       },
     });
-    const open = async (ticket: string): Promise<unknown> => {
-      const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, ["app", `session.ticket.${ticket}`]);
+    /** Tells the name that the server says, the refusal, or the close. */
+    const open = (ticket: string, headers = {}) => {
+      const protocols = ["app", `session.ticket.${ticket}`];
+      const socket = new WebSocket(`${app.url.replace("http", "ws")}/ws`, protocols, { headers });
       onTestFinished(() => socket.terminate());
-      return new Promise((resolve) => {
-        socket.on("message", (data: Buffer) => resolve(data.toString()));
-        socket.on("error", (error) => resolve(error.message));
-      });
+      return {
+        message: new Promise((resolve) => socket.on("message", (data: Buffer) => resolve(data.toString()))),
+        error: new Promise((resolve) => socket.on("error", (error) => resolve(error.message))),
+        close: new Promise((resolve) => socket.on("close", resolve)),
+      };
     };
+    return { ...app, open };
+  };
+
+  it("goes around no rule on ws", async () => {
+    const { browser, login, open } = await startWs();
     const guest = browser();
     await guest.post("/set", { other: "guest" });
-    expect(await open(await ticketOf(guest))).toMatch(/403/);
-    expect(await open(await ticketOf(await login()))).toBe("ada");
+    expect(await open(await ticketOf(guest)).error).toMatch(/403/);
+    expect(await open(await ticketOf(await login())).message).toBe("ada");
+  });
+
+  it("of the very session that the cookie has is asked about like any other, and the socket counts once", async () => {
+    const { browser, login, open, sessions } = await startWs();
+    const guest = browser();
+    await guest.post("/set", { other: "guest" });
+    const ticket = await ticketOf(guest);
+    expect(await open(ticket, { cookie: guest.cookie }).error).toMatch(/403/);
+    await expect.poll(() => sessions.size).toBe(0);
+    const ada = await login();
+    const socket = open(await ticketOf(ada), { cookie: ada.cookie });
+    expect(await socket.message).toBe("ada");
+    expect(sessions.get(ada.sessionId)?.connections).toBe(1);
+    await ada.post("/set", { user: null });
+    expect(await socket.close).toBe(3003);
+    expect(sessions.size).toBe(0);
   });
 
   it("of a session that is not allowed leaves the sockets open that are there without one", async () => {

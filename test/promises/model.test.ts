@@ -9,8 +9,11 @@ import type { Connection } from "../../src/session/connections.js";
 import type { ActiveSession } from "../../src/session/live-session.js";
 import { backendOf, LiveStore } from "../../src/store/live-store.js";
 import { MemoryDriver } from "../../src/store/drivers/memory.js";
+import type { SessionStream } from "../../src/index.js";
 import { startApp } from "../support/app.js";
+import type { Browser } from "../support/browser.js";
 import { late } from "../support/stores.js";
+import { type ClientStream, openStream } from "../support/stream.js";
 
 type Data = Record<string, any> & { cookie: session.Cookie };
 
@@ -271,16 +274,29 @@ class Run {
   }
 }
 
-// --- real clients over a real port ---
+// --- real clients over a real port: two sockets and a stream ---
 
-type Move = "http" | "socket" | "save" | "update" | "updateHttp" | "reconnect";
+type Move = "http" | "socket" | "stream" | "save" | "update" | "updateHttp" | "reconnect";
 type Ending = "none" | "forget" | "logout" | "destroy" | "regenerate" | "expire" | "clear";
 
+/** With what code streams end. */
+const codes: { readonly [Name in Exclude<Ending, "none">]: string } = {
+  forget: "SESSION_FORBIDDEN",
+  logout: "SESSION_DESTROYED",
+  destroy: "SESSION_DESTROYED",
+  regenerate: "SESSION_ROTATED",
+  expire: "SESSION_EXPIRED",
+  clear: "SESSION_DESTROYED",
+};
+
 test("real browsers and sockets: the store's final state is the model's", { timeout: 120_000 }, async () => {
+  const allow = ({ user }: { user?: string }): boolean => typeof user === "string";
+  let stream: SessionStream | undefined;
   const app = await startApp({
     sessions: { store: new LiveStore(late(new MemoryDriver(), 2)) },
-    attach: { allow: ({ user }) => typeof user === "string" },
+    attach: { allow },
     setup({ app, io, sessions }) {
+      app.get("/events", (req, res) => void (stream = sessions.stream(req, res, { allow }).open()));
       app.post("/key/:key", (req, res) => {
         (req.session as unknown as Data)[req.params.key] = 1;
         res.json({});
@@ -297,6 +313,10 @@ test("real browsers and sockets: the store's final state is the model's", { time
         });
       });
       app.get("/id", (req, res) => void res.json({ id: req.sessionID }));
+      app.post("/by-stream/:key", (req, res) => {
+        if (stream?.signal.aborted === false) (stream.session as unknown as Data)[req.params.key] = 1;
+        res.json({});
+      });
       io.on("connection", (socket) => {
         const data = socket.session as unknown as Data & { save(): Promise<void> };
         socket.on("write", (key: string, done) => {
@@ -316,7 +336,7 @@ test("real browsers and sockets: the store's final state is the model's", { time
     },
   });
   const round = fc.record({
-    moves: fc.array(fc.constantFrom<Move>("http", "socket", "save", "update", "updateHttp", "reconnect"), {
+    moves: fc.array(fc.constantFrom<Move>("http", "socket", "stream", "save", "update", "updateHttp", "reconnect"), {
       maxLength: 8,
     }),
     ending: fc.constantFrom<Ending>(
@@ -334,7 +354,7 @@ test("real browsers and sockets: the store's final state is the model's", { time
   await fc.assert(
     fc.asyncProperty(fc.array(round, { minLength: 1, maxLength: 4 }), async (rounds) => {
       const ada = await app.login();
-      let tabs = await Promise.all([ada.connect(), ada.connect("/", { via: "polling" })]);
+      let [tabs, client] = await open(ada);
       let expected: Record<string, unknown> = { user: "ada" };
       let key = 0;
       for (const { moves, ending } of rounds) {
@@ -355,6 +375,7 @@ test("real browsers and sockets: the store's final state is the model's", { time
             return;
           }
           if (move === "http") await whole(fetch(`${ada.url}/key/${name}`, old));
+          else if (move === "stream") await whole(fetch(`${ada.url}/by-stream/${name}`, old));
           else if (move === "updateHttp") await whole(fetch(`${ada.url}/update`, old));
           else if (!tab?.connected) return;
           else if (move === "update") await emit(tab, "update");
@@ -369,18 +390,23 @@ test("real browsers and sockets: the store's final state is the model's", { time
           if (moves.includes("reconnect")) expect(stored).toMatchObject(only(expected, stored));
           else expect(stored).toEqual(expected);
           expected = stored;
+          // The stream is there all the time, with the same data.
+          const { cookie: _, ...streamed } = JSON.parse(JSON.stringify((stream as SessionStream).session)) as Data;
+          expect(streamed).toEqual(stored);
+          expect(client.events.map(({ event }) => event)).toEqual(["session:view"]);
           continue;
         }
         if (ending === "forget") {
           // As by a logout that only empties the session.
           await Promise.all([...work, ada.post("/set", { user: null })]);
           await expect.poll(() => tabs.some((tab) => tab.connected)).toBe(false);
+          await isEnded(client, ending);
           const stored = await ada.get("/session");
           expect(stored).toMatchObject(only({ ...expected, user: null }, stored));
           expect(await ada.refused()).toMatchObject({ code: "SESSION_FORBIDDEN" });
           await ada.post("/login", { user: "ada" });
           expected = { ...stored, user: "ada" };
-          tabs = await Promise.all([ada.connect(), ada.connect("/", { via: "polling" })]);
+          [tabs, client] = await open(ada);
           continue;
         }
         const ended =
@@ -397,16 +423,30 @@ test("real browsers and sockets: the store's final state is the model's", { time
         expect(await backendOf(app.sessions.store).read(id, (text) => text)).toBeUndefined();
         expect(app.sessions.get(id)).toBeUndefined();
         await expect.poll(() => tabs.some((tab) => tab.connected)).toBe(false);
+        await isEnded(client, ending);
         if (ending === "regenerate") expect(await ada.get("/session")).toEqual({ user: "again" });
         else await ada.post("/login", { user: "ada" });
         expected = { user: ending === "regenerate" ? "again" : "ada" };
-        tabs = await Promise.all([ada.connect(), ada.connect("/", { via: "polling" })]);
+        [tabs, client] = await open(ada);
       }
+      client.close();
       ada.close();
     }),
     { numRuns: 40 },
   );
 });
+
+/** Opens a browser's sockets and its stream. */
+function open(ada: Browser): Promise<[Awaited<ReturnType<Browser["connect"]>>[], ClientStream]> {
+  const tabs = Promise.all([ada.connect(), ada.connect("/", { via: "polling" })]);
+  return Promise.all([tabs, openStream(ada)]);
+}
+
+async function isEnded(client: ClientStream, ending: keyof typeof codes): Promise<void> {
+  expect(await client.over).toBe("complete");
+  const code = codes[ending];
+  expect(JSON.parse(client.events.at(-1)?.data ?? "null")).toEqual({ code, retry: code === "SESSION_ROTATED" });
+}
 
 /** express-session sends the headers before it has saved, and the last byte after. */
 async function whole(response: Promise<Response>): Promise<void> {
