@@ -21,7 +21,9 @@ export const statusOf: { readonly [Code in SessionCode]: number } = {
  * codes: to their clients each of these means the same, or nothing. 4401 is their "unauthorized", which is final. 1008
  * ("policy violation") is final, and 1013 ("try again later") is not
  * (https://www.iana.org/assignments/websocket/websocket.xml#close-code-number). 4205 is private to this library, after
- * HTTP's 205, "reset content". 3003 is registered as "forbidden"; 4403 is graphql-ws' own, and not final. The page's half knows the final ones: `shouldRetry()`.
+ * HTTP's 205, "reset content". 3003 is "Forbidden" in IANA's registry (beside 3000, "Unauthorized", and 3008, "Timeout"),
+ * as RFC 6455, section 7.4.2, asks of 3000 to 3999. 4403 is graphql-ws' own, and not final. None of these clients
+ * takes 3003 for final by itself: the page's half knows the final ones, `shouldRetry()`.
  */
 export const closeCodeOf: { readonly [Code in SessionCode]: number } = {
   SESSION_MISSING: 4401,
