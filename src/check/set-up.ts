@@ -148,7 +148,11 @@ function checkProxyAndCookie(findings: Findings, setUp: SetUp, url: URL, isGiven
       "proxy",
       "X-Forwarded headers are trusted. Where no proxy of yours sets them, anybody can: leave out proxy and trust proxy.",
     );
-  else findings.fine("proxy", isProxied ? "The proxy that ends TLS is trusted." : "None is trusted.");
+  else
+    findings.fine(
+      "proxy",
+      isProxied ? "The proxy that ends TLS is trusted." : "No proxy is trusted, and none is needed.",
+    );
   const strange = trust.strangeHost(request);
   if (strange !== undefined)
     findings.problem(
@@ -261,7 +265,7 @@ async function checkStore(findings: Findings, { store, backend }: SetUp, isProdu
         "Sessions are in this process's memory: a restart loses them. Write store: redisStore({ client }), or postgresStore({ pool }).",
         "MEMORY_STORE_IN_PRODUCTION",
       );
-    else findings.fine("store", "It is memoryStore(), which is right until a restart may log nobody out.");
+    else findings.fine("store", "Sessions are in this process's memory, which is right for development.");
   else if (!driver.notices)
     findings.hint(
       "store",
