@@ -93,6 +93,13 @@ describe("finds", () => {
       "404",
     ],
     [
+      "another API in their place",
+      { setup: ({ app }) => app.get("/api", (_, res) => void res.json({ code: "NOT_FOUND" })) },
+      { routes: "/api" },
+      "problem routes",
+      "not at /api, where a 200",
+    ],
+    [
       "routes that any site may use",
       { sessions: { routes: { origins: [/./] } } },
       {},
