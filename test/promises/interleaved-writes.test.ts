@@ -25,7 +25,9 @@ class Node {
   readonly store: LiveStore;
   readonly registry: Registry;
   readonly id: string;
-  live!: ActiveSession & { data: Fields };
+  /** What handlers hold: those of a connection that is gone, too. */
+  readonly lives: (ActiveSession & { data: Fields })[] = [];
+  readonly #connection = { end() {} };
 
   constructor(driver: Driver, id: string) {
     this.id = id;
@@ -36,7 +38,11 @@ class Node {
   }
 
   async connect(): Promise<void> {
-    this.live = (await this.registry.acquire(this.id, { end() {} })) as typeof this.live;
+    this.lives.push((await this.registry.acquire(this.id, this.#connection)) as (typeof this.lives)[number]);
+  }
+
+  disconnect(): void {
+    this.lives.at(-1)?.remove(this.#connection);
   }
 
   /** What `req.session` is, read now. */
@@ -96,7 +102,8 @@ class Run {
     }
     await Promise.all(writing);
     this.#isFaulty = false;
-    const lives = this.#nodes.map(({ live }) => live);
+    await Promise.all(this.#nodes.map((node) => node.connect()));
+    const lives = this.#nodes.flatMap((node) => [...new Set(node.lives)]);
     while (!lives.every(({ isSaved }) => isSaved)) {
       await Promise.allSettled(lives.map((live) => live.save()));
       await delay(1);
@@ -124,18 +131,24 @@ class Run {
   /** Does one of the things that applications do. */
   async #write(key: string): Promise<void> {
     const node = this.#random.pick(this.#nodes);
-    const { live } = node;
+    const live = this.#random.next() < 0.7 ? node.lives.at(-1) : this.#random.pick(node.lives);
+    if (!live) return;
     const backend = backendOf(node.store);
-    switch (this.#random.below(8)) {
+    switch (this.#random.below(9)) {
       case 0:
         return this.#counts((change) => backend.update(node.id, change));
-      case 1:
-        if (this.#random.next() < 0.5) void this.#counts((change) => backend.update(node.id, change));
+      case 1: {
+        const counting = this.#random.next() < 0.5 && this.#counts((change) => backend.update(node.id, change));
         live.data["kept"][key] = 1;
         await this.#keeps(key, live.save());
         // What failed is tried again, as the clock would have it.
-        return live.save().catch(() => undefined);
+        await live.save().catch(() => undefined);
+        await counting;
+        return;
+      }
       case 2: {
+        // A handler that outlives its connection writes beside those of the next one.
+        if (live !== node.lives.at(-1) || live.isDetached) return;
         const field = `own ${this.#nodes.indexOf(node)}`;
         live.data[field] = this.#marks++;
         return void this.#own.set(field, live.data[field]);
@@ -173,6 +186,10 @@ class Run {
       }
       case 6:
         return live.read().catch(() => undefined);
+      case 7:
+        node.disconnect();
+        for (let turns = this.#random.pick([0, 1, 20]); turns > 0; turns--) await new Promise(setImmediate);
+        return node.connect().catch(() => undefined);
       default: {
         const data = await node.load();
         return data && new Promise((resolve) => node.store.touch(node.id, data, () => resolve()));
