@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { RedisStore } from "connect-redis";
 import { createClient, createClientPool, createCluster } from "redis";
+import { createClient as createClient5 } from "redis-5";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Registry } from "../../../src/session/registry.js";
 import { clusterChannelName, slotOf } from "../../../src/store/drivers/redis/channels.js";
@@ -38,6 +39,13 @@ describe("one server", () => {
   storeContract("redis, by channels", async () => ({
     store: redisStore({ client: await redisClient(redis.url, byChannels), prefix: ownPrefix() }),
   }));
+
+  storeContract("redis, by redis 5", async () => {
+    const client = createClient5({ url: redis.url });
+    onTestFinished(() => client.destroy());
+    await client.on("error", () => undefined).connect();
+    return { store: redisStore({ client, prefix: ownPrefix() }) };
+  });
 
   // The others of its kind: see ioredis.test.ts.
   storeContract("redis, by ioredis", () => ({
