@@ -73,6 +73,8 @@ export default defineConfig({
       },
       { extends: true, test: { name: "site", include: suites.site, testTimeout: 60_000 } },
       { extends: true, test: { name: "browser", include: suites.browser } },
+      // No suite: `npm run picture` makes the README's picture with it.
+      { extends: true, test: { name: "picture", include: ["test/e2e/picture.ts"] } },
       { extends: true, test: { name: "nodes", include: suites.nodes, globalSetup: "test/support/shared-servers.ts" } },
       { extends: true, test: { name: "endurance", include: suites.endurance } },
     ],
