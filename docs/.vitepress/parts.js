@@ -6,7 +6,7 @@ import { join } from "node:path";
 const docs = join(import.meta.dirname, "..");
 
 const parts = [
-  { folder: "start", title: "Start", first: ["index", "quickstart", "setups", "which-setup", "how-it-works"] },
+  { folder: "start", title: "Start", first: ["quickstart", "which-setup", "how-it-works"] },
   {
     folder: "guide",
     title: "Guide",
@@ -34,15 +34,15 @@ const parts = [
   {
     folder: "stores",
     title: "Stores",
-    first: ["index", "which-store", "memory", "several-nodes", "redis", "postgresql"],
+    first: ["index", "memory", "redis", "postgres", "several-nodes", "any-store"],
   },
   { folder: "servers", title: "Servers", first: ["index", "socket.io"] },
-  { folder: "operate", title: "Operate", first: ["index", "sizing", "deploy", "restart", "outage"] },
-  { folder: "security", title: "Security", first: ["index", "model", "threats", "asvs", "reviewer"] },
+  { folder: "operate", title: "Operate", first: ["sizing", "deploy", "restart", "outage", "benchmarks"] },
+  { folder: "security", title: "Security", first: ["index", "threats", "review"] },
   { folder: "reference", title: "Reference", first: ["index", "options", "codes"] },
   { folder: "errors", title: "Errors", first: ["index"] },
   { folder: "migrate", title: "Migrate", first: ["index"] },
-  { folder: "inside", title: "Inside", first: ["index", "glossary", "architecture", "promises"] },
+  { folder: "inside", title: "Inside", first: ["glossary", "promises", "consistency", "architecture", "decisions"] },
 ];
 
 /** A group for each part; what TypeDoc and build.js wrote stands below its part. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Block, parse, type Row } from "../support/markdown.js";
 
 const root = join(import.meta.dirname, "../..");
-const folders = ["guide", "servers", "stores", "security", "reference", "inside"].flatMap((folder) =>
+const folders = ["start", "guide", "servers", "stores", "security", "inside", "reference"].flatMap((folder) =>
   readdirSync(join(root, "docs", folder))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${folder}/${name}`),

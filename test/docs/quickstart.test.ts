@@ -27,6 +27,17 @@ afterAll(async () => {
   project?.remove();
 });
 
+test("the quickstart's page explains this very program, and each line that it shows is one of it", () => {
+  const [whole, ...parts] = (blocksOf.get("docs/start/quickstart.md") ?? []).filter(
+    ({ language }) => language !== "sh",
+  );
+  expect(whole?.code).toBe(program?.code);
+  expect(parts.length).toBeGreaterThan(5);
+  const lines = program?.code.split("\n").map((line) => line.trim()) ?? [];
+  const shown = parts.flatMap(({ code }) => code.split("\n")).map((line) => line.trim());
+  expect(shown.filter((line) => !lines.some((one) => one.includes(line)))).toEqual([]);
+});
+
 const says = (page: Page, text: string): Promise<void> => page.locator("#text", { hasText: text }).waitFor();
 
 test("two tabs share the session, live, and a logout closes both", async () => {
