@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import Fastify from "fastify";
 import { Server } from "socket.io";
 import sessionPlugin from "socket-session/fastify";
@@ -16,7 +17,7 @@ await app.register(sessionPlugin, {
 app.get("/", async (request, reply) => reply.type("text/html").send(page));
 app.post("/login", async (request) => {
   // Check the password here.
-  await new Promise((done, fail) => request.session.regenerate((error) => (error ? fail(error) : done(undefined))));
+  await promisify(request.session.regenerate).call(request.session);
   return (request.session.user = "ada");
 });
 app.post("/logout", async (request, reply) => {

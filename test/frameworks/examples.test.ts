@@ -1,8 +1,9 @@
 // The examples that have a framework, from the packed package, their pages in a real Chromium.
+import { join } from "node:path";
 import type { Browser as Chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { launchChromium } from "../support/chromium.js";
-import { copyExample, startExample } from "../support/example.js";
+import { copyExample, manifestOf, startExample } from "../support/example.js";
 import type { Project } from "../support/project.js";
 import { inStacks } from "./host.js";
 
@@ -42,4 +43,15 @@ async function drive(name: string, project: Project): Promise<void> {
 
 it("fastify", async () => {
   await drive("fastify", copy("fastify", { from: inStacks("fastify") }));
+});
+
+it("nest", async () => {
+  const { dependencies } = manifestOf("nest");
+  const own = Object.keys(dependencies).filter((name) => /^@nestjs|^reflect-metadata$|^rxjs$/.test(name));
+  const project = copy("nest", {
+    from: Object.fromEntries(own.map((name) => [name, join("test/stacks/nest-12/node_modules", name)])),
+  });
+  const compiled = await project.node(project.path("node_modules/typescript/bin/tsc"), "-p", ".");
+  expect(compiled).toEqual({ status: 0, text: "" });
+  await drive("nest", project);
 });
