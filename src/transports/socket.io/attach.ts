@@ -165,8 +165,11 @@ function guard(namespace: Namespace, connections: Connections): void {
 }
 
 /** What a check has to know of a server: whether it speaks TLS, where no session is, and whether it has other nodes. */
-export function lookAt({ httpServer, sockets, _nsps }: Server) {
-  const unguarded = [..._nsps.values()].filter((one) => !guards.has(one) && !isAdminUi(one)).map(({ name }) => name);
+export function lookAt(server: Server) {
+  const { httpServer, sockets } = server;
+  const unguarded = [...namespacesOf(server)]
+    .filter((one) => !guards.has(one) && !isAdminUi(one))
+    .map(({ name }) => name);
   const isTls = httpServer && "setSecureContext" in httpServer;
   return { isTls, unguarded, isAlone: /^(?:SessionAware)?Adapter$/.test(sockets.adapter.constructor.name) };
 }
