@@ -55,3 +55,13 @@ it("nest", async () => {
   expect(compiled).toEqual({ status: 0, text: "" });
   await drive("nest", project);
 });
+
+it("react: Vite builds the page with the packed client", async () => {
+  const own = ["vite", "@vitejs/plugin-react", "react", "react-dom"];
+  const project = copy("react", {
+    from: Object.fromEntries(own.map((name) => [name, join("test/stacks/vite/node_modules", name)])),
+  });
+  const built = await project.node(project.path("node_modules/vite/bin/vite.js"), "build");
+  expect(built.status, built.text).toBe(0);
+  await drive("react", project);
+});

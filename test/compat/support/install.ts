@@ -2,6 +2,6 @@
 import { install } from "../../../scripts/install.js";
 
 export function setup(): void {
-  // The versions of a framework whose packages find each other by name have a folder each.
-  install(["test/stacks", "test/stacks/nest-11", "test/stacks/nest-12"]);
+  // Packages that find each other by name have a folder for each set of their versions.
+  install(["test/stacks", "test/stacks/nest-11", "test/stacks/nest-12", "test/stacks/vite"]);
 }
