@@ -2,7 +2,7 @@
 import { baseline, contestants } from "./contestants/index.js";
 import { costs, resultOf } from "./rows.js";
 
-const colours = ["#8a8f98", "#d97706", "#a16207", "#b45309", "#2563eb"];
+const colours = ["#8a8f98", "#d97706", "#a16207", "#b45309", "#2563eb", "#60a5fa"];
 const memory = ["connect", "heap", "read", "write", "write-burst"];
 const redis = ["connect", "heap", "write", "write-burst", "storm"];
 const rowsOf = (storage, ids, where) =>

@@ -32,6 +32,7 @@ export class ServerProcess {
     if (storage.url) env.STORE_URL = storage.url;
     if (library) env.LIBRARY = library;
     if (hasView) env.VIEW = "yes";
+    if (contestant.hasAllow) env.ALLOW = "yes";
     // gc() would throw away what is compiled of code that has not run for a moment.
     const flags = ["--expose-gc", "--no-flush-bytecode"];
     const child = fork(script, [module, storage.name], { env, execArgv: flags });

@@ -52,6 +52,15 @@ export const contestants = [
     hasSession: true,
     storages: everywhere,
   },
+  {
+    name: "socket-session-allow",
+    title: "… with allow",
+    about: "the same, with `allow: ({ user }) => user !== undefined`, which is asked about each client and each change",
+    module: "socket-session",
+    hasSession: true,
+    hasAllow: true,
+    storages: ["memory"],
+  },
 ];
 
 export const contestantsOn = (storage) => contestants.filter(({ storages }) => storages.includes(storage));

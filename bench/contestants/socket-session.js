@@ -22,7 +22,8 @@ export async function start({ app, io, secret, storage }) {
   const view = process.env.VIEW && { view: ({ count }) => ({ count }) };
   const sessions = createSessions({ secret, ...view, ...(await stores[storage]()) });
   app.use(sessions.middleware);
-  sessions.attach(io);
+  // With ALLOW, each client and each change is asked about.
+  sessions.attach(io, process.env.ALLOW ? { allow: ({ user }) => user !== undefined } : {});
   return {
     read: (socket, done) => done(socket.session.user),
     write(socket, done) {
