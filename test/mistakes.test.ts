@@ -125,6 +125,9 @@ describe("told at once, by an error:", () => {
     socket.session.cart = [10n] as never;
     await expect(socket.session.save()).rejects.toMatchObject({ code: "DATA_INVALID", message: /the field "cart"/ });
     delete socket.session.cart;
+    const error = new Promise<Error>((resolve) => app.sessions.on("error", resolve as never));
+    socket.session.cart = new Map([["apple", 1]]) as never;
+    expect((await error).message).toContain('The field "cart" is a Map: it is stored as {}.');
     await app.sessions.destroy(socket);
     await expect(socket.session.save()).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
   });

@@ -25,8 +25,4 @@ export class AnonymousSession extends ChangeTracker implements SessionOperations
   protected allowsChange(): never {
     throw new SessionError("SESSION_MISSING");
   }
-
-  protected accepts(): boolean {
-    return false;
-  }
 }

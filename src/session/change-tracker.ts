@@ -1,5 +1,7 @@
 // Notices changes of session data, at any depth, by proxies. Knows nothing of stores.
+import { SessionError } from "../errors.js";
 import { isPlainObject } from "../store/record/merge.js";
+import { quotedField } from "../store/record/size-limits.js";
 import { harmless, harmlessConstructor, harmlessDate } from "./harmless.js";
 
 // Answered by the proxies themselves: a map from proxy to object would cost each session more than its proxy does.
@@ -49,8 +51,12 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
   protected fill(): void {}
   /** Called before a change; false leaves the data as it is. */
   protected abstract allowsChange(): boolean;
-  /** Called before a field of the root, or of its cookie, is set; false leaves it as it is, which was reported then. */
-  protected abstract accepts(field: string, value: unknown, isOfCookie: boolean): boolean;
+  /** Why a field of the root, or of its cookie, cannot be set; undefined where it can. */
+  protected refusal(_field: string, _value: unknown, _isOfCookie: boolean): unknown {
+    return undefined;
+  }
+  /** Called with what is wrong with a change. */
+  protected report(_error: unknown): void {}
   /** Called after a change. */
   protected onChange(): void {}
   /** Called when an object was put in that the application still holds itself: `const cart = (session.cart ??= [])`. */
@@ -83,6 +89,7 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
     this.#fillRoot(target);
     if (!this.allowsChange() || this.#refuses(target, key, value)) return true;
     const raw = this.#adopt(value);
+    this.#reportLoss(key, raw);
     if (Object.hasOwn(target, key) && Object.is((target as Record<PropertyKey, unknown>)[key], raw)) return true;
     const isSet = Reflect.set(target, key, raw);
     if (isSet) this.onChange();
@@ -168,8 +175,20 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
    */
   #refuses(target: object, key: string | symbol, value: unknown): boolean {
     if (typeof key === "symbol") return false;
-    if (target === this.root || key === "__proto__") return !this.accepts(key, value, false);
-    return isCookie(target) && !this.accepts(key, value, true);
+    const isOfRoot = target === this.root || key === "__proto__";
+    const refusal = isOfRoot || isCookie(target) ? this.refusal(key, value, !isOfRoot) : undefined;
+    if (refusal) this.report(refusal);
+    return refusal !== undefined;
+  }
+
+  /** Says what JSON does not keep, and does not refuse either: it is gone when the session is read again. */
+  #reportLoss(key: string | symbol, value: unknown): void {
+    const kept = lossInJson(value);
+    if (kept === undefined) return;
+    const what = typeof value === "object" ? `a ${value?.constructor.name}` : String(value);
+    const field = quotedField(String(key));
+    const detail = `The field ${field} is ${typeof value === "function" ? "a function" : what}: it is stored as ${kept}.`;
+    this.report(new SessionError("DATA_INVALID", { detail }));
   }
 
   #fillRoot(target: object): void {
@@ -204,6 +223,21 @@ function jsonOf(instance: unknown): unknown {
 function inherited(target: object, key: string | symbol, value: () => unknown): unknown {
   if (typeof key === "symbol" || Object.hasOwn(target, key)) return value;
   return key === "constructor" ? harmlessConstructor(value) : harmless(searches.get(value) ?? value);
+}
+
+/** What JSON makes of a value that it cannot keep; undefined where it can, or refuses it. */
+function lossInJson(value: unknown): string | undefined {
+  switch (typeof value) {
+    case "number":
+      return Number.isFinite(value) ? undefined : "null";
+    case "function":
+    case "symbol":
+      return "nothing";
+    case "object":
+      return value instanceof Map || value instanceof Set ? "{}" : undefined;
+    default:
+      return undefined;
+  }
 }
 
 /** Plain data and the cookie are tracked; dates, maps and other class instances are given as they are. */

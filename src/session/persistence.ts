@@ -9,7 +9,7 @@ import { ChangeTracker } from "./change-tracker.js";
 import { fillRoot, isOther, keepCookie, rebaseRoot } from "./rebase.js";
 import { failedAgain, hopeless, type SaveFailure } from "./save-failure.js";
 import type { SessionHost } from "./session-host.js";
-import { cookieRefusalOf, createRoot, refusalOf } from "./socket-session.js";
+import { createRoot, refusalOf } from "./socket-session.js";
 import { UntrackedReference } from "./untracked-reference.js";
 
 /** A save under way. */
@@ -48,7 +48,7 @@ export abstract class PersistentSession extends ChangeTracker {
 
   /** The session is over: its code says why. */
   abstract end(code: EndCode): void;
-  /** Called when the store was seen to have `text`: it had `before`, and `expected` is what it should have now. */
+  /** The store was seen to have `text`: it had `before`, and `expected` is what it should have now. */
   protected abstract onStoredText(before: string, text: string, expected: string): void;
   /** Called where the store does not have it any more, and nobody knows why: ends the session. */
   protected abstract onMissing(): void;
@@ -157,8 +157,6 @@ export abstract class PersistentSession extends ChangeTracker {
     else this.onMissing();
   }
 
-  // --- ChangeTracker ---
-
   protected override fill(): void {
     if (this.#isFilled || this.#base === "") return;
     this.#isFilled = true;
@@ -171,10 +169,12 @@ export abstract class PersistentSession extends ChangeTracker {
     return false;
   }
 
-  protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
-    const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
-    if (refusal) this.host.onSaveError(refusal);
-    return refusal === undefined;
+  protected override refusal(field: string, value: unknown, isOfCookie: boolean): unknown {
+    return refusalOf(field, value, isOfCookie);
+  }
+
+  protected override report(error: unknown): void {
+    this.host.onSaveError(error);
   }
 
   protected override onChange(): void {

@@ -73,17 +73,17 @@ export function withoutMethods<T extends object>(fields: T): T {
 
 /**
  * Why a field of a session cannot be set; undefined where it can. Names may be a client's: a method must stay what it
- * is, and without a cookie of express-session's the session would never expire.
+ * is, and without a cookie of express-session's the session would never expire. With `isOfCookie`, a field of its cookie.
  */
-export function refusalOf(field: string, value: unknown): SessionError | undefined {
+export function refusalOf(field: string, value: unknown, isOfCookie = false): SessionError | undefined {
+  if (isOfCookie) return cookieRefusalOf(field, value);
   const isCookieLost = field === "cookie" && value !== undefined && value !== null && !isCookie(value);
   if (!(field in prototype) && !isCookieLost) return undefined;
   const why = isCookieLost ? "the value is no Cookie" : "all sessions have a method or property of that name";
   return new SessionError("DATA_INVALID", { detail: `The field ${quotedField(field)} was not set: ${why}.` });
 }
 
-/** As {@link refusalOf}, for a field of the session's cookie. */
-export function cookieRefusalOf(field: string, value: unknown): SessionError | undefined {
+function cookieRefusalOf(field: string, value: unknown): SessionError | undefined {
   const why = wrongInCookie(field, value, session.Cookie.prototype);
   if (why === undefined) return undefined;
   return new SessionError("DATA_INVALID", { detail: `cookie[${quotedField(field)}] was not set: ${why}.` });

@@ -1,6 +1,6 @@
 // The data that a function given to update() gets: plain stored data with the rules of a socket's session, so that names
 // which a client chose do no harm in it, either.
-import { cookieRefusalOf, refusalOf } from "./socket-session.js";
+import { refusalOf } from "./socket-session.js";
 import { rawOf, ChangeTracker } from "./change-tracker.js";
 
 /** Session data that says which of its fields cannot be set, and is stored by somebody else. */
@@ -21,10 +21,12 @@ class UpdateDraft extends ChangeTracker {
     return true;
   }
 
-  protected accepts(field: string, value: unknown, isOfCookie: boolean): boolean {
-    const refusal = isOfCookie ? cookieRefusalOf(field, value) : refusalOf(field, value);
-    if (refusal) this.#refused(refusal);
-    return refusal === undefined;
+  protected override refusal(field: string, value: unknown, isOfCookie: boolean): unknown {
+    return refusalOf(field, value, isOfCookie);
+  }
+
+  protected override report(error: unknown): void {
+    this.#refused(error);
   }
 }
 

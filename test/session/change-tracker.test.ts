@@ -7,7 +7,8 @@ import { harmless, harmlessConstructor } from "../../src/session/harmless.js";
 const owner = {
   fill: vi.fn(),
   allowsChange: vi.fn(() => true),
-  accepts: vi.fn(() => true),
+  refusal: vi.fn((): unknown => undefined),
+  report: vi.fn((_error: unknown) => undefined),
   onChange: vi.fn(),
   onUntrackedReference: vi.fn(),
 };
@@ -16,7 +17,8 @@ class Data extends ChangeTracker {
   readonly data = this.track(this.root);
   protected override fill = owner.fill;
   protected allowsChange = owner.allowsChange;
-  protected accepts = owner.accepts;
+  protected override refusal = owner.refusal;
+  protected override report = owner.report;
   protected override onChange = owner.onChange;
   protected override onUntrackedReference = owner.onUntrackedReference;
 }
@@ -194,9 +196,9 @@ describe("a name or a value that is none for data", () => {
     ["a prototype, anywhere", (target) => (target.nested["__proto__"] = 1), ["__proto__", 1, false]],
   ])("is asked for: %s", (_, change, asked) => {
     const before = JSON.stringify(root);
-    owner.accepts.mockReturnValueOnce(false);
+    owner.refusal.mockReturnValueOnce(new Error("refused"));
     change(data);
-    expect(owner.accepts.mock.calls).toEqual([asked]);
+    expect(owner.refusal.mock.calls).toEqual([asked]);
     expect(owner.onChange).not.toHaveBeenCalled();
     expect(JSON.stringify(root)).toBe(before);
     change(data);
@@ -209,8 +211,30 @@ describe("a name or a value that is none for data", () => {
     ["elements of lists", (target) => (target.list[0] = 1)],
   ])("are not: %s", (_, change) => {
     change(data);
-    expect(owner.accepts).not.toHaveBeenCalled();
+    expect(owner.refusal).not.toHaveBeenCalled();
     expect(owner.onChange).toHaveBeenCalled();
+  });
+});
+
+describe("what JSON keeps as something else is put in, and reported", () => {
+  test.each<[string, (target: any) => unknown, RegExp]>([
+    ["a map", (target) => (target.n = new Map([[1, 2]])), /"n" is a Map: it is stored as {}\./],
+    ["a set, deep inside", (target) => (target.nested.deep.n = new Set([1])), /"n" is a Set: it is stored as {}\./],
+    ["a function", (target) => (target.n = () => 1), /"n" is a function: it is stored as nothing\./],
+    ["a symbol", (target) => (target.n = Symbol("s")), /"n" is Symbol\(s\): it is stored as nothing\./],
+    ["a number that is none", (target) => (target.n = Number.NaN), /"n" is NaN: it is stored as null\./],
+    ["an infinite number in a list", (target) => target.list.push(1 / 0), /"3" is Infinity: it is stored as null\./],
+  ])("%s", (_, change, message) => {
+    change(data);
+    expect(owner.report.mock.calls).toEqual([[expect.objectContaining({ code: "DATA_INVALID" })]]);
+    expect(owner.report.mock.calls.flat()[0]).toMatchObject({ message: expect.stringMatching(message) });
+    expect(owner.onChange).toHaveBeenCalled();
+  });
+
+  test("what it keeps, or refuses itself, is not", () => {
+    Object.assign(data, { a: 1.5, b: "x", c: null, d: undefined, e: new Date(0), f: [true], g: { h: 1 }, i: 1n });
+    data.buffer = Buffer.from("x");
+    expect(owner.report).not.toHaveBeenCalled();
   });
 });
 

@@ -3,14 +3,7 @@ import { inspect } from "node:util";
 import session from "express-session";
 import { describe, expect, test, vi } from "vitest";
 import { SessionError } from "../../src/errors.js";
-import {
-  cookieRefusalOf,
-  createRoot,
-  operations,
-  refusalOf,
-  regenerable,
-  withoutMethods,
-} from "../../src/session/socket-session.js";
+import { createRoot, operations, refusalOf, regenerable, withoutMethods } from "../../src/session/socket-session.js";
 import { liveSession } from "../support/live-session.js";
 
 const methods = ["save", "reload", "touch", "destroy", "regenerate"] as const;
@@ -176,11 +169,11 @@ describe("the cookie", () => {
   });
 
   test("has fields with rules, and other ones", () => {
-    const refusal = cookieRefusalOf("maxAge", "x");
+    const refusal = refusalOf("maxAge", "x", true);
     expect(refusal).toMatchObject({ code: "DATA_INVALID", message: expect.stringContaining(`cookie["maxAge"]`) });
     expect(refusal?.message).toContain("it must be a number of ms");
-    expect(cookieRefusalOf("maxAge", 5)).toBeUndefined();
-    expect(cookieRefusalOf("own", {})).toBeUndefined();
-    expect(cookieRefusalOf("serialize", 1)?.message).toContain("all cookies have a method");
+    expect(refusalOf("maxAge", 5, true)).toBeUndefined();
+    expect(refusalOf("own", {}, true)).toBeUndefined();
+    expect(refusalOf("serialize", 1, true)?.message).toContain("all cookies have a method");
   });
 });
