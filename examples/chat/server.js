@@ -6,7 +6,12 @@
 import process from "node:process";
 import { startChat } from "./app.js";
 
-const { PORT = "3000", SESSION_SECRET, SESSION_MAX_AGE } = process.env;
+const { SESSION_SECRET, SESSION_MAX_AGE } = process.env;
+const PORT = process.env.PORT || "3000";
+if (!/^\d+$/.test(PORT) || Number(PORT) > 65_535) {
+  console.error(`PORT is ${JSON.stringify(PORT)}: it must be a number from 0 to 65535.`);
+  process.exit(1);
+}
 
 const chat = await startChat({
   port: Number(PORT),

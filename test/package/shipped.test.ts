@@ -1,15 +1,17 @@
 // The package as npm would publish it, in a user's project.
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Project } from "../support/project.js";
 
 const packed = inject("packed");
 
 describe("the tarball", () => {
-  it("holds dist, the manifest and the project's papers, nothing else", () => {
+  it("holds dist, the pages of the errors, which messages name, the manifest and the papers, nothing else", () => {
     const papers = ["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "package.json"];
-    const others = packed.files.filter((file) => !papers.includes(file));
+    const pages = readdirSync("docs/errors").map((page) => `docs/errors/${page}`);
+    const others = packed.files.filter((file) => !papers.includes(file) && !pages.includes(file));
+    expect(packed.files).toEqual(expect.arrayContaining(pages));
     expect(others.filter((file) => !/^dist\/(esm|cjs)\/[a-z0-9./-]+\.(js|d\.ts)$/.test(file))).toEqual([
       "dist/cjs/package.json",
       "dist/client/socket-session.min.js",
