@@ -26,7 +26,7 @@ import { Views } from "./session/view.js";
 import { Sessions } from "./sessions.js";
 import { backendOf } from "./store/live-store.js";
 import { collectTimeout, regenerate } from "./transports/regeneration.js";
-import { checkCookiePath, recognise } from "./transports/servers.js";
+import { checkCookiePath, recognise, warnIfForgotten } from "./transports/servers.js";
 import type { SocketIoAttachment } from "./transports/socket.io/connection.js";
 import { Streams } from "./transports/stream/streams.js";
 import { warnOnce } from "./warnings.js";
@@ -112,6 +112,7 @@ export function createSessions<View = unknown>(
   const pages: OriginSource[] = [{ origins: routes.origins }];
   const attached: AttachedServer[] = [];
   let areRoutesMounted = false;
+  let hasStreams = false;
   return new Sessions({
     middleware,
     routes: createRoutes(
@@ -125,7 +126,10 @@ export function createSessions<View = unknown>(
         collectTickets,
         onError: events.fail,
       },
-      () => void (areRoutesMounted = true),
+      (request) => {
+        areRoutesMounted = true;
+        if (request && attached.length === 0 && !hasStreams) warnIfForgotten(request);
+      },
     ),
     view,
     store,
@@ -154,7 +158,10 @@ export function createSessions<View = unknown>(
       const setUp = { secrets, store, backend, trust, attached, areRoutesMounted, cookieFor: cookieOf };
       return checkSetUp(setUp, asked);
     },
-    stream: (request, response, streamOptions) => streams.open(request, response, streamOptions),
+    stream(request, response, streamOptions) {
+      hasStreams = true;
+      return streams.open(request, response, streamOptions);
+    },
     async close() {
       streams.leave();
       try {

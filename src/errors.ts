@@ -60,8 +60,8 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   SESSION_MISSING: {
     what: "There is no session: the handshake carried no session cookie.",
     cause:
-      "The browser has no cookie yet, the page is on another site (SameSite), or the client lacks withCredentials.",
-    fix: 'Log in over HTTP first. Give a cross-origin client withCredentials: true. Or attach with { missing: "anonymous" }, { missing: "create" } or { tickets: true }.',
+      "The browser has no cookie yet, cookie.secure is set over plain http, the page is on another site (SameSite), or the client lacks withCredentials.",
+    fix: 'Log in over HTTP first. Give a cross-origin client withCredentials: true. Or attach with { missing: "create" }, { tickets: true } or, for sockets that only read, { missing: "anonymous" }.',
   },
   SESSION_INVALID: {
     what: "This server did not sign the session cookie.",
@@ -210,12 +210,14 @@ export class SessionError extends Error {
   /** True where coming back later, or with a new cookie, can help; false where somebody must mend something. */
   readonly retry: boolean;
 
-  constructor(code: ErrorCode, options: { detail?: string; cause?: unknown } = {}) {
+  /** A `fix` takes the place of the code's likely cause and fix, where only one of the causes can be meant. */
+  constructor(code: ErrorCode, options: { detail?: string; fix?: string; cause?: unknown } = {}) {
     const text = help[code];
     const detail = options.detail ? ` ${options.detail}` : "";
+    const advice = options.fix === undefined ? ` Likely cause: ${text.cause} Fix: ${text.fix}` : ` Fix: ${options.fix}`;
     const setupError = code === "STORE_UNAVAILABLE" ? setupErrorIn(options.cause) : undefined;
     super(
-      setupError?.message ?? `${text.what}${detail} Likely cause: ${text.cause} Fix: ${text.fix}${seePage(code)}`,
+      setupError?.message ?? `${text.what}${detail}${advice}${seePage(code)}`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.code = code;

@@ -29,6 +29,8 @@ export const texts = {
     "A value was assigned to socket.session, and dropped: the session stays. Fix: change its fields, for example Object.assign(socket.session, { user }). To log out: await socket.session.destroy().",
   ATTACHED_LATE:
     "Clients had connected before sessions.attach(): their sockets have no session. Fix: attach before server.listen().",
+  NOT_ATTACHED:
+    "A page uses the session routes, and its server takes sockets, but no server is attached: sockets have no session. Fix: sessions.attach(io), before server.listen().",
   SESSION_INVALID:
     "A handshake brought a session cookie that this server did not sign. Fix: give all services the same secret. To change it, pass [newSecret, oldSecret].",
   RECORD_INVALID:

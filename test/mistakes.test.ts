@@ -1,15 +1,17 @@
 // The mistakes that people make, one by one: each is told, with what was given, why it is wrong and what to write.
+import type { AddressInfo } from "node:net";
 import session from "express-session";
 import { Redis } from "ioredis";
 import { Client, Pool } from "pg";
 import { createClient } from "redis";
 import { Server, type Socket } from "socket.io";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createSessions, memoryStore } from "../src/index.js";
 import { seePage } from "../src/errors.js";
 import { postgresStore } from "../src/postgres.js";
 import { redisStore } from "../src/redis.js";
-import { secret, startApp } from "./support/app.js";
+import { type AppOptions, secret, startApp } from "./support/app.js";
+import { Browser } from "./support/browser.js";
 
 type Loose = (...values: unknown[]) => unknown;
 const loosely = createSessions as unknown as Loose;
@@ -222,11 +224,41 @@ describe("told while it runs, once, though nobody listens:", () => {
     expect(await printed("MIDDLEWARE_ON_SOCKETS")).toHaveLength(1);
   });
 
+  // Before the next one, which uses the warning up.
+  test("never what the library does itself: a session that it makes in the handshake", async () => {
+    const app = await startApp({ attach: { missing: "create" } });
+    expect((await app.browser().connect()).connected).toBe(true);
+    expect(await printed("ENGINE_MIDDLEWARE")).toEqual([]);
+  });
+
   test("the guide's io.engine.use() left in", async () => {
     const app = await startApp({ setup: ({ io, sessions }) => io.engine.use(sessions.middleware) });
     const ada = await app.login();
     expect((await ada.connect()).connected).toBe(true);
     expect(await printed("ENGINE_MIDDLEWARE")).toEqual([expect.stringContaining("remove it")]);
+  });
+
+  test("attach() forgotten, when a page asks for the routes; not where streams or no sockets are", async () => {
+    const setup: AppOptions["setup"] = ({ app: express, sessions }) => {
+      express.use("/routes", sessions.routes);
+      express.get("/events", (req, res) => {
+        sessions.stream(req, res);
+        res.end();
+      });
+    };
+    await (await (await startApp({ setup })).login()).fetch("/routes");
+    const streaming = await (await startApp({ attach: false, setup })).login();
+    await streaming.fetch("/events");
+    await streaming.fetch("/routes");
+    const { app, http } = await startApp({ attach: false, setup });
+    const alone = app.listen(0);
+    onTestFinished(() => void alone.close());
+    const visitor = new Browser(`http://127.0.0.1:${(alone.address() as AddressInfo).port}`);
+    expect((await visitor.fetch("/routes")).status).toBe(401);
+    expect(await printed("NOT_ATTACHED")).toEqual([]);
+    const forgetful = new Browser(`http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    for (let index = 0; index < 2; index++) await forgetful.fetch("/routes");
+    expect(await printed("NOT_ATTACHED")).toEqual([expect.stringContaining("sessions.attach(io)")]);
   });
 
   test("another instance's middleware", async () => {

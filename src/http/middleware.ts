@@ -45,8 +45,8 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
   const middleware: Middleware = (request, response, next) => {
     if (typeof response === "function") return refuseSocket(response);
     const { app, sessionStore, _query } = request as { app?: TrustingApp; sessionStore?: unknown; _query?: object };
-    // Engine.IO has put it there: the request is one of a socket.
-    if (_query) warnOnce("ENGINE_MIDDLEWARE");
+    // Engine.IO has put it there: the request is one of a socket. The library itself passes handshakes in, too.
+    if (_query && !isHandshake(request)) warnOnce("ENGINE_MIDDLEWARE");
     trust.learn(app);
     if (sessionStore !== undefined && sessionStore !== store) warnOnce("STORES_DIFFER");
     if (isSecureCookie) warnIfUnseen(request, trust);

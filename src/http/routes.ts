@@ -38,8 +38,8 @@ export interface RoutesContext {
   onError(error: unknown): void;
 }
 
-/** Makes the middleware, which says when it is used. Requests for other paths go on to the next one. */
-export function createRoutes(context: RoutesContext, onUse: () => void): Middleware {
+/** Makes the middleware, which says when it is mounted, and with which request it is used. Requests for other paths go on to the next one. */
+export function createRoutes(context: RoutesContext, onUse: (request?: IncomingMessage) => void): Middleware {
   const routes: { readonly [path in string]?: Route } = {
     "/": { method: "GET", run: look },
     "/renew": { method: "POST", run: renew },
@@ -47,7 +47,7 @@ export function createRoutes(context: RoutesContext, onUse: () => void): Middlew
     "/collect": { method: "POST", run: collect },
   };
   const middleware: Middleware = (request, response, next) => {
-    onUse();
+    onUse(request);
     const path = pathOf(request);
     if (path === "/client.js" && (request.method === "GET" || request.method === "HEAD")) {
       sendClientScript(request, response).catch(next);
@@ -63,7 +63,7 @@ export function createRoutes(context: RoutesContext, onUse: () => void): Middlew
       send(response, statusOf[code], closeReason(code));
     });
   };
-  return tellWhenMounted(middleware, onUse);
+  return tellWhenMounted(middleware, () => onUse());
 }
 
 // --- the routes ---

@@ -15,7 +15,7 @@ export class AnonymousSession extends ChangeTracker implements SessionOperations
   }
 
   async save(): Promise<never> {
-    throw new SessionError("SESSION_MISSING");
+    throw nothingToWriteTo();
   }
 
   reload = this.save;
@@ -23,6 +23,13 @@ export class AnonymousSession extends ChangeTracker implements SessionOperations
   destroy = this.save;
 
   protected allowsChange(): never {
-    throw new SessionError("SESSION_MISSING");
+    throw nothingToWriteTo();
   }
+}
+
+function nothingToWriteTo(): SessionError {
+  return new SessionError("SESSION_MISSING", {
+    detail: "So this client is anonymous, and nothing can be written.",
+    fix: 'Check session.id first: it is undefined. Or give visitors a session: sessions.attach(io, { missing: "create" }).',
+  });
 }

@@ -1,4 +1,5 @@
 // The servers that attach() takes: their shapes for TypeScript, and what recognises one. The only file that knows all kinds.
+import type { IncomingMessage } from "node:http";
 import { SessionError } from "../errors.js";
 import type { Cors } from "../handshake/cors.js";
 import { warnOnce } from "../warnings.js";
@@ -87,6 +88,13 @@ export function recognise(server: unknown): RecognisedServer {
     takesTickets: false,
     attach: (attachment) => attachEngineServer(server, attachment),
   };
+}
+
+/** Warns where a page uses the session routes of a server that takes sockets, though no server is attached. */
+export function warnIfForgotten({ socket }: IncomingMessage): void {
+  // Node puts it there. Each server of sockets listens to its upgrades, and so may the dev server of a page.
+  const { server } = socket as { server?: { listenerCount(event: string): number } };
+  if (server && server.listenerCount("upgrade") > 0) warnOnce("NOT_ATTACHED");
 }
 
 /** Warns where the browser does not send the cookie to a server. */

@@ -37,3 +37,10 @@ test.each<[string, (data: any) => unknown]>([
   expect(() => write(data)).toThrow(missing);
   expect(JSON.stringify(data)).toBe(before);
 });
+
+test("the message says what to check, and does not advise what was done already", async () => {
+  const failing = new AnonymousSession().data.save();
+  await expect(failing).rejects.toThrow(/Check session\.id first.*missing: "create"/);
+  await expect(failing).rejects.not.toThrow('anonymous"');
+  await expect(failing).rejects.not.toThrow("Likely cause");
+});
