@@ -36,12 +36,20 @@ export { shouldRetry } from "./should-retry.js";
  */
 export function withSession<View = unknown>(
   given: ClientSocket | ClientEventSource,
-  { url = "/session", warnBefore = 60_000, ticket }: ClientOptions = {},
+  { url = "/session", warnBefore = 60_000, ticket, ...others }: ClientOptions = {},
 ): ClientSession<View> {
-  const socket = given && "url" in given ? asSocket(given) : given;
-  if (!socket?.io || typeof url !== "string" || !(warnBefore >= 0)) {
-    throw Object.assign(new TypeError("withSession()"), { code: "OPTION_INVALID" });
-  }
+  const socket = (given as ClientEventSource | undefined)?.url
+    ? asSocket(given as ClientEventSource)
+    : (given as ClientSocket);
+  // The function io() has the field `io`, too.
+  const wrong = !socket?.onAnyOutgoing
+    ? "socket: give what io() returns"
+    : typeof url !== "string"
+      ? "url"
+      : warnBefore >= 0
+        ? Object.keys(others)[0]
+        : "warnBefore";
+  if (wrong) throw Object.assign(new TypeError(`withSession(): wrong ${wrong}`), { code: "OPTION_INVALID" });
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
   /** When the client began to wait for a new cookie or a good ticket, in ms of `performance`; 0 otherwise. */
@@ -71,6 +79,7 @@ export function withSession<View = unknown>(
       for (const event in handlers) socket.off(event as never, handlers[event] as never);
       socket.offAnyOutgoing(renewal.onActivity as never);
       for (const event of inputs) here.removeEventListener?.(event, renewal.onActivity, true);
+      if (connect) socket.connect = connect;
       tabs = tabs?.close() as undefined;
       stopTimers();
       isClosed = true;
@@ -115,7 +124,8 @@ export function withSession<View = unknown>(
         timer = undefined;
         // Does nothing while Socket.IO reconnects by itself. While Socket.IO's CONNECT waits for an answer, connect()
         // would send a second one, and the server would have two sockets.
-        if (!(socket.active && socket.io.engine.readyState === "open")) socket.connect?.();
+        // Not the page's own call: what the page has emitted since that one is the next session's.
+        if (!(socket.active && socket.io.engine.readyState === "open")) connect?.call(socket);
       },
       Math.min(100 * 2 ** attempts++, 2500) * (1 + Math.random()),
     );
@@ -141,6 +151,14 @@ export function withSession<View = unknown>(
     if (code !== "LIMIT_REACHED" && code !== "SESSION_FORBIDDEN") tellTabs({ end: code });
     emit("end", { code });
   }
+
+  // What a page emits after the end waits as well, and Socket.IO sends it before its event "connect".
+  const { connect } = socket;
+  if (connect)
+    socket.connect = () => {
+      if (session.ended && !socket.active) clearOutbox();
+      return connect.call(socket);
+    };
 
   // --- the view and the expiry ---
 
@@ -200,7 +218,6 @@ export function withSession<View = unknown>(
       if (!session.ended) onRenewed(message.renewed);
     } else if (message.login) {
       if (socket.connect && (session.ended ? !socket.active : isGuest)) {
-        if (session.ended) clearOutbox();
         socket.disconnect();
         socket.connect();
       }

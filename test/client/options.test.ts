@@ -11,14 +11,21 @@ const unconnected = (auth?: object) => io("http://127.0.0.1:1", { autoConnect: f
 
 describe("withSession()", () => {
   it.each([
-    [undefined, {}],
-    [{}, {}],
-    [unconnected(), { url: 1 }],
-    [unconnected(), { warnBefore: -1 }],
-    [unconnected(), { warnBefore: "soon" }],
-  ])("refuses %s with %j", (socket, options) => {
+    [undefined, {}, "socket: give what io() returns"],
+    [{}, {}, "socket: give what io() returns"],
+    ["/session", {}, "socket: give what io() returns"],
+    [io, {}, "socket: give what io() returns"],
+    [unconnected(), { url: 1 }, "url"],
+    [unconnected(), { URL: "/session" }, "URL"],
+    [unconnected(), { warnBefore: -1 }, "warnBefore"],
+    [unconnected(), { warnBefore: "soon" }, "warnBefore"],
+  ])("refuses %s with %j, and says what is wrong", (socket, options, wrong) => {
     expect(() => withSession(socket as never, options as never)).toThrow(
-      expect.objectContaining({ name: "TypeError", code: "OPTION_INVALID" }),
+      expect.objectContaining({
+        name: "TypeError",
+        code: "OPTION_INVALID",
+        message: `withSession(): wrong ${wrong}`,
+      }),
     );
   });
 

@@ -60,6 +60,62 @@ it("throws away what waits in Socket.IO's queue of retries when the session is o
   expect(await socket.emitWithAck("note", "eve's")).toEqual([["eve", "eve's"]]);
 });
 
+it.each([
+  ["Socket.IO's buffer", {}],
+  ["its queue of retries", { retries: 3, ackTimeout: 10_000 }],
+])(
+  "throws away what the page emits into %s after the end, and sends what it emits after connect()",
+  async (_, options) => {
+    const app = await startWithRotation();
+    const { ada, socket, session } = await start(app, { reconnection: false, ...options });
+    await ada.post("/logout");
+    await expect.poll(() => [session.ended, socket.active]).toEqual(["SESSION_DESTROYED", false]);
+    socket.emit("note", "ada's secret");
+    // Nor does a refusal on the way bring it in.
+    socket.connect();
+    socket.emit("note", "ada's second secret");
+    await next(socket, "connect_error");
+    await ada.post("/login", { user: "eve" });
+    showCookie(ada, socket);
+    socket.connect();
+    expect(await socket.emitWithAck("note", "eve's")).toEqual([["eve", "eve's"]]);
+  },
+);
+
+it("throws away what a page emits that was never let in, and close() gives the socket back as it was", async () => {
+  const app = await startWithRotation();
+  const ada = app.browser();
+  const socket = ada.socket("/", { reconnection: false });
+  const { connect } = socket;
+  const session = withSession(socket, { url });
+  expect(socket.connect).not.toBe(connect);
+  socket.connect();
+  await expect.poll(() => [session.ended, socket.active]).toEqual(["SESSION_MISSING", false]);
+  socket.emit("note", "a stranger's");
+  await ada.post("/login", { user: "ada" });
+  showCookie(ada, socket);
+  socket.connect();
+  expect(await socket.emitWithAck("note", "ada's")).toEqual([["ada", "ada's"]]);
+  session.close();
+  expect(socket.connect).toBe(connect);
+});
+
+it("sends what the page emitted after its own connect(), though the store first refuses it", async () => {
+  const store = new LineStore();
+  const app = await startWithRotation({ sessions: { store } });
+  const { ada, socket, session } = await start(app, { reconnection: false });
+  await ada.post("/logout");
+  await expect.poll(() => [session.ended, socket.active]).toEqual(["SESSION_DESTROYED", false]);
+  await ada.post("/login", { user: "eve" });
+  showCookie(ada, socket);
+  store.state = "fails";
+  socket.connect();
+  const told = socket.emitWithAck("note", "eve's");
+  await next(socket, "connect_error");
+  store.state = "up";
+  expect(await told).toEqual([["eve", "eve's"]]);
+});
+
 it("stays away where allow says no, and tells no other tab: these may be where they are allowed", async () => {
   vi.stubGlobal("location", {});
   const channel = new BroadcastChannel(`socket-session ${url}`);

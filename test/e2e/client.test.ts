@@ -186,6 +186,19 @@ describe("the end", () => {
     await sees(first, { user: "eve" });
     expect(await first.evaluate(`socket.emitWithAck("note", "eve's")`)).toEqual([["eve", "eve's"]]);
   });
+
+  it("throws away what each tab emits after it, when one of them logs in itself", async () => {
+    const app = await startClientApp({ setup: noteBook });
+    const pages = await logIn(chromium, app.url, 2);
+    const [first] = pages;
+    await first.evaluate(`post("/logout")`);
+    for (const page of pages) await hears(page, "end", { code: "SESSION_DESTROYED" });
+    for (const page of pages) await page.evaluate(`socket.emit("note", "ada's draft")`);
+    await first.evaluate(`post("/login", { user: "eve" })`);
+    await first.evaluate("socket.connect()");
+    for (const page of pages) await sees(page, { user: "eve" });
+    expect(await first.evaluate(`socket.emitWithAck("note", "eve's")`)).toEqual([["eve", "eve's"]]);
+  });
 });
 
 it("two nodes on one store tell their pages the same: the view, a rotation, the end", async () => {
