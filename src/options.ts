@@ -6,7 +6,7 @@ import { ownHosts } from "./handshake/hosts.js";
 import type { AllowedOrigins } from "./handshake/origin.js";
 import type { Allow } from "./handshake/permission.js";
 import { canBeOrigin } from "./handshake/proxy-trust.js";
-import { httpNames, secretsOf } from "./http/session-options.js";
+import { cookieNames, httpNames, secretsOf } from "./http/session-options.js";
 import {
   checkBooleans,
   checkFunctions,
@@ -264,7 +264,10 @@ function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): v
     throw invalid("createSessions() needs options, at least createSessions({ secret: process.env.SESSION_SECRET }).");
   const ownNames = { ...liveNames, middleware: true, proxy: true, secret: true } as const;
   const allNames = { ...ownNames, ...httpNames, store: true } as const;
-  checkNames(options, allNames, "createSessions()");
+  checkNames(options, allNames, "createSessions()", (name) => {
+    if (Object.hasOwn(attachNames, name)) return `sessions.attach(io, { ${name} })`;
+    return Object.hasOwn(cookieNames, name) ? `createSessions({ cookie: { ${name} } })` : undefined;
+  });
   if (!options.middleware) return;
   const elsewhere = Object.keys(options).find((name) => !Object.hasOwn(ownNames, name));
   if (elsewhere !== undefined)
@@ -273,7 +276,10 @@ function checkCreateNames(options: CreateOptions | ExistingMiddlewareOptions): v
 
 /** As {@link checkOptions}, for `attach()`. */
 export function checkAttachOptions(options: AttachOptions) {
-  checkNames(options, attachNames, "attach()");
+  checkNames(options, attachNames, "attach()", (name) => {
+    if (name === "cors") return "new Server(server, { cors })";
+    return Object.hasOwn(liveNames, name) ? `createSessions({ ${name} })` : undefined;
+  });
   const { missing = "reject", requireOrigin = false, tickets = false, sessionId, allow } = options;
   if (missing !== "reject" && missing !== "anonymous" && missing !== "create") {
     throw invalid(`missing must be "reject", "anonymous" or "create", not ${shown(missing)}.`);
@@ -305,7 +311,11 @@ export function checkStreamOptions(options: StreamOptions = {}) {
 
 function originsOf(origins: AllowedOrigins = [], name: string): AllowedOrigins {
   if (typeof origins === "function") return origins;
-  if (!Array.isArray(origins)) throw invalid(`${name} must be a list or a function, not ${shown(origins)}.`);
+  if (!Array.isArray(origins)) {
+    const line =
+      typeof origins === "string" && canBeOrigin(origins) ? ` Write origins: [${JSON.stringify(origins)}].` : "";
+    throw invalid(`${name} must be a list or a function, not ${shown(origins)}.${line}`);
+  }
   const wrong = origins.findIndex((one: unknown) => typeof one !== "string" && !(one instanceof RegExp));
   if (wrong !== -1)
     throw invalid(`${name} must contain strings and regular expressions, not ${kindOf(origins[wrong])}.`);

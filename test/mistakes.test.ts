@@ -1,4 +1,5 @@
 // The mistakes that people make, one by one: each is told, with what was given, why it is wrong and what to write.
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import session from "express-session";
 import { Redis } from "ioredis";
@@ -29,6 +30,19 @@ describe("told at once, by an error:", () => {
     ["an empty secret", () => loosely({ secret: "" }), "OPTION_INVALID", "not an empty string"],
     ["a typing error", () => loosely({ secret, leese: 5 }), "OPTION_INVALID", '"leese"', "Did you mean lease?"],
     ["an unknown option", () => loosely({ secret, colour: 5 }), "OPTION_INVALID", 'no option "colour"'],
+    ["an option of attach()", () => loosely({ secret, origins: [] }), "sessions.attach(io, { origins })"],
+    ["an option of the cookie", () => loosely({ secret, maxAge: 5 }), "createSessions({ cookie: { maxAge } })"],
+    ["an option of the server", () => sessionsOf().attach(new Server(), { cors: {} } as never), "new Server(server, {"],
+    ["an address for a store", anyRedisOptions({ url: "" }), "redisStore({ client: createClient({ url }) })"],
+    [
+      "one origin",
+      () => sessionsOf().attach(new Server(), { origins: "https://a.example" as never }),
+      'origins: ["https://a.example"]',
+    ],
+    ["the HTTP server", () => sessionsOf().attach(createServer() as never), "SERVER_UNSUPPORTED", "pass io"],
+    ["a string as server", () => sessionsOf().attach("io" as never), "SERVER_UNSUPPORTED", "It is a string"],
+    ["a call of the middleware", () => (sessionsOf().middleware as Loose)(), "write app.use(sessions.middleware),"],
+    ["a call of the routes", () => (sessionsOf().routes as Loose)(), 'app.use("/session", sessions.routes), without'],
     ["a wrong value", () => loosely({ secret, lease: "30s" }), "OPTION_INVALID", "lease must be a number above 0"],
     ["a client of Redis as store", anyStore(createClient()), "STORE_UNSUPPORTED", "store: redisStore({ client })"],
     ["a pool of PostgreSQL as store", anyStore(new Pool()), "STORE_UNSUPPORTED", "store: postgresStore({ pool })"],
@@ -98,6 +112,11 @@ describe("told at once, by an error:", () => {
     const error = thrownBy(make);
     for (const part of says) expect(`${error.code} ${error.message}`).toContain(part);
     expect(error.message).toContain("Fix:");
+  });
+
+  test("a name of three letters is no typing error of another: nothing is suggested", () => {
+    expect(thrownBy(anyRedisOptions({ uri: "" })).message).not.toContain("Did you mean");
+    expect(thrownBy(anyRedisOptions({ tl: 5 })).message).toContain("Did you mean ttl?");
   });
 
   test("the sessions of nobody", async () => {

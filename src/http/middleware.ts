@@ -44,6 +44,7 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
   const isSecureCookie = typeof checked.cookie === "object" && checked.cookie.secure === true;
   const middleware: Middleware = (request, response, next) => {
     if (typeof response === "function") return refuseSocket(response);
+    refuseCall(response, "app.use(sessions.middleware)");
     const { app, sessionStore, _query } = request as { app?: TrustingApp; sessionStore?: unknown; _query?: object };
     // Engine.IO has put it there: the request is one of a socket. The library itself passes handshakes in, too.
     if (_query && !isHandshake(request)) warnOnce("ENGINE_MIDDLEWARE");
@@ -72,6 +73,11 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
 function refuseSocket(next: (error: Error) => void): void {
   warnOnce("MIDDLEWARE_ON_SOCKETS");
   next(invalid(texts.MIDDLEWARE_ON_SOCKETS));
+}
+
+/** Refuses who calls a middleware as if it made one: `app.use(sessions.middleware())`. */
+export function refuseCall(response: unknown, line: string): void {
+  if (response === undefined) throw invalid(`It is the middleware itself: write ${line}, without a call.`);
 }
 
 /** A new session for a handshake: stored, with the Set-Cookie header's value for the response. */

@@ -18,6 +18,7 @@ import type { SessionBackend } from "../store/session-backend.js";
 import { tellWhenMounted } from "./express-internals.js";
 import { sendClientScript } from "./client-script.js";
 import { type Middleware, replaceSession, sendCookie } from "./express-session-internals.js";
+import { refuseCall } from "./middleware.js";
 import { systemNow } from "../internal/system-time.js";
 
 const debug = createDebug("socket-session:routes");
@@ -47,6 +48,7 @@ export function createRoutes(context: RoutesContext, onUse: (request?: IncomingM
     "/collect": { method: "POST", run: collect },
   };
   const middleware: Middleware = (request, response, next) => {
+    refuseCall(response, 'app.use("/session", sessions.routes)');
     onUse(request);
     const path = pathOf(request);
     if (path === "/client.js" && (request.method === "GET" || request.method === "HEAD")) {

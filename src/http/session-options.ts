@@ -94,7 +94,7 @@ export function sessionOptionsOf(options: HttpOptions, trust: ProxyTrust): HttpO
 type Given = Record<string, unknown>;
 
 /** What express-session takes in `cookie`; types have two more, which do nothing. */
-const cookieNames: Readonly<Record<string, true>> = Object.fromEntries(
+export const cookieNames: Readonly<Record<string, true>> = Object.fromEntries(
   [...Object.keys(cookieRules), "signed", "encode"].map((name) => [name, true]),
 );
 

@@ -11,11 +11,16 @@ export function invalid(detail: string, cause?: unknown): SessionError {
 }
 
 /**
- * Refuses unknown names, and suggests the nearest known one.
+ * Refuses unknown names, and says where one belongs that is known `elsewhere`, or suggests the nearest known one.
  *
  * @throws SessionError `OPTION_INVALID`
  */
-export function checkNames(options: unknown, known: Readonly<Record<string, true>>, where: string): void {
+export function checkNames(
+  options: unknown,
+  known: Readonly<Record<string, true>>,
+  where: string,
+  elsewhere: (name: string) => string | undefined = () => undefined,
+): void {
   if (options === undefined) return;
   // Arrays, dates, maps and promises are objects, too, but without names. A module is fine.
   if (!["[object Object]", "[object Module]"].includes(Object.prototype.toString.call(options))) {
@@ -23,7 +28,9 @@ export function checkNames(options: unknown, known: Readonly<Record<string, true
   }
   for (const name of Object.keys(options as object)) {
     if (Object.hasOwn(known, name)) continue;
-    throw invalid(`${where} has no option ${JSON.stringify(name)}.${suggestion(name, Object.keys(known))}`);
+    const place = elsewhere(name);
+    const hint = place === undefined ? suggestion(name, Object.keys(known)) : ` It belongs elsewhere: ${place}.`;
+    throw invalid(`${where} has no option ${JSON.stringify(name)}.${hint}`);
   }
 }
 
@@ -100,7 +107,8 @@ export function shown(value: unknown): string {
 /** The known name that is probably meant. */
 function nearestOf(name: string, known: readonly string[]): string | undefined {
   const asked = name.toLowerCase();
-  const farthest = Math.max(2, Math.floor(name.length / 3));
+  // Two of three letters make another word.
+  const farthest = name.length > 3 ? Math.max(2, Math.floor(name.length / 3)) : 1;
   const ranked = known.map((one) => {
     const candidate = one.toLowerCase();
     const isPart = asked.length > 2 && (asked.includes(candidate) || candidate.includes(asked));

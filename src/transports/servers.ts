@@ -1,7 +1,9 @@
 // The servers that attach() takes: their shapes for TypeScript, and what recognises one. The only file that knows all kinds.
 import type { IncomingMessage } from "node:http";
+import { Server as NetServer } from "node:net";
 import { SessionError } from "../errors.js";
 import type { Cors } from "../handshake/cors.js";
+import { kindOf } from "../internal/check-options.js";
 import { warnOnce } from "../warnings.js";
 import { attachEngineServer, isEngineServer } from "./engine.io/attach.js";
 import { attachSocketIo, isNamespace, isServer, lookAt } from "./socket.io/attach.js";
@@ -80,7 +82,11 @@ export function recognise(server: unknown): RecognisedServer {
     const { path } = server.options;
     return { path, takesTickets: true, attach: (attachment) => attachWebSocketServer(server, attachment) };
   }
-  if (!isEngineServer(server)) throw new SessionError("SERVER_UNSUPPORTED");
+  if (!isEngineServer(server)) {
+    const isHttp = server instanceof NetServer;
+    const detail = isHttp ? "It is Node's own server: pass io, of new Server(server)." : `It is ${kindOf(server)}.`;
+    throw new SessionError("SERVER_UNSUPPORTED", { detail });
+  }
   const { path } = server.opts;
   return {
     path,

@@ -3,7 +3,8 @@ import { SessionError } from "../../errors.js";
 
 /** `STORE_NOT_READY`, by the storage's own answer: trying again does not help. */
 export class Refusal extends SessionError {
-  constructor(detail: string) {
-    super("STORE_NOT_READY", { detail });
+  constructor(fix: string) {
+    // The storage has said what is wrong: the other causes would hide it.
+    super("STORE_NOT_READY", { fix });
   }
 }

@@ -127,7 +127,8 @@ describe("one server", () => {
     const store = redisStore({ client, prefix: ownPrefix() });
     const error = await new Promise<Error>((resolve) => store.get("id", (failure) => resolve(failure as Error)));
     expect(error).toMatchObject({ code: "STORE_UNAVAILABLE", cause: { code: "STORE_NOT_READY" } });
-    expect(error.message).toContain("await client.connect()");
+    expect(error.message).toContain("The Redis client is not connected. Fix: await client.connect()");
+    expect(error.message).not.toMatch(/createTable|replica/);
   });
 
   test("scripts that the server has forgotten are sent again", async () => {

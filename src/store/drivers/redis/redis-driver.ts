@@ -327,7 +327,10 @@ export class RedisDriver implements Driver {
 
   #connected(): Client {
     if (this.#client.isOpen) return this.#client;
-    throw new SessionError("STORE_NOT_READY", { detail: "The Redis client is not connected: await client.connect()." });
+    throw new SessionError("STORE_NOT_READY", {
+      detail: "The Redis client is not connected.",
+      fix: "await client.connect(), before the first request.",
+    });
   }
 
   async *#ids(): AsyncGenerator<string[]> {

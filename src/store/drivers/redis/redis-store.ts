@@ -46,7 +46,9 @@ export interface RedisStoreOptions {
  */
 export function redisStore(options: RedisStoreOptions): LiveStore {
   checkNotClient(options);
-  checkNames(options, optionNames, "redisStore()");
+  checkNames(options, optionNames, "redisStore()", (name) =>
+    name === "url" ? "redisStore({ client: createClient({ url }) })" : undefined,
+  );
   // Who writes JavaScript may leave them out.
   const given = (options as RedisStoreOptions | undefined) ?? ({} as RedisStoreOptions);
   const { client, prefix = "sess:", ttl = 86_400, timeout = 5000, maxSessionSize } = given;
