@@ -1,4 +1,5 @@
 // Looks at a running server from the outside, as a browser and as a page of another site would: `npx socket-session check`.
+import { checkOrigin } from "../internal/check-origin.js";
 import { checkCookie, type CookieUses, isLocal } from "./cookie.js";
 import { Findings, SessionCheck } from "./findings.js";
 import { type Answer, type Connected, type Sender, Visitor } from "./visitor.js";
@@ -17,9 +18,7 @@ export interface ServerCheckOptions {
   readonly cookie?: string | undefined;
 }
 
-/** A site that nobody can have. */
-const stranger = "https://socket-session-check.invalid";
-const foreign: Sender = { origin: stranger, "sec-fetch-site": "cross-site" };
+const foreign: Sender = { origin: checkOrigin, "sec-fetch-site": "cross-site" };
 
 /** Asks, and resolves with what was found. Rejects for an address that is none. */
 export async function checkServer(options: ServerCheckOptions): Promise<SessionCheck> {
@@ -45,8 +44,8 @@ export async function checkServer(options: ServerCheckOptions): Promise<SessionC
 }
 
 function unanswered(error: unknown): string {
-  const { cause, name } = error as Error & { cause?: { code?: unknown } };
-  const why = typeof cause?.code === "string" ? cause.code : name;
+  const { cause, name } = error as Error & { cause?: { code?: unknown; message?: unknown } };
+  const why = [cause?.code, cause?.message].find((one) => typeof one === "string") ?? name;
   return `It does not answer (${why}). Start it, or mend the address. A certificate of your own: NODE_EXTRA_CA_CERTS=ca.pem.`;
 }
 
@@ -72,6 +71,11 @@ async function visitPage(
     );
   else findings.fine("server", `It answers at ${url.origin} with ${answer.status}.`);
   if (visitor.setCookie !== undefined) checkCookie(findings, visitor.setCookie, url, uses);
+  else if (url.protocol === "http:")
+    findings.hint(
+      "cookie",
+      `${url.pathname} sets no session cookie. If it makes a session, cookie.secure is set, and nobody gets a cookie over http: write cookie: { secure: "auto" }. Else check a page that makes one.`,
+    );
   else
     findings.hint(
       "cookie",
@@ -163,6 +167,11 @@ function whatIsThere({ status, json }: Answer, path: string): string {
 /** What happened to the page's own socket, by what happens to one of another site. */
 async function checkStranger(findings: Findings, visitor: Visitor, own: Connected, path: string): Promise<void> {
   const strange = await visitor.connect(path, foreign);
+  if (strange.isIn && (await new Visitor(visitor.origin, "").connect(path, foreign)).isIn)
+    return findings.problem(
+      "sockets",
+      'Sockets have no session, as far as can be seen: one without a cookie, of any site, comes in. Write sessions.attach(io). With missing: "anonymous" or "create", list your pages in origins.',
+    );
   if (strange.isIn || strange.code !== "ORIGIN_REFUSED")
     return findings.problem(
       "sockets",

@@ -5,7 +5,7 @@ import type { Cors } from "../handshake/cors.js";
 import type { AllowedOrigins } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
 import type { Secrets } from "../http/session-options.js";
-import { invalid, kindOf } from "../internal/check-options.js";
+import { checkNames, invalid, type NamesOf, shown } from "../internal/check-options.js";
 import type { LiveStore } from "../store/live-store.js";
 import type { SessionBackend } from "../store/session-backend.js";
 import { checkCookie, isLocal } from "./cookie.js";
@@ -53,7 +53,11 @@ export interface SetUp {
 }
 
 /** @throws SessionError `OPTION_INVALID` */
-export async function checkSetUp(setUp: SetUp, { url: given }: CheckOptions): Promise<SessionCheck> {
+export async function checkSetUp(setUp: SetUp, options: CheckOptions): Promise<SessionCheck> {
+  if (typeof options === "string")
+    throw invalid(`The address is an option: sessions.check({ url: ${JSON.stringify(options)} }).`);
+  checkNames(options, { url: true } satisfies NamesOf<CheckOptions>, "sessions.check()");
+  const { url: given } = options;
   const findings = new Findings();
   const isProduction = process.env["NODE_ENV"] === "production";
   const url = addressOf(given ?? (isProduction ? "https://localhost" : "http://localhost"));
@@ -68,18 +72,20 @@ export async function checkSetUp(setUp: SetUp, { url: given }: CheckOptions): Pr
       "routes",
       'Nothing has mounted the session routes, as far as can be seen, so pages renew no cookie. Write app.use("/session", sessions.routes).',
     );
-  await checkStore(findings, setUp, isProduction);
+  await checkStore(findings, setUp, url, isProduction);
   return new SessionCheck(findings.list);
 }
 
 function addressOf(given: unknown): URL {
   const url = typeof given === "string" && URL.canParse(given) ? new URL(given) : undefined;
   if (url && /^https?:$/.test(url.protocol)) return url;
-  throw invalid(`url must be an address such as "https://app.example.com", not ${kindOf(given)}.`);
+  throw invalid(`url must be an address such as "https://app.example.com", not ${shown(given)}.`);
 }
 
 function checkEnvironment(findings: Findings, isProduction: boolean, url: URL): void {
-  if (isProduction || isLocal(url)) findings.fine("environment", `NODE_ENV suits pages at ${url.origin}.`);
+  if (isProduction) findings.fine("environment", 'NODE_ENV is "production".');
+  else if (isLocal(url))
+    findings.fine("environment", 'NODE_ENV is not "production", which is right while pages are on this machine.');
   else
     findings.hint(
       "environment",
@@ -89,7 +95,7 @@ function checkEnvironment(findings: Findings, isProduction: boolean, url: URL): 
 
 /** What stands in examples, in small letters and without what is no letter. */
 const knownSecrets =
-  /^(?:keyboardcat|secret|asecret|mysecret|yoursecret|changeme|sessionsecret|password|shhh+|test|dev)$/;
+  /^(?:keyboardcat|secret|asecret|mysecret|yoursecret|changeme|(?:for)?development(?:only)?|sessionsecret|password|shhh+|test|dev)$/;
 /** Characters below which a secret can be guessed. */
 const shortest = 32;
 const makeSecret = "Make one with: openssl rand -base64 32.";
@@ -193,6 +199,11 @@ function checkSockets(findings: Findings, { attached, backend }: SetUp): void {
       "No server is attached, so that no socket has a session. Write sessions.attach(io) before server.listen(). With streams alone that is right.",
     );
   const looks = attached.flatMap(({ look }) => look?.() ?? []);
+  if (looks.some(({ isTls }) => isTls === undefined))
+    findings.hint(
+      "sockets",
+      "A Socket.IO server has no HTTP server yet, so that nobody reaches it. Write new Server(httpServer), or io.listen(3000).",
+    );
   const open = [...new Set(looks.flatMap(({ unguarded }) => unguarded))];
   if (open.length > 0)
     findings.hint(
@@ -247,7 +258,12 @@ function checkOrigins(findings: Findings, { attached }: SetUp, url: URL): void {
 /** The id of no session. */
 const nobody = "socket-session-check";
 
-async function checkStore(findings: Findings, { store, backend }: SetUp, isProduction: boolean): Promise<void> {
+async function checkStore(
+  findings: Findings,
+  { store, backend }: SetUp,
+  url: URL,
+  isProduction: boolean,
+): Promise<void> {
   const { driver } = backend;
   try {
     await backend.has(nobody);
@@ -264,6 +280,11 @@ async function checkStore(findings: Findings, { store, backend }: SetUp, isProdu
         "store",
         "Sessions are in this process's memory: a restart loses them. Write store: redisStore({ client }), or postgresStore({ pool }).",
         "MEMORY_STORE_IN_PRODUCTION",
+      );
+    else if (!isLocal(url))
+      findings.hint(
+        "store",
+        `Sessions are in this process's memory, though pages are at ${url.origin}: a restart loses them. Write store: redisStore({ client }), or postgresStore({ pool }).`,
       );
     else findings.fine("store", "Sessions are in this process's memory, which is right for development.");
   else if (!driver.notices)

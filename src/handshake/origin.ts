@@ -2,6 +2,7 @@
 // WebSocket with the user's cookies (cross-site WebSocket hijacking), so the server must.
 import type { IncomingMessage } from "node:http";
 import { after, type Awaitable } from "../internal/awaitable.js";
+import { checkOrigin } from "../internal/check-origin.js";
 import { warnOnce } from "../warnings.js";
 import { type Cors, inTime, isAllowedByCors, matches } from "./cors.js";
 import { isOrigin, parseOrigin, type ProxyTrust } from "./proxy-trust.js";
@@ -84,6 +85,8 @@ export async function refusedPage(
 /** Says which origin was refused, which one the server takes itself for, and the line to write; once for each origin. */
 export function warnOfOrigin(refused: string, request: IncomingMessage, trust: ProxyTrust): void {
   const origin = refused.slice(0, 200);
+  // To be refused is what the check wants to see.
+  if (origin === checkOrigin) return;
   warnOnce("ORIGIN_REFUSED", origin, () => adviceOn(origin, ownOrigin(request, trust)));
 }
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request as ask } from "node:http";
 import type { AddressInfo } from "node:net";
 import session from "express-session";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { checkServer, type ServerCheckOptions } from "../../src/check/server.js";
 import type { SessionCheck } from "../../src/check/findings.js";
 import { createSessions, liveStore, memoryStore } from "../../src/index.js";
@@ -58,8 +58,11 @@ class SilentStore extends session.MemoryStore {
   }
 }
 
-test("a server without faults is fine, and nothing of its cookie is printed", async () => {
+test("a server without faults is fine, warns of nothing, and nothing of its cookie is printed", async () => {
   const app = await serve();
+  // Each warning is printed once: this test is the first to ask.
+  const warned = vi.spyOn(process, "emitWarning");
+  onTestFinished(() => warned.mockRestore());
   const check = await checkServer({ url: `${app.url}/moved`, routes: "/live" });
   expect(faultsOf(check)).toEqual([]);
   expect(check.findings.map(({ message }) => message)).toEqual([
@@ -73,6 +76,7 @@ test("a server without faults is fine, and nothing of its cookie is printed", as
     "Clients that send no Origin, such as apps, are not refused for it.",
     "WebSockets come through.",
   ]);
+  expect(warned).not.toHaveBeenCalled();
   const ids = await (app.sessions.store as ReturnType<typeof memoryStore>).ids();
   expect(ids).toHaveLength(1);
   for (const id of ids) expect(String(check)).not.toContain(id);
@@ -83,7 +87,14 @@ describe("finds", () => {
   const page = "https://app.example.com";
   const faults: [what: string, app: AppOptions, options: Partial<ServerCheckOptions>, ...says: string[]][] = [
     ["a cookie for scripts", { sessions: { cookie: { ...cookie, httpOnly: false } } }, {}, "problem cookie", "Scripts"],
-    ["a page without a cookie", {}, { url: "/empty" }, "hint cookie", "look at cookie.secure"],
+    ["a page without a cookie", {}, { url: "/empty" }, "hint cookie", "If it makes a session"],
+    [
+      "a secure cookie over http",
+      { sessions: { cookie: { ...cookie, secure: true } } },
+      {},
+      "hint cookie",
+      "cookie.secure is set, and nobody gets a cookie over http",
+    ],
     [
       "routes that are not there",
       {},
@@ -106,7 +117,14 @@ describe("finds", () => {
       "problem origins",
       "createSessions({ routes: { origins: [...] } })",
     ],
-    ["attach() forgotten", { attach: false }, {}, "problem sockets", "Write sessions.attach(io)"],
+    [
+      "attach() forgotten",
+      { attach: false },
+      {},
+      "problem sockets",
+      "Sockets have no session",
+      "Write sessions.attach(io)",
+    ],
     [
       "another namespace attached",
       { attach: false, setup: ({ io, sessions }) => sessions.attach(io.of("/chat")) },
@@ -200,6 +218,8 @@ describe("finds", () => {
     app.http.closeAllConnections();
     const check = await checkServer({ url: app.url });
     expect(faultsOf(check)).toEqual([expect.stringContaining("It does not answer (ECONNREFUSED). Start it")]);
+    // A port that fetch() asks nobody at.
+    expect(String(await checkServer({ url: "http://127.0.0.1:1" }))).toContain("It does not answer (bad port)");
   });
 });
 

@@ -1,10 +1,11 @@
 // sessions.check(): each fault of a set-up is found, with the line to write, and a set-up without faults is fine.
+import { createServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import session from "express-session";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import type { CheckFinding } from "../../src/index.js";
+import type { CheckFinding, CheckOptions } from "../../src/index.js";
 import { type AttachOptions, createSessions, liveStore, memoryStore } from "../../src/index.js";
 import type { CreateOptions } from "../../src/options.js";
 import { redisStore } from "../../src/redis.js";
@@ -23,7 +24,7 @@ interface Checked {
 }
 
 /** What a check of these options finds, without what is fine. */
-async function faultsOf({ options, attach, io = new Server(), url }: Checked): Promise<CheckFinding[]> {
+async function faultsOf({ options, attach, io = new Server(createServer()), url }: Checked): Promise<CheckFinding[]> {
   const sessions = createSessions({ secret, cookie, ...options });
   onTestFinished(() => sessions.close());
   sessions.attach(io, attach);
@@ -49,6 +50,7 @@ describe("finds", () => {
   const https = "https://app.example.com";
   const faults: [what: string, level: "problem" | "hint", checked: Checked, ...says: string[]][] = [
     ["a secret of an example", "problem", { options: { secret: "keyboard cat" } }, "secret", "openssl rand -base64 32"],
+    ["the secret of our own pages", "problem", { options: { secret: "for development only" } }, "stands in examples"],
     ["a short secret", "hint", { options: { secret: "Xy7-kq!" } }, "It has 7 characters"],
     [
       "a secure cookie over http",
@@ -127,6 +129,7 @@ describe("finds", () => {
     const io = new Server(createSecureServer());
     expect(await faultsOf({ io, url: https, options: { cookie: { ...cookie, secure: true } } })).toEqual([
       expect.objectContaining({ topic: "environment" }),
+      expect.objectContaining({ topic: "store", message: expect.stringContaining(`pages are at ${https}`) }),
     ]);
   });
 
@@ -141,7 +144,10 @@ describe("finds", () => {
     const io = new Server();
     io.of("/admin");
     sessions.attach(io.of("/chat"));
-    expect(await find("hint")).toEqual([expect.stringContaining('Sockets of "/", "/admin" have no session')]);
+    expect(await find("hint")).toEqual([
+      expect.stringContaining("has no HTTP server yet"),
+      expect.stringContaining('Sockets of "/", "/admin" have no session'),
+    ]);
   });
 
   test("routes that nobody has mounted, until somebody does", async () => {
@@ -220,4 +226,21 @@ test("an address that is none is OPTION_INVALID", async () => {
   onTestFinished(() => sessions.close());
   for (const url of ["app.example.com", "ws://localhost", 3000])
     await expect(sessions.check({ url: url as string })).rejects.toMatchObject({ code: "OPTION_INVALID" });
+  await expect(sessions.check({ url: "localhost:3000" })).rejects.toThrow('not a string ("localhost:3000")');
+});
+
+test("an address in place of the options, and an unknown option, are OPTION_INVALID", async () => {
+  const sessions = createSessions({ secret });
+  onTestFinished(() => sessions.close());
+  const check = (options: unknown) => sessions.check(options as CheckOptions);
+  await expect(check("https://a.example")).rejects.toThrow('sessions.check({ url: "https://a.example" })');
+  await expect(check({ uri: "https://a.example" })).rejects.toThrow("Did you mean url?");
+});
+
+test("says what NODE_ENV is", async () => {
+  const sessions = createSessions({ secret });
+  onTestFinished(() => sessions.close());
+  expect(String(await sessions.check())).toContain('environment: NODE_ENV is not "production", which is right');
+  vi.stubEnv("NODE_ENV", "production");
+  expect(String(await sessions.check())).toContain('environment: NODE_ENV is "production".');
 });
