@@ -115,7 +115,7 @@ describe("told at once, by an error:", () => {
   });
 
   test("a name of three letters is no typing error of another: nothing is suggested", () => {
-    expect(thrownBy(anyRedisOptions({ uri: "" })).message).not.toContain("Did you mean");
+    expect(thrownBy(anyPostgresOptions({ url: "" })).message).not.toContain("Did you mean");
     expect(thrownBy(anyRedisOptions({ tl: 5 })).message).toContain("Did you mean ttl?");
   });
 
