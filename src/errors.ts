@@ -159,7 +159,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
   DATA_INVALID: {
     what: "The session cannot keep this value.",
     cause:
-      "A cycle, a BigInt, a Map or Set, a function, NaN, a toJSON() that throws, more than 1,000 levels, more bytes than maxSessionSize, or a method's name as a field. Clients may send such values.",
+      "A cycle, a BigInt, a Map or Set, a function, NaN, or a toJSON() that throws. Or more than 1,000 levels, more bytes than maxSessionSize, or a method's name as a field. Clients may send such values.",
     fix: "Store plain JSON values under names of your own, and check what clients send. Remove the value: the session's other changes wait until then.",
   },
   RECORD_INVALID: {
