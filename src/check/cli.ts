@@ -2,6 +2,7 @@
 // `npx socket-session check <url>`: prints what a running server looks like from outside. The exit code is 1 where
 // something is a problem.
 import { parseArgs } from "node:util";
+import { suggestion } from "../internal/check-options.js";
 import { checkServer } from "./server.js";
 
 const usage = `Usage: npx socket-session check <url> [options]
@@ -16,21 +17,35 @@ The url is that of a page; one that makes a session shows its cookie.
   --cookie <name>    the name of the session cookie (connect.sid)
 `;
 
+const options = {
+  routes: { type: "string" },
+  path: { type: "string" },
+  "no-sockets": { type: "boolean" },
+  origin: { type: "string" },
+  cookie: { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+/** What the command line says; in words of this command where it is wrong. */
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options });
+  } catch (error) {
+    const { message } = error as Error;
+    const [, unknown] = /^Unknown option '-*([^']*)'/.exec(message) ?? [];
+    if (unknown === undefined) throw error;
+    const known = Object.keys(options).map((name) => `--${name}`);
+    throw new Error(`There is no option --${unknown}.${suggestion(`--${unknown}`, known)}`, { cause: error });
+  }
+}
+
 async function run(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      routes: { type: "string" },
-      path: { type: "string" },
-      "no-sockets": { type: "boolean" },
-      origin: { type: "string" },
-      cookie: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
+  const { values, positionals } = readArguments();
   const [command, url, ...more] = positionals;
   if (values.help) return void process.stdout.write(usage);
-  if (command !== "check" || url === undefined || more.length > 0) throw new Error("What to check is missing.");
+  if (command !== undefined && command !== "check")
+    throw new Error(`There is no command ${command}.${suggestion(command, ["check"])}`);
+  if (command === undefined || url === undefined || more.length > 0) throw new Error("What to check is missing.");
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new Error(`${url} is no address such as http://localhost:3000.`);
   const { routes, path, origin, cookie } = values;

@@ -54,5 +54,9 @@ test("without an address, and with an option that is none, it says how it is use
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain("Usage: npx socket-session check <url>");
   }
+  expect((await run("chek", "http://localhost")).stderr).toMatch(/^There is no command chek\. Did you mean check\?/);
+  expect((await run("check", "http://localhost", "--route", "/live")).stderr).toMatch(
+    /^There is no option --route\. Did you mean --routes\?/,
+  );
   expect(await run("--help")).toMatchObject({ code: 0, stderr: "" });
 });
