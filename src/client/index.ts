@@ -36,8 +36,9 @@ export { shouldRetry } from "./should-retry.js";
  */
 export function withSession<View = unknown>(
   given: ClientSocket | ClientEventSource,
-  { url = "/session", warnBefore = 60_000, ticket, ...others }: ClientOptions = {},
+  options: ClientOptions = {},
 ): ClientSession<View> {
+  const { url = "/session", warnBefore = 60_000, ticket, ...others } = options;
   const socket = (given as ClientEventSource | undefined)?.url
     ? asSocket(given as ClientEventSource)
     : (given as ClientSocket);

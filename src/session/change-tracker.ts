@@ -183,11 +183,9 @@ export abstract class ChangeTracker implements ProxyHandler<object> {
 
   /** Says what JSON does not keep, and does not refuse either: it is gone when the session is read again. */
   #reportLoss(key: string | symbol, value: unknown): void {
-    const kept = lossInJson(value);
-    if (kept === undefined) return;
-    const what = typeof value === "object" ? `a ${value?.constructor.name}` : String(value);
-    const field = quotedField(String(key));
-    const detail = `The field ${field} is ${typeof value === "function" ? "a function" : what}: it is stored as ${kept}.`;
+    const loss = lossInJson(value);
+    if (loss === undefined) return;
+    const detail = `The field ${quotedField(String(key))} is ${loss}.`;
     this.report(new SessionError("DATA_INVALID", { detail }));
   }
 
@@ -225,19 +223,13 @@ function inherited(target: object, key: string | symbol, value: () => unknown): 
   return key === "constructor" ? harmlessConstructor(value) : harmless(searches.get(value) ?? value);
 }
 
-/** What JSON makes of a value that it cannot keep; undefined where it can, or refuses it. */
+/** What a value is that JSON does not keep, and as what it stores that; undefined for one that it keeps, or refuses. */
 function lossInJson(value: unknown): string | undefined {
-  switch (typeof value) {
-    case "number":
-      return Number.isFinite(value) ? undefined : "null";
-    case "function":
-    case "symbol":
-      return "nothing";
-    case "object":
-      return value instanceof Map || value instanceof Set ? "{}" : undefined;
-    default:
-      return undefined;
-  }
+  if (typeof value === "number") return Number.isFinite(value) ? undefined : `${value}: it is stored as null`;
+  if (typeof value === "function") return "a function: it is stored as nothing";
+  if (typeof value === "symbol") return "a symbol: it is stored as nothing";
+  if (value instanceof Map) return "a Map: it is stored as {}";
+  return value instanceof Set ? "a Set: it is stored as {}" : undefined;
 }
 
 /** Plain data and the cookie are tracked; dates, maps and other class instances are given as they are. */

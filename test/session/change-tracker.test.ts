@@ -221,7 +221,7 @@ describe("what JSON keeps as something else is put in, and reported", () => {
     ["a map", (target) => (target.n = new Map([[1, 2]])), /"n" is a Map: it is stored as {}\./],
     ["a set, deep inside", (target) => (target.nested.deep.n = new Set([1])), /"n" is a Set: it is stored as {}\./],
     ["a function", (target) => (target.n = () => 1), /"n" is a function: it is stored as nothing\./],
-    ["a symbol", (target) => (target.n = Symbol("s")), /"n" is Symbol\(s\): it is stored as nothing\./],
+    ["a symbol", (target) => (target.n = Symbol("s")), /"n" is a symbol: it is stored as nothing\./],
     ["a number that is none", (target) => (target.n = Number.NaN), /"n" is NaN: it is stored as null\./],
     ["an infinite number in a list", (target) => target.list.push(1 / 0), /"3" is Infinity: it is stored as null\./],
   ])("%s", (_, change, message) => {
