@@ -1,7 +1,7 @@
 // The older modules' entry points as npm would publish them: whoever changes the name in his require() or import gets
 // what the older module gave, from whatever tool, and is told what to use instead.
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { execFile } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { Project, strict } from "../support/project.js";
@@ -224,12 +224,14 @@ describe("in TypeScript, with Socket.IO", () => {
 
 /** What the linter says of files of the project. */
 function lint(project: Project, files: readonly string[]): Promise<string> {
-  const args = [join(root, "node_modules/oxlint/bin/oxlint"), "--type-aware", ...files];
+  const tools = join(root, "test/tools/node_modules");
+  const args = [join(tools, "oxlint/bin/oxlint"), "--type-aware", ...files];
   return new Promise((resolve) => {
     const { CI: _ci, ...env } = process.env;
+    // It starts its helper for types, which is beside it.
+    env["PATH"] = [join(tools, ".bin"), env["PATH"]].join(delimiter);
     // Elsewhere it may be coloured, and in CI it is.
-    execFile(process.execPath, args, { cwd: project.dir, env: { ...env, NO_COLOR: "1" } }, (_error, stdout, stderr) =>
-      resolve(stdout + stderr),
-    );
+    env["NO_COLOR"] = "1";
+    execFile(process.execPath, args, { cwd: project.dir, env }, (_error, stdout, stderr) => resolve(stdout + stderr));
   });
 }
