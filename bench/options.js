@@ -5,13 +5,13 @@ import { rowNames } from "./passes.js";
 
 const full = {
   generations: 2,
-  rounds: 8,
-  warmUps: 2,
+  rounds: 5,
+  warmUps: 1,
   connections: 3000,
   slices: 10,
   sockets: 200,
-  events: 200,
-  stormRounds: 5,
+  events: 100,
+  stormRounds: 4,
   stormClients: 10_000,
   idleSessions: 100_000,
   idleSeconds: 10,
@@ -38,7 +38,7 @@ const quick = {
 
 export const usage = `npm run bench -- [options]
 
-Without options, all is measured, which takes about half an hour, and docs/operate/benchmarks.* are written. It needs 20,000
+Without options, all is measured, which takes about 20 minutes, and docs/operate/benchmarks.* are written. It needs 20,000
 open files (ulimit -n), for the connections of all contestants.
 
   --check [commit]   compares with a commit, by default the last release; fails where a row is worse; under 2 minutes

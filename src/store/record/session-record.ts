@@ -231,8 +231,15 @@ function later(a: string | null, b: string | null): string | null {
   return Date.parse(a as string) >= Date.parse(b as string) ? a : b;
 }
 
-/** Gives a parsed record the cookie object that express-session works with. */
+/** express-session's types leave out what its constructor takes. */
+const Cookie = session.Cookie as unknown as new (attributes: object) => session.Cookie;
+
+/** Gives a parsed record the cookie object that express-session works with, as its Store#createSession makes it. */
 export function inflate(record: SessionRecord): SessionData {
-  session.Store.prototype.createSession({} as never, record as never);
-  return record as unknown as SessionData;
+  const { expires, originalMaxAge } = record.cookie;
+  const cookie = new Cookie(record.cookie);
+  cookie.expires = expires === null ? null : new Date(expires);
+  // The setter of `expires` has taken it for a maxAge.
+  cookie.originalMaxAge = originalMaxAge;
+  return Object.assign(record, { cookie }) as unknown as SessionData;
 }
