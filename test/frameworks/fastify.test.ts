@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Server } from "socket.io";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { type CreateOptions, createSessions, memoryStore, type Sessions } from "../../src/index.js";
+import { type CreateOptions, createSessions, type LiveStore, memoryStore, type Sessions } from "../../src/index.js";
 import sessionPlugin, { type PluginOptions } from "../../src/fastify/index.js";
 import { redisStore } from "../../src/redis.js";
 import { Browser, closed } from "../support/browser.js";
@@ -73,23 +73,27 @@ function count(io: Server): void {
   );
 }
 
+/** On Redis: logs in over HTTP on one node, writes on a socket of another, reads on the first, and logs out there. */
+async function holdOnTwoNodes(start: (store: LiveStore) => Promise<App>): Promise<void> {
+  const { url } = await useRedis();
+  const prefix = ownPrefix();
+  const open = async (): Promise<App> => start(redisStore({ client: await redisClient(url), prefix }));
+  const [one, two] = [await open(), await open()];
+  count(two.io);
+  const ada = await one.login();
+  const socket = await two.visit(ada).connect();
+  expect(await socket.emitWithAck("add")).toBe(1);
+  expect(await socket.emitWithAck("add")).toBe(2);
+  await expect.poll(() => ada.get("/session")).toMatchObject({ user: "ada", count: 2 });
+  const end = closed(socket);
+  await ada.post("/logout");
+  expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
+  expect(await two.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+}
+
 describe("the plugin", () => {
   test("shares sessions with other nodes on Redis, and their end", async () => {
-    const { url } = await useRedis();
-    const prefix = ownPrefix();
-    const start = async (): Promise<App> =>
-      startPlugin({ store: redisStore({ client: await redisClient(url), prefix }) });
-    const [one, two] = [await start(), await start()];
-    count(two.io);
-    const ada = await one.login();
-    const socket = await two.visit(ada).connect();
-    expect(await socket.emitWithAck("add")).toBe(1);
-    expect(await socket.emitWithAck("add")).toBe(2);
-    await expect.poll(() => ada.get("/session")).toMatchObject({ user: "ada", count: 2 });
-    const end = closed(socket);
-    await ada.post("/logout");
-    expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
-    expect(await two.visit(ada).refused()).toEqual({ code: "SESSION_UNKNOWN", retry: false });
+    await holdOnTwoNodes((store) => startPlugin({ store }));
   });
 
   test("counts for routes outside of the plugin, in all hooks, and for a request that no route takes", async () => {
@@ -215,10 +219,10 @@ describe("app.close()", () => {
 });
 
 describe("@fastify/session over sessions.store", () => {
-  async function startTheirs(setup: (app: any) => void = () => undefined): Promise<App> {
+  async function startTheirs(options: Partial<CreateOptions> = {}, setup?: (app: any) => void): Promise<App> {
     const app = Fastify();
     const io = new Server(app.server);
-    const sessions = createSessions({ secret, name: "sid" }).attach(io);
+    const sessions = createSessions({ secret, name: "sid", ...options }).attach(io);
     await app.register(loadFromStacks("@fastify/cookie"));
     const theirs = { cookieName: "sid", cookiePrefix: "s:", cookie: { secure: false } };
     const rules = { rolling: false, saveUninitialized: false };
@@ -229,7 +233,7 @@ describe("@fastify/session over sessions.store", () => {
     app.get("/session", async ({ session }: any) => dataOf(session));
     app.addHook("onClose", () => sessions.close());
     app.addHook("preClose", () => io.close());
-    setup(app);
+    setup?.(app);
     return listen({ app, io, sessions, errors: [] });
   }
 
@@ -248,8 +252,12 @@ describe("@fastify/session over sessions.store", () => {
     }
   });
 
+  test("shares sessions with other nodes on Redis, and their end", async () => {
+    await holdOnTwoNodes((store) => startTheirs({ store }));
+  });
+
   test("its requests are targets", async () => {
-    const { login, sessions } = await startTheirs((app) => {
+    const { login, sessions } = await startTheirs({}, (app) => {
       app.get("/target", async (request: any) => ({
         live: sessions.get(request)?.data.user,
         rooms: [sessions.room(request), sessions.room(request.session)],
@@ -266,7 +274,7 @@ describe("@fastify/session over sessions.store", () => {
   test("a request that still runs after the logout does not bring the session back", async () => {
     let goOn: () => void = () => undefined;
     const requests = new EventEmitter();
-    const { login, sessions } = await startTheirs((app) => {
+    const { login, sessions } = await startTheirs({}, (app) => {
       app.post("/slow", async ({ session }: any) => {
         await new Promise<void>((resolve) => {
           goOn = resolve;
