@@ -38,7 +38,7 @@ const parts = [
   },
   { folder: "servers", title: "Servers", first: ["index", "socket.io"] },
   { folder: "operate", title: "Operate", first: ["sizing", "deploy", "restart", "outage", "benchmarks"] },
-  { folder: "security", title: "Security", first: ["index", "threats", "review"] },
+  { folder: "security", title: "Security", first: ["index", "threats", "asvs", "review"] },
   { folder: "reference", title: "Reference", first: ["index", "options", "codes"] },
   { folder: "errors", title: "Errors", first: ["index"] },
   { folder: "migrate", title: "Migrate", first: ["index"] },
