@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { importsOf, sources } from "../support/source.js";
 
 const root = join(import.meta.dirname, "../..");
 const page = readFileSync(join(root, "docs/inside/architecture.md"), "utf8");
@@ -35,6 +36,25 @@ describe("the architecture page", () => {
     expect(named.filter((file) => !isThere(file))).toEqual([]);
   });
 
+  it("draws arrows from parts to parts that they import, and none that leads back", () => {
+    const arrows = [...page.matchAll(/^ {2}(\w+)(?:\["([^"]*)"\])? --> (\w+)(?:\["([^"]*)"\])?$/gm)];
+    expect(arrows.length).toBeGreaterThan(8);
+    const labels = new Map(
+      arrows
+        .flatMap(([, from, label, to, other]) => [[from, label] as const, [to, other] as const])
+        .filter(([, label]) => label),
+    );
+    const partsOf = (name = ""): string[] =>
+      (labels.get(name) ?? name).replace(/^entry points: |: .*$/g, "").split(", ");
+    const imports = (from: string[], to: string[]): boolean =>
+      sources.some(
+        (file) => from.includes(partOf(file.path)) && importsOf(file).some((path) => to.includes(partOf(path))),
+      );
+    const drawn = arrows.map(([, from, , to]) => [partsOf(from), partsOf(to)] as const);
+    expect(drawn.filter(([from, to]) => !imports(from, to))).toEqual([]);
+    expect(drawn.filter(([from, to]) => imports(to, from))).toEqual([]);
+  });
+
   it("has three flows", () => expect(flows()).toHaveLength(3));
 
   describe.each(flows())("%s", (_, steps) => {
@@ -51,6 +71,11 @@ describe("the architecture page", () => {
     });
   });
 });
+
+/** The folder of a file, or its name where it is in none. */
+function partOf(path: string): string {
+  return path.replace(/\/.*|\.tsx?$/, "");
+}
 
 /** Whether a file has such a function, or a class in it such a method. */
 function defines(file: string, name: string): boolean {
