@@ -1,7 +1,8 @@
 // What a stream does with its response: answers written by hand or piped, answers that wait for admission, compression,
 // and clients that do not read.
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
+import { connect } from "node:net";
 import { pipeline } from "node:stream/promises";
 import { PassThrough, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
@@ -59,6 +60,9 @@ async function start(
 function codeOf(stream: SessionStream | undefined): unknown {
   return (stream?.signal.reason as { code?: unknown } | undefined)?.code;
 }
+
+/** Makes the store answer reads after so many ms; the session middleware has answered by then. */
+const slowly = (line: LineStore, ms = 50): void => void (line.latency = ms);
 
 const end = (code: string, retry = false): string => JSON.stringify({ code, retry });
 
@@ -132,6 +136,87 @@ describe("an answer that the application writes itself", () => {
     expect(errors).toEqual([]);
   });
 
+  test("takes no event after the application's own end, and does not end the process", async () => {
+    const errors: unknown[] = [];
+    const caught = (error: unknown): void => void errors.push(error);
+    process.on("uncaughtException", caught);
+    onTestFinished(() => void process.off("uncaughtException", caught));
+    const taken: boolean[] = [];
+    const { login, open, line } = await start((stream, _, res) => {
+      stream.send("first");
+      res.end();
+      // While the client waits to be admitted: what was held is the end.
+      taken.push(stream.send("late"));
+      res.on("finish", () => taken.push(stream.send("late")));
+    });
+    const ada = await login();
+    slowly(line);
+    const client = await open(ada);
+    expect(await client.over).toBe("complete");
+    expect(client.events.map(({ event }) => event)).toContain("first");
+    await expect.poll(() => taken).toEqual([false, false]);
+    expect(client.text()).not.toContain("late");
+    expect(errors).toEqual([]);
+  });
+
+  test.each([
+    ["at once", {}],
+    ["behind a read", { sessionId: () => "unknown" }],
+  ])("calls back whoever waits for a write that is dropped, refused %s", async (_, options) => {
+    let isDone = false;
+    const { open, browser } = await start(async (stream, __, res) => {
+      await new Promise<void>((resolve) => void res.write("early", () => resolve()));
+      if (!stream.signal.aborted) await once(stream.signal, "abort");
+      await new Promise<void>((resolve) => void res.write("late", () => resolve()));
+      await new Promise<void>((resolve) => void res.end("late", () => resolve()));
+      isDone = true;
+    }, options);
+    expect((await open(browser())).status).toBe(401);
+    await expect.poll(() => isDone).toBe(true);
+  });
+
+  test("has one stream", async () => {
+    const { login, open, sessions } = await start(async (stream, req, res) => {
+      await stream.open().ready;
+      expect(() => sessions.stream(req, res)).toThrow(
+        expect.objectContaining({ code: "OPTION_INVALID", message: expect.stringContaining("has a stream") as string }),
+      );
+      stream.send("counted", sessions.get(stream)?.connections);
+    });
+    const client = await open(await login());
+    expect(await client.next("counted")).toBe(1);
+    client.close();
+    await expect.poll(() => sessions.size).toBe(0);
+  });
+
+  test("to HEAD is over with its headers, and its connection goes on", async () => {
+    const bus = new EventEmitter();
+    const { login, sessions, url, line, streams } = await start((stream) => {
+      stream.send("news");
+      bus.on("news", stream.listener("news"));
+      stream.listen(bus, "other");
+    });
+    const ada = await login();
+    const socket = connect(Number(new URL(url).port), "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    let got = "";
+    socket.setEncoding("utf8").on("data", (text: string) => (got += text));
+    const ask = (method: string, path: string): boolean =>
+      socket.write(`${method} ${path} HTTP/1.1\r\nHost: x\r\nCookie: ${ada.cookie}\r\n\r\n`);
+    for (const isSlow of [false, true]) {
+      if (isSlow) slowly(line);
+      got = "";
+      ask("HEAD", "/events");
+      ask("GET", "/session");
+      await expect.poll(() => got).toContain('{"user":"ada"}');
+      expect(got).toContain("text/event-stream");
+      expect(streams.at(-1)?.signal.aborted).toBe(true);
+      await expect.poll(() => sessions.size).toBe(0);
+      bus.emit("news", 1);
+      expect(bus.eventNames()).toEqual([]);
+    }
+  });
+
   test("has no events in it where its headers were sent with another type", async () => {
     let thrown: unknown;
     const { login, open } = await start((stream, _, res) => {
@@ -196,9 +281,6 @@ describe("events", () => {
 });
 
 describe("while the client is being admitted", () => {
-  /** Makes the store answer reads after so many ms; the session middleware has answered by then. */
-  const slowly = (line: LineStore, ms = 50): void => void (line.latency = ms);
-
   test("what is written waits, in its order, and a pipe goes on", async () => {
     const running = await start(async (stream, req, res) => {
       expect(stream.session.user).toBe("ada");

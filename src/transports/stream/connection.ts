@@ -63,6 +63,8 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
       this.#finish(clientLeft());
       return;
     }
+    if ((response as KeyedResponse)[connectionKey])
+      throw invalid("This response has a stream: use what the first call of sessions.stream() has returned.");
     setHidden(response, connectionKey, this);
     response.on("close", closed);
     const { requestSessions } = attachment;
@@ -117,22 +119,21 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
   send(event: string, data?: unknown, { id }: { readonly id?: string | undefined } = {}): boolean {
     checkEvent(event);
     checkEventId(id);
-    if (this.#isOver) return false;
     this.open();
-    return this.#write(eventText(event, data, id));
+    return !this.#isOver && this.#write(eventText(event, data, id));
   }
 
   listener(name: string): Listener {
     checkEvent(name);
-    if (this.#isOver) return spent;
     this.open();
+    if (this.#isOver) return spent;
     return this.#ownListeners.create(name);
   }
 
   listen(emitter: Listenable, event: string, name = event): this {
     checkEvent(name);
-    if (this.#isOver) return this;
     this.open();
+    if (this.#isOver) return this;
     this.#ownListeners.listen(emitter, event, name);
     return this;
   }
@@ -219,8 +220,14 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
     if (!this.#admitting) this.#greet();
   }
 
-  /** Shows the page its session, first of all. */
+  /** Shows the page its session, first of all. Who sent HEAD has got all of the answer: no body would ever end it. */
   #greet(): void {
+    if (this.#request.method === "HEAD") {
+      this.#endAnswer();
+      this.#finish(clientLeft());
+      this.release();
+      return;
+    }
     const view = this.live ? this.live.sessionView : { view: null, expiresIn: null };
     if (view) this.showView(view);
   }
@@ -236,6 +243,8 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
 
   #write(text: string): boolean {
     const response = this.#response;
+    // The application has ended its answer: to write would be an error that nobody catches.
+    if (response.writableEnded || this.#held?.hasEnded) return false;
     if (response.writableLength + this.#compressing > this.attachment.maxBufferedBytes) {
       this.overflow();
       return false;

@@ -73,13 +73,21 @@ export function silence(response: StreamResponse): void {
   setHidden(response, "write", returnTrue);
 }
 
-function returnThis(this: unknown): unknown {
+function returnThis(this: unknown, ...values: unknown[]): unknown {
+  callBack(values);
   return this;
 }
 
 /** A source that is piped here goes on to its end. */
-function returnTrue(): true {
+function returnTrue(...values: unknown[]): true {
+  callBack(values);
   return true;
+}
+
+/** Lets who waits for a call that is not done go on: it would wait for ever. */
+function callBack(values: unknown[]): void {
+  const callback = values.at(-1);
+  if (typeof callback === "function") process.nextTick(callback as () => void);
 }
 
 type Method = "writeHead" | "flushHeaders" | "write" | "end";
@@ -106,8 +114,10 @@ export class HeldResponse {
     const hold = (name: Method, method: (...values: unknown[]) => unknown, answer: unknown): (() => void) =>
       replaceMethod(response, name, (...values: unknown[]) => {
         if (!this.#isHeld) return method.apply(response, values);
-        if (this.#bytes > limit) overflow();
-        else {
+        if (this.#bytes > limit) {
+          overflow();
+          callBack(values);
+        } else {
           this.#bytes += lengthOf(values[0]);
           this.#calls.push({ name, values });
         }
@@ -130,6 +140,11 @@ export class HeldResponse {
     return this.#calls.length > 0;
   }
 
+  /** True where it has ended it. */
+  get hasEnded(): boolean {
+    return this.#calls.some(({ name }) => name === "end");
+  }
+
   /** Does what was held. What a call throws, whose caller is gone, goes to `onError`. */
   release(onError: (error: unknown) => void): void {
     this.#restore();
@@ -148,6 +163,7 @@ export class HeldResponse {
   /** Drops what was held, and the headers that were set meanwhile. */
   drop(): void {
     this.#restore();
+    for (const { values } of this.#calls) callBack(values);
     const response = this.#response;
     if (response.headersSent) return;
     response.statusCode = this.#status;
