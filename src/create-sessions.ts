@@ -1,6 +1,7 @@
 // createSessions(): ties a store, the live sessions, HTTP and the servers together. The only place that knows them all.
 import type { IncomingMessage } from "node:http";
 import { type AttachedServer, checkSetUp } from "./check/set-up.js";
+import { SessionError } from "./errors.js";
 import { Events } from "./events.js";
 import { Admission, type AdmissionHost } from "./handshake/admission.js";
 import { allowedByAny, type OriginSource } from "./handshake/origin.js";
@@ -138,6 +139,7 @@ export function createSessions<View = unknown>(
     users: passport && new PassportUsers(passport, events.fail),
     events,
     attach(server, attachOptions) {
+      if (registry.isClosed) throw new SessionError("SESSIONS_CLOSED");
       const rules = checkAttachOptions(attachOptions);
       const known = recognise(server);
       if (rules.tickets && !tickets) throw withoutSecret();

@@ -30,11 +30,13 @@ export interface SessionsEvents {
 const eventNames: NamesOf<SessionsEvents> = { change: true, end: true, lost: true, refused: true, error: true };
 
 /** @throws SessionError `OPTION_INVALID` */
-export function checkListener(event: string, listener: unknown): void {
+export function checkListener(event: unknown, listener: unknown): void {
+  const names = Object.keys(eventNames);
+  if (typeof event !== "string") throw invalid(`An event's name is one of ${names.join(", ")}, not ${kindOf(event)}.`);
   if (!Object.hasOwn(eventNames, event))
-    throw invalid(`sessions has no event ${JSON.stringify(event)}.${suggestion(event, Object.keys(eventNames))}`);
+    throw invalid(`sessions has no event ${JSON.stringify(event)}.${suggestion(event, names)}`);
   if (typeof listener === "function") return;
-  throw invalid(`The listener of sessions.on("${event}") must be a function, not ${kindOf(listener)}.`);
+  throw invalid(`The listener of the event "${event}" must be a function, not ${kindOf(listener)}.`);
 }
 
 /** Tells the listeners of one createSessions(). */

@@ -238,6 +238,10 @@ export function checkOptions<View>(options: CreateOptions<View> | ExistingMiddle
   checkPositive({ lease, maxStale, maxUnsaved, maxWaitingEvents, maxWaitingBytes });
   if (absoluteTimeout !== undefined) checkPositive({ absoluteTimeout });
   if (maxSessionSize !== undefined) checkPositive({ maxSessionSize });
+  if (typeof routes === "string")
+    throw invalid(
+      `routes are options. Where the routes are, says app.use(${JSON.stringify(routes)}, sessions.routes), in Fastify routesAt.`,
+    );
   checkNames(routes, routesNames, "routes");
   const { ticketLifetime = 30_000 } = routes;
   checkTimes({ "routes.ticketLifetime": ticketLifetime });

@@ -13,6 +13,7 @@ export type SessionState<View> = Pick<ClientSession<View>, "view" | "ended" | "e
  * The session of `withSession()` as state: the component renders again when it changes. On the server, where React
  * renders before there is a connection, all is undefined.
  *
+ * @throws TypeError with the code `OPTION_INVALID`
  * @example
  * ```tsx
  * const session = withSession<{ name: string }>(io());
@@ -26,6 +27,10 @@ export type SessionState<View> = Pick<ClientSession<View>, "view" | "ended" | "e
  * ```
  */
 export function useSession<View>(session: ClientSession<View>): SessionState<View> {
+  if (!(session as ClientSession<View> | undefined)?.renew) {
+    const message = "useSession(): wrong session: give what withSession() returns. See docs/errors/OPTION_INVALID.md";
+    throw Object.assign(new TypeError(message), { code: "OPTION_INVALID" });
+  }
   const subscribe = subscriptionOf(session);
   return {
     view: useOutside(subscribe, () => session.view, nothing),

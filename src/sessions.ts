@@ -15,6 +15,7 @@ import type { ViewFunction } from "./session/view.js";
 import type { LiveStore } from "./store/live-store.js";
 import type { SessionBackend } from "./store/session-backend.js";
 import {
+  checkTarget,
   entriesOf,
   requestBehind,
   requireSession,
@@ -142,6 +143,7 @@ export class Sessions<View = unknown> {
    * The live session of a socket, a request or an id; undefined where this node has no connection of it. That of a
    * socket is found after its end, too.
    *
+   * @throws SessionError `TARGET_INVALID` for what can be none, such as undefined
    * @example
    * ```ts
    * const live = sessions.get(socket);
@@ -149,6 +151,7 @@ export class Sessions<View = unknown> {
    * ```
    */
   get(target: Target): LiveSession | undefined {
+    checkTarget(target);
     const { live, id } = resolve(target);
     return live ?? (id === undefined ? undefined : this.#parts.registry.get(id));
   }
@@ -277,8 +280,13 @@ export class Sessions<View = unknown> {
     return this;
   }
 
-  /** Stops listening. */
+  /**
+   * Stops listening.
+   *
+   * @throws SessionError as {@link Sessions.on}
+   */
   off<Event extends keyof SessionsEvents>(event: Event, listener: (...values: SessionsEvents[Event]) => void): this {
+    checkListener(event, listener);
     this.#parts.events.off(event, listener as never);
     return this;
   }

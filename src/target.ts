@@ -124,6 +124,12 @@ function fastifyId(session: object): unknown {
   return Object.hasOwn(session, "sessionId") ? undefined : (session as { sessionId?: unknown }).sessionId;
 }
 
+/** Refuses what can be no target, whatever it has passed. @throws SessionError `TARGET_INVALID` */
+export function checkTarget(target: unknown): void {
+  const canBe = typeof target === "string" ? target !== "" : typeof target === "object" && target !== null;
+  if (!canBe) throw new SessionError("TARGET_INVALID", { detail: givenAs(target) });
+}
+
 /** As {@link resolve}. @throws SessionError `TARGET_INVALID`, `SESSION_MISSING` for an anonymous socket */
 export function requireSession(target: Target): Resolved & { readonly id: string } {
   const resolved = resolve(target);
@@ -148,7 +154,8 @@ function givenAs(target: unknown): string {
 
 /** A user as `sessions.ofUser()` is given it, as the index of users has it. @throws SessionError `OPTION_INVALID` */
 export function userName(user: string | number): string {
-  if (typeof user !== "number" && (typeof user !== "string" || user === ""))
+  const canBe = typeof user === "string" ? user !== "" : typeof user === "number" && !Number.isNaN(user);
+  if (!canBe)
     throw invalid(`A user must be a number or a string that is not empty, not ${kindOf(user)}. Is anybody logged in?`);
   return String(user);
 }

@@ -9,8 +9,12 @@ import { Server, type Socket } from "socket.io";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createSessions, memoryStore } from "../src/index.js";
 import { seePage } from "../src/errors.js";
+import sessionPlugin from "../src/fastify/index.js";
+import { sessionGuard, SessionIoAdapter, SessionModule } from "../src/nest/index.js";
 import { postgresStore } from "../src/postgres.js";
+import { useSession } from "../src/react.js";
 import { redisStore } from "../src/redis.js";
+import { createTestClient } from "../src/testing/index.js";
 import { type AppOptions, secret, startApp } from "./support/app.js";
 import { Browser } from "./support/browser.js";
 
@@ -99,6 +103,42 @@ describe("told at once, by an error:", () => {
     ["no listener", () => sessionsOf().on("end", undefined as never), "OPTION_INVALID", "not undefined"],
     ["nothing as target", () => sessionsOf().room(undefined as never), "TARGET_INVALID", "It is undefined"],
     ["a request that no middleware saw", () => sessionsOf().room({ headers: {} } as never), "sessions.middleware)"],
+    ["an event that is no name", () => sessionsOf().on(undefined as never, noop), "OPTION_INVALID", "not undefined"],
+    ["the end of listening to none", () => sessionsOf().off("ended" as never, noop), "Did you mean end?"],
+    ["no listener to take away", () => sessionsOf().off("end", undefined as never), "OPTION_INVALID", "not undefined"],
+    ["the session of nothing", () => sessionsOf().get(undefined as never), "TARGET_INVALID", "It is undefined"],
+    ["the session of an empty id", () => sessionsOf().get(""), "TARGET_INVALID", "It is an empty string"],
+    ["a stream of nothing", () => (sessionsOf().stream as Loose)(), "sessions.stream(req, res)", "first argument"],
+    [
+      "a stream without a response",
+      () => (sessionsOf().stream as Loose)({ headers: {} }),
+      "second argument is undefined",
+    ],
+    ["a server in place of the options", () => loosely(new Server()), "OPTION_INVALID", "Its options are a Server"],
+    ["a secret of blanks", () => loosely({ secret: " " }), "OPTION_INVALID", "not an empty string"],
+    ["a secret made of a variable that is not set", () => loosely({ secret: "undefined" }), 'the text "undefined"'],
+    ["a path as routes", () => loosely({ secret, routes: "/session" }), 'app.use("/session", sessions.routes)'],
+    ["an option of connect-pg-simple", anyPostgresOptions({ createTableIfMissing: true }), "{ createTable: true }"],
+    ["an address for a pool", anyPostgresOptions({ connectionString: "" }), "new Pool({ connectionString })"],
+    ["an address as pool", anyPostgresOptions({ pool: "postgres://" }), "STORE_CLIENT_INVALID", "It is a string"],
+    ["an address as client", anyRedisOptions({ client: "redis://" }), "STORE_CLIENT_INVALID", "It is a string"],
+    ["a test client of nothing", () => (createTestClient as Loose)(), "OPTION_INVALID", "not undefined"],
+    ["a test client of an address that is none", () => createTestClient("localhost:3000"), '("localhost:3000")'],
+    [
+      "a typing error in createTestClient()",
+      () => (createTestClient as Loose)(createServer(), { orgin: 1 }),
+      "origin?",
+    ],
+    ["forRoot() without anything", () => (SessionModule.forRoot as Loose)(), "OPTION_INVALID", "at least { secret }"],
+    ["forRootAsync() without a function", () => (SessionModule.forRootAsync as Loose)({}), "useFactory: () =>"],
+    ["a guard that asks nobody", () => (sessionGuard as Loose)(), "OPTION_INVALID", "not undefined"],
+    ["an adapter without its application", () => new SessionIoAdapter({} as never), "NestFactory.create()"],
+    [
+      "an adapter of an application without the module",
+      () => new SessionIoAdapter({ getHttpServer: createServer, get: unknownToNest } as never),
+      "OPTION_INVALID",
+      "SessionModule.forRoot({ secret })",
+    ],
     ["a middleware that is not express-session's", () => loosely({ middleware: () => {} }), "OPTION_INVALID"],
     [
       "a middleware over a plain store",
@@ -119,7 +159,63 @@ describe("told at once, by an error:", () => {
     expect(thrownBy(anyRedisOptions({ tl: 5 })).message).toContain("Did you mean ttl?");
   });
 
+  test("Fastify's plugin that is called, registered twice, or without servers for its options", async () => {
+    await expect((sessionPlugin as Loose)({}, { secret })).rejects.toThrow("await fastify.register(sessionPlugin");
+    const fastify = { addHook: noop, decorate: noop, decorateRequest: noop };
+    const register = (app: object, options: object): Promise<void> => sessionPlugin(app as never, options as never);
+    await expect(register({ ...fastify, sessions: {} }, { secret })).rejects.toThrow("use fastify.sessions. Likely");
+    const options = { secret, attach: { missing: "anonymous" } };
+    await expect(register(fastify, options)).rejects.toMatchObject({
+      code: "OPTION_INVALID",
+      message: /io is missing/,
+    });
+  });
+
+  test("what is attached or streamed after close()", async () => {
+    const sessions = sessionsOf();
+    await sessions.close();
+    const codes = [() => sessions.attach(new Server()), () => (sessions.stream as Loose)()].map((make) =>
+      thrownBy(make),
+    );
+    expect(codes.map(({ code }) => code)).toEqual(["SESSIONS_CLOSED", "SESSIONS_CLOSED"]);
+  });
+
+  test("a second stream in one answer", async () => {
+    const app = await startApp({
+      setup: ({ app: express, sessions }) =>
+        express.get("/twice", (req, res) => {
+          sessions.stream(req, res);
+          const { code, message } = thrownBy(() => sessions.stream(req, res));
+          res.end(`${code} ${message}`);
+        }),
+    });
+    const answer = await (await app.login()).fetch("/twice");
+    expect(await answer.text()).toMatch(/^OPTION_INVALID .* is a stream already/);
+  });
+
+  test("a pool that has ended", async () => {
+    const pool = new Pool();
+    pool.on("error", noop);
+    await pool.end();
+    const sessions = sessionsOf({ store: postgresStore({ pool }) });
+    onTestFinished(() => sessions.close());
+    const cause = { code: "STORE_NOT_READY", message: expect.stringContaining("pool.end()") };
+    await expect(sessions.update("an id", noop)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE", cause });
+  });
+
+  test("a path of a test client that is none", async () => {
+    const client = createTestClient(createServer());
+    onTestFinished(() => client.close());
+    await expect(client.login("login")).rejects.toMatchObject({ code: "OPTION_INVALID", message: /"\/login"/ });
+  });
+
+  test("React's hook without the session of withSession()", () => {
+    const error = thrownBy(() => (useSession as Loose)(undefined));
+    expect(error).toMatchObject({ code: "OPTION_INVALID", message: /give what withSession\(\) returns. See docs/ });
+  });
+
   test("the sessions of nobody", async () => {
+    await expect(sessionsOf({ user: () => "ada" }).ofUser(Number.NaN)).rejects.toThrow("not NaN");
     const asking = sessionsOf({ user: () => "ada" }).ofUser(undefined as never);
     await expect(asking).rejects.toMatchObject({ code: "OPTION_INVALID", message: /not undefined.*logged in/s });
   });
@@ -341,6 +437,10 @@ describe("told while it runs, once, though nobody listens:", () => {
 });
 
 function noop(): void {}
+
+function unknownToNest(): never {
+  throw new Error("Nest could not find Sessions element");
+}
 
 function thrownBy(make: () => unknown): Error & { code: string } {
   try {

@@ -43,14 +43,18 @@ export function withSession<View = unknown>(
     ? asSocket(given as ClientEventSource)
     : (given as ClientSocket);
   // The function io() has the field `io`, too.
-  const wrong = !socket?.onAnyOutgoing
-    ? "socket: give what io() returns"
-    : typeof url !== "string"
-      ? "url"
-      : warnBefore >= 0
-        ? Object.keys(others)[0]
-        : "warnBefore";
-  if (wrong) throw Object.assign(new TypeError(`withSession(): wrong ${wrong}`), { code: "OPTION_INVALID" });
+  refuse(
+    !socket?.onAnyOutgoing
+      ? "socket: give what io() returns"
+      : // The address alone, say.
+        Object(options) !== options
+        ? "options"
+        : typeof url !== "string"
+          ? "url"
+          : warnBefore >= 0
+            ? Object.keys(others)[0]
+            : "warnBefore",
+  );
   const name = `socket-session ${url}`;
   const listeners: { [Event in keyof ClientEvents<View>]?: Set<(value: never) => void> } = {};
   /** When the client began to wait for a new cookie or a good ticket, in ms of `performance`; 0 otherwise. */
@@ -65,9 +69,11 @@ export function withSession<View = unknown>(
   let renewing: Promise<Answer> | undefined;
   /** The routes are elsewhere, or not for this page: asking again is no use. */
   let isRefused: boolean | undefined;
+  let isTold: unknown;
 
   const session = {
     on(event: keyof ClientEvents<View>, listener: (value: never) => void) {
+      refuse(!/^(end|change|expiring|renewed)$/.test(event) ? `event: ${event}` : !listener?.call && "listener");
       (listeners[event] ??= new Set()).add(listener);
       return session;
     },
@@ -171,7 +177,11 @@ export function withSession<View = unknown>(
     expiry(expiresIn);
   }
 
-  function onView({ view, expiresIn = null }: SessionView): void {
+  function onView({ view, expiresIn = null, hasView }: SessionView): void {
+    // A listener without a parameter, such as useSession()'s, may do without.
+    if (hasView === false && !isTold && [...(listeners.change ?? [])].some(({ length }) => length))
+      // oxlint-disable-next-line no-console -- the page's developer has no other place to look
+      console.warn((isTold = "socket-session: no view: createSessions({ view })"));
     // The server has let the socket in without a session: it has no view, and nothing ends it.
     isGuest = view === null && expiresIn === null;
     if (isNew) {
@@ -286,4 +296,12 @@ export function withSession<View = unknown>(
   socket.onAnyOutgoing(renewal.onActivity as never);
   for (const event of inputs) here.addEventListener?.(event, renewal.onActivity, true);
   return session;
+}
+
+/** Throws where something is wrong: says what. */
+function refuse(wrong: string | false | undefined): void {
+  if (wrong)
+    throw Object.assign(new TypeError(`withSession(): wrong ${wrong}. See docs/errors/OPTION_INVALID.md`), {
+      code: "OPTION_INVALID",
+    });
 }

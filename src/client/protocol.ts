@@ -28,6 +28,8 @@ export interface SessionView {
   readonly view?: unknown;
   /** How long the session lasts if nothing happens, in ms; null where nothing ends it. */
   readonly expiresIn?: number | null;
+  /** False where the server has no `view` option. */
+  readonly hasView?: false;
 }
 
 /** The parts of a Socket.IO client socket that the page's half uses. */

@@ -65,8 +65,18 @@ export type OnRequest = (
  * ```
  */
 async function sessionPlugin(fastify: FastifyApp, options: SessionPluginOptions): Promise<void> {
-  const { io = [], attach, routesAt, ...createOptions } = options;
-  const servers: readonly AttachableServer[] = Array.isArray(io) ? io : [io as AttachableServer];
+  if (typeof (fastify as Partial<FastifyApp> | undefined)?.addHook !== "function")
+    throw invalid("The plugin is for Fastify: await fastify.register(sessionPlugin, { secret, io }).");
+  if ("sessions" in fastify)
+    throw invalid("The plugin is registered already, and counts for the whole application: use fastify.sessions.");
+  const { io, attach, routesAt, ...createOptions } = options;
+  if (io === undefined && attach !== undefined)
+    throw invalid("The options in attach are for servers of sockets, and io is missing: { io, attach }.");
+  const servers: readonly AttachableServer[] = Array.isArray(io)
+    ? io
+    : io === undefined
+      ? []
+      : [io as AttachableServer];
   if (routesAt !== undefined && !/^\/.*[^/]$/.test(routesAt))
     throw invalid('routesAt must be a path such as "/session".');
   const sessions = createSessions(createOptions as CreateOptions);

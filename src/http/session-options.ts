@@ -40,15 +40,32 @@ export const httpNames: NamesOf<HttpOptions> = {
 /** What secrets are signed with; the first signs. */
 export type Secrets = readonly (string | Buffer)[];
 
+/** What a template makes of a variable that is not set. */
+const missing = ["undefined", "null"];
+
 /** @throws SessionError `OPTION_INVALID` */
 export function secretsOf(secret: unknown): Secrets {
   const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
-  const isUsable = (one: unknown): boolean => (typeof one === "string" ? one !== "" : Buffer.isBuffer(one));
+  const isUsable = (one: unknown): boolean =>
+    typeof one === "string" ? one.trim() !== "" && !missing.includes(one) : Buffer.isBuffer(one) && one.length > 0;
   const wrong = secrets.findIndex((one) => !isUsable(one));
   if (wrong !== -1 || secrets.length === 0) {
-    const kind = wrong === -1 ? "an empty array" : kindOf(secrets[wrong]);
+    const given = secrets[wrong];
+    const text = typeof given === "string" && given.trim();
+    // A text of blanks, or what a template made of a variable that is not set. Any other text is secret.
+    const isMissing = typeof text === "string" && missing.includes(text);
+    const kind =
+      wrong === -1
+        ? "an empty array"
+        : isMissing
+          ? `the text "${text}"`
+          : text === ""
+            ? "an empty string"
+            : kindOf(given);
     const hint =
-      kind === "undefined" ? " Is the environment variable set that it comes from, SESSION_SECRET perhaps?" : "";
+      kind === "undefined" || isMissing
+        ? " Is the environment variable set that it comes from, SESSION_SECRET perhaps?"
+        : "";
     throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${kind}.${hint}`);
   }
   return secrets as Secrets;

@@ -30,7 +30,10 @@ export function checkNames(
     if (Object.hasOwn(known, name)) continue;
     const place = elsewhere(name);
     const hint = place === undefined ? suggestion(name, Object.keys(known)) : ` It belongs elsewhere: ${place}.`;
-    throw invalid(`${where} has no option ${JSON.stringify(name)}.${hint}`);
+    // A server, a store or an application in the place of the options that hold it.
+    const kind = kindOf(options);
+    const given = kind === "an object" ? "" : ` Its options are ${kind}: pass an object with names.`;
+    throw invalid(`${where} has no option ${JSON.stringify(name)}.${hint}${given}`);
   }
 }
 

@@ -1,6 +1,7 @@
 // Nest's adapters for sockets, whose servers have sessions. Each loads the package of its parent with its first object:
 // nobody needs the other one's.
 import type { INestApplicationContext, WebSocketAdapter } from "@nestjs/common";
+import { invalid, kindOf } from "../internal/check-options.js";
 import { load } from "../internal/load.js";
 import type { AttachOptions } from "../options.js";
 import { Sessions } from "../sessions.js";
@@ -50,7 +51,7 @@ export class SessionIoAdapter extends IoAdapter {
 
   /** `options` are those of `sessions.attach()`. */
   constructor(app: AdaptedApplication, options: AttachOptions = {}) {
-    super(app.getHttpServer());
+    super(httpServerOf(app));
     this.#attach = attachOnce(app, options);
   }
 
@@ -76,7 +77,7 @@ export class SessionWsAdapter extends WsAdapter {
 
   /** `options` are those of `sessions.attach()`, `adapterOptions` those of Nest's own adapter. */
   constructor(app: AdaptedApplication, options: AttachOptions = {}, adapterOptions?: object) {
-    super(app.getHttpServer(), adapterOptions);
+    super(httpServerOf(app), adapterOptions);
     this.#attach = attachOnce(app, options);
   }
 
@@ -92,6 +93,18 @@ export class SessionWsAdapter extends WsAdapter {
     await closeClients((server as { clients: Set<never> }).clients);
     return super.close(server);
   }
+}
+
+/** @throws SessionError `OPTION_INVALID` for what is no application of Nest, and for one without sessions */
+function httpServerOf(app: AdaptedApplication): unknown {
+  if (typeof (app as Partial<AdaptedApplication> | undefined)?.getHttpServer !== "function")
+    throw invalid(`The adapter needs the application that NestFactory.create() resolved with, not ${kindOf(app)}.`);
+  try {
+    app.get(Sessions);
+  } catch (error) {
+    throw invalid("The application has no sessions: @Module({ imports: [SessionModule.forRoot({ secret })] }).", error);
+  }
+  return app.getHttpServer();
 }
 
 /** Gateways may share a server. */

@@ -4,6 +4,7 @@ import { type CanActivate, type ExecutionContext, HttpException } from "@nestjs/
 import { closeReason, type SessionCode } from "../errors.js";
 import type { Allow } from "../handshake/permission.js";
 import { after } from "../internal/awaitable.js";
+import { invalid, kindOf } from "../internal/check-options.js";
 import { load } from "../internal/load.js";
 import type { SocketSession } from "../session/socket-session.js";
 import { statusOf } from "../statuses.js";
@@ -24,6 +25,8 @@ import { sessionOf } from "./session-decorator.js";
  * ```
  */
 export function sessionGuard(allow: Allow): CanActivate {
+  if (typeof allow !== "function")
+    throw invalid(`sessionGuard() needs a function that says who may be here, not ${kindOf(allow)}.`);
   return {
     canActivate(context) {
       const session = sessionOf(context);

@@ -14,6 +14,7 @@ import { HttpAdapterHost } from "@nestjs/core";
 import { createSessions } from "../create-sessions.js";
 import { exposeSession, type FastifyDecorations } from "../http/fastify-request.js";
 import type { Middleware } from "../http/middleware.js";
+import { invalid, kindOf } from "../internal/check-options.js";
 import type { CreateOptions, ExistingMiddlewareOptions } from "../options.js";
 import { Sessions } from "../sessions.js";
 
@@ -55,6 +56,8 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
 
   /** Makes the sessions of the application with these options of `createSessions()`. */
   static forRoot(options: SessionModuleOptions): DynamicModule {
+    if (typeof options !== "object" || options === null)
+      throw invalid(`forRoot() needs the options of createSessions(), at least { secret }, not ${kindOf(options)}.`);
     return SessionModule.forRootAsync({ useFactory: () => options });
   }
 
@@ -69,7 +72,10 @@ export class SessionModule implements NestModule, OnApplicationShutdown {
    * });
    * ```
    */
-  static forRootAsync({ imports = [], inject = [], useFactory }: SessionModuleAsyncOptions): DynamicModule {
+  static forRootAsync(options: SessionModuleAsyncOptions): DynamicModule {
+    const { imports = [], inject = [], useFactory } = (options ?? {}) as Partial<SessionModuleAsyncOptions>;
+    if (typeof useFactory !== "function")
+      throw invalid("forRootAsync() needs a function: SessionModule.forRootAsync({ useFactory: () => ({ secret }) }).");
     const factory = useFactory as (...values: unknown[]) => SessionModuleOptions | Promise<SessionModuleOptions>;
     const provider: FactoryProvider<Sessions> = {
       provide: Sessions,

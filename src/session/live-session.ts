@@ -129,7 +129,7 @@ export class ActiveSession
 
   #sessionViewOf(view: string): SessionView {
     const now = monotonicNow();
-    return { view: JSON.parse(view) as unknown, expiresIn: timeUntil(this.#deadline(now), now) };
+    return this.host.views.tell(view, timeUntil(this.#deadline(now), now));
   }
 
   // --- PersistentSession ---

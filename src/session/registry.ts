@@ -186,6 +186,10 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
   }
 
   /** Saves what is pending, then stops listening and all timers. Rejects if something could not be saved. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#schedule.stop();

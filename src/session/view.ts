@@ -15,6 +15,8 @@ export interface SessionView {
   readonly view: unknown;
   /** How long the session lasts if nothing happens, in ms; null where nothing ends it. */
   readonly expiresIn: number | null;
+  /** False where the server has no view function: a page that waits for views would wait for ever. */
+  readonly hasView?: false;
 }
 
 /** The views of one `createSessions()`. */
@@ -30,6 +32,12 @@ export class Views {
   /** False where no page is to be told of changes. */
   get isSet(): boolean {
     return this.#view !== undefined;
+  }
+
+  /** What a page is told of its session: the view, as JSON, and how long the session lasts. */
+  tell(view: string, expiresIn: number | null): SessionView {
+    const seen = { view: JSON.parse(view) as unknown, expiresIn };
+    return this.isSet ? seen : { ...seen, hasView: false };
   }
 
   /** The view of a stored session, as JSON; undefined where the application's function failed, which is reported. */

@@ -1,7 +1,8 @@
 // Where an application of a test listens: it is started where it does not yet, and stopped again by whom it was started
 // for. Knows no client.
 import { once } from "node:events";
-import { createServer, type IncomingMessage, Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, Server, type ServerResponse } from "node:http";
+import { invalid, shown } from "../internal/check-options.js";
 
 /**
  * What a test client can talk to: a Node server, which need not listen, a function for requests such as an Express
@@ -30,15 +31,27 @@ interface Running {
 
 const running = new WeakMap<object, Running>();
 
-/** Makes sure that an application listens. @throws TypeError for what is none */
+/** @throws SessionError `OPTION_INVALID` for what no test client can talk to */
+export function checkTestable(app: unknown): void {
+  const isAddress = typeof app === "string" || app instanceof URL;
+  const isKnown = isAddress
+    ? URL.canParse(String(app)) && /^https?:$/.test(new URL(app).protocol)
+    : typeof app === "function" || isServer(app);
+  if (isKnown) return;
+  const detail = `A test client needs an Express application, Node's HTTP server, or an address such as "http://localhost:3000", not ${shown(app)}.`;
+  throw invalid(detail);
+}
+
+/** Makes sure that an application listens. */
 export async function serve(app: Testable): Promise<ServedApp> {
   if (typeof app === "string" || app instanceof URL) {
     return { url: String(new URL(app)).replace(/\/$/, ""), release: () => undefined };
   }
-  if (typeof app !== "function" && !isServer(app)) {
-    throw new TypeError("A test client needs an Express application, a Node server, or the address of one that runs.");
-  }
-  const one = running.get(app) ?? { server: isServer(app) ? app : createServer(app), users: 0, isOurs: false };
+  const one = running.get(app) ?? {
+    server: isServer(app) ? app : createServer(app as RequestListener),
+    users: 0,
+    isOurs: false,
+  };
   running.set(app, one);
   one.users++;
   const { server } = one;
@@ -60,8 +73,8 @@ function release(one: Running): void {
 }
 
 /** An Express application has a `listen()`, too; only a server says whether it listens. */
-function isServer(app: Exclude<Testable, string | URL>): app is Server {
-  return app instanceof Server || typeof (app as Partial<Server>).listening === "boolean";
+function isServer(app: unknown): app is Server {
+  return app instanceof Server || typeof (app as Partial<Server> | null | undefined)?.listening === "boolean";
 }
 
 function urlOf(server: Server): string {

@@ -1,11 +1,12 @@
 // A client of an application under test, as a browser is one: its cookies go with HTTP requests and with each kind of
 // connection, and it hears why its session ended. Knows no test runner.
 import type { SessionCode } from "../errors.js";
+import { checkNames, invalid, type NamesOf, shown } from "../internal/check-options.js";
 import { noop } from "../internal/noop.js";
 import { CookieJar } from "./cookie-jar.js";
 import { EventStreamReader, type TestStream } from "./event-stream.js";
 import { codeIn, ConnectionRefused } from "./refusal.js";
-import { type ServedApp, serve, type Testable } from "./served-app.js";
+import { checkTestable, type ServedApp, serve, type Testable } from "./served-app.js";
 import { type Opening, openSocket, type TestSocket, type TestSocketOptions } from "./socket-io.js";
 import { openWebSocket, type TestWebSocket, type TestWebSocketOptions } from "./web-socket.js";
 
@@ -69,6 +70,8 @@ export class TestClient {
 
   /** An HTTP request with its cookies; it keeps those of the answer. Redirects are not followed. */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    if (typeof path !== "string" || !path.startsWith("/"))
+      throw invalid(`A path of the application begins with "/", as "/login". It is ${shown(path)}.`);
     const url = (await this.url()) + path;
     const headers = new Headers(await this.#headersFor(path, init.method));
     new Headers(init.headers).forEach((value, name) => headers.set(name, value));
@@ -180,6 +183,7 @@ export class TestClient {
 
   /** The same browser at another node: it has the same cookies. Closed with this one. */
   at(app: Testable): TestClient {
+    checkTestable(app);
     const other = new TestClient(app, this.#options, this.cookies);
     this.#others.push(other);
     return other;
@@ -227,6 +231,7 @@ export class TestClient {
  * A client like a browser for an Express application, a Node server (which need not listen) or an address: with cookies,
  * HTTP, Socket.IO, WebSockets and streams. Requests that a page sends are sent as one of the application's own pages.
  *
+ * @throws SessionError `OPTION_INVALID`
  * @example
  * ```ts
  * const client = createTestClient(server);
@@ -238,5 +243,7 @@ export class TestClient {
  * ```
  */
 export function createTestClient(app: Testable, options: TestClientOptions = {}): TestClient {
+  checkTestable(app);
+  checkNames(options, { origin: true, headers: true } satisfies NamesOf<TestClientOptions>, "createTestClient()");
   return new TestClient(app, options);
 }

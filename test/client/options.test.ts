@@ -1,6 +1,6 @@
 // The client outside of a browser: wrong options, and what it leaves alone.
 import { io } from "socket.io-client";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { withSession } from "../../src/client/index.js";
 import type { ClientCode } from "../../src/client/index.js";
 import type { SessionCode } from "../../src/errors.js";
@@ -15,6 +15,7 @@ describe("withSession()", () => {
     [{}, {}, "socket: give what io() returns"],
     ["/session", {}, "socket: give what io() returns"],
     [io, {}, "socket: give what io() returns"],
+    [unconnected(), "/session", "options"],
     [unconnected(), { url: 1 }, "url"],
     [unconnected(), { URL: "/session" }, "URL"],
     [unconnected(), { warnBefore: -1 }, "warnBefore"],
@@ -24,9 +25,44 @@ describe("withSession()", () => {
       expect.objectContaining({
         name: "TypeError",
         code: "OPTION_INVALID",
-        message: `withSession(): wrong ${wrong}`,
+        message: `withSession(): wrong ${wrong}. See docs/errors/OPTION_INVALID.md`,
       }),
     );
+  });
+
+  it.each([
+    ["ended", () => {}, "event: ended"],
+    ["toString", () => {}, "event: toString"],
+    ["end", undefined, "listener"],
+    ["change", {}, "listener"],
+  ])("refuses to listen for %s with %s", (event, listener, wrong) => {
+    const session = withSession(unconnected());
+    expect(() => session.on(event as never, listener as never)).toThrow(`wrong ${wrong}. See docs`);
+    session.close();
+  });
+
+  it("says once where the server has no view, and only to who waits for one", async () => {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
+    const line = "socket-session: no view: createSessions({ view })";
+    const start = async (options: object, listener: (value: unknown) => void): Promise<void> => {
+      const app = await startApp({ sessions: options });
+      const ada = await app.login();
+      const socket = ada.socket();
+      const session = withSession(socket);
+      const changed = new Promise<void>((resolve) => void session.on("change", () => resolve()));
+      session.on("change", listener);
+      await connected(socket);
+      await changed;
+      await ada.post("/set", { other: "changed" });
+      session.close();
+    };
+    const waiting = (view: unknown): void => void view;
+    await start({ view: () => null }, waiting);
+    await start({}, () => {});
+    expect(warned.mock.calls).toEqual([]);
+    await start({}, waiting);
+    expect(warned.mock.calls).toEqual([[line]]);
   });
 
   it("puts itself beside an auth object, which stays the application's", () => {

@@ -30,10 +30,10 @@ describe("the client", () => {
   it.each([
     ["as an ES module", async () => (await bundled()).text],
     ["as a script", async () => readFileSync(script, "utf8")],
-  ])("is at most 2.6 kB, compressed, %s", async (_, read) => {
+  ])("is at most 2.7 kB, compressed, %s", async (_, read) => {
     const text = await read();
-    expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(2600);
-    expect(brotliCompressSync(text).length).toBeLessThanOrEqual(2600);
+    expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(2700);
+    expect(brotliCompressSync(text).length).toBeLessThanOrEqual(2700);
   });
 
   it("consists of its own files, and asks for no others", async () => {

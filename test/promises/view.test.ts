@@ -116,13 +116,13 @@ describe("without the view option", () => {
     const { told: helped } = await watch(ada, "/", { auth: { session: { v: 1 }, own: "data" } });
     await ada.post("/set", { user: "grace" });
     expect(plain).toEqual(["hello"]);
-    expect(helped).toEqual([{ view: null, expiresIn: expect.any(Number) }, "hello"]);
+    expect(helped).toEqual([{ view: null, expiresIn: expect.any(Number), hasView: false }, "hello"]);
   });
 
   it("and without an end of the session, that there is none", async () => {
     const { login } = await startWithView({ sessions: { view: undefined, cookie: {} } });
     const { told } = await watch(await login(), "/", { auth: { session: { v: 1 } } });
-    expect(told[0]).toEqual({ view: null, expiresIn: null });
+    expect(told[0]).toEqual({ view: null, expiresIn: null, hasView: false });
   });
 });
 

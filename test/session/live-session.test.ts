@@ -181,7 +181,7 @@ describe("the view", () => {
 
   test("without a view function changes nothing", () => {
     const { live, connection } = start();
-    expect(live.sessionView).toEqual({ view: null, expiresIn: null });
+    expect(live.sessionView).toEqual({ view: null, expiresIn: null, hasView: false });
     live.applyStored(stored({ user: "bob" }));
     expect(connection.showView).not.toHaveBeenCalled();
   });

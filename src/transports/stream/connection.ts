@@ -59,6 +59,8 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
     super(attachment);
     this.#request = request;
     this.#response = response;
+    if (connectionKey in response)
+      throw invalid("This answer is a stream already: use what the first sessions.stream() returned.");
     if (isGone(response)) {
       this.#finish(clientLeft());
       return;

@@ -1,5 +1,7 @@
 // The streams of one createSessions(): what those with the same options share is made once. Knows no session.
 import type { IncomingMessage } from "node:http";
+import { SessionError } from "../../errors.js";
+import { invalid, kindOf } from "../../internal/check-options.js";
 import { type StreamAttachment, StreamConnection } from "./connection.js";
 import { OpenStreams } from "./open-streams.js";
 import type { StreamResponse } from "./response.js";
@@ -34,6 +36,7 @@ export class Streams<Options extends object> {
   readonly #attachments = new WeakMap<object, StreamAttachment>();
   /** By the pause between comments. */
   readonly #open = new Map<number, OpenStreams>();
+  #isClosed = false;
 
   constructor(
     requestSessions: StreamAttachment["requestSessions"],
@@ -43,10 +46,13 @@ export class Streams<Options extends object> {
     this.#read = read;
   }
 
-  /** @throws SessionError `OPTION_INVALID` */
+  /** @throws SessionError `OPTION_INVALID`, `SESSIONS_CLOSED` */
   open(request: HttpRequest, response: HttpResponse, options: Options | undefined): SessionStream {
+    if (this.#isClosed) throw new SessionError("SESSIONS_CLOSED");
+    const attachment = this.#attachmentOf(options);
+    checkExchange(request, response);
     return new StreamConnection(
-      this.#attachmentOf(options),
+      attachment,
       request as unknown as IncomingMessage,
       response as unknown as StreamResponse,
     );
@@ -54,6 +60,7 @@ export class Streams<Options extends object> {
 
   /** The sessions are closed. */
   leave(): void {
+    this.#isClosed = true;
     for (const open of this.#open.values()) open.leave();
   }
 
@@ -68,4 +75,16 @@ export class Streams<Options extends object> {
     this.#attachments.set(key, attachment);
     return attachment;
   }
+}
+
+/** Refuses what is no request and no response of Node's: one is missing, they are in the wrong order, or of a framework. */
+function checkExchange(request: unknown, response: unknown): void {
+  const { headers } = Object(request) as { headers?: unknown };
+  const { setHeader } = Object(response) as { setHeader?: unknown };
+  if (typeof headers === "object" && typeof setHeader === "function") return;
+  const isFirst = typeof headers !== "object";
+  const which = isFirst ? `first argument is ${kindOf(request)}` : `second argument is ${kindOf(response)}`;
+  throw invalid(
+    `stream() takes a request and a response of Node: sessions.stream(req, res), in Fastify sessions.stream(request.raw, reply.raw). The ${which}.`,
+  );
 }

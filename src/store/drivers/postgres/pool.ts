@@ -1,11 +1,14 @@
 // What the driver uses of a pool of the package pg. The application injects it; nothing of the package is imported.
 import { SessionError } from "../../../errors.js";
+import { kindOf } from "../../../internal/check-options.js";
 
 /** What is used of a `Pool` of the package `pg`. */
 export interface PostgresPool {
   readonly totalCount: number;
   /** How many connections wait for a statement. */
   readonly idleCount?: number;
+  /** True after `end()`: it gives no connection any more. */
+  readonly ending?: boolean;
   readonly options?: { readonly max?: number | undefined };
   query(query: PostgresQuery): Promise<{ readonly rows: unknown[] }>;
   connect(): Promise<PostgresClient>;
@@ -40,7 +43,8 @@ export function checkPool(value: unknown): void {
   if (value === undefined || value === null) refuse("There is no pool: npm install pg, then new Pool().");
   const pool = value as Record<string, unknown>;
   for (const method of ["query", "connect", "listenerCount"]) {
-    if (typeof pool[method] !== "function") refuse(`It has no ${method}(): pass a Pool of the package pg.`);
+    if (typeof pool[method] !== "function")
+      refuse(`It is ${kindOf(value)}, without ${method}(): pass a Pool of the package pg.`);
   }
   if (typeof pool["totalCount"] !== "number") refuse("It is one client, not a pool: pass a Pool of the package pg.");
   if ((value as PostgresPool).listenerCount("error") === 0) {

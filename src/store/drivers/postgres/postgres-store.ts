@@ -55,7 +55,7 @@ export interface PostgresStoreOptions {
  */
 export function postgresStore(options: PostgresStoreOptions): LiveStore {
   checkNotPool(options);
-  checkNames(options, optionNames, "postgresStore()");
+  checkNames(options, optionNames, "postgresStore()", (name) => placeOf[name]);
   // Who writes JavaScript may leave them out.
   const given = (options as PostgresStoreOptions | undefined) ?? ({} as PostgresStoreOptions);
   const { pool, table = "session", schema, createTable = false, timeout = 5000, maxSessionSize } = given;
@@ -71,6 +71,18 @@ export function postgresStore(options: PostgresStoreOptions): LiveStore {
   const place = new PostgresTable(pool, schema, table, createTable, timeout);
   return new LiveStore(new PostgresDriver(pool, place, ttl * 1000, sweepInterval), { timeout, maxSessionSize });
 }
+
+/** Options of pg and of connect-pg-simple, and what stands for them here. */
+const placeOf: Readonly<Record<string, string | undefined>> = {
+  connectionString: "postgresStore({ pool: new Pool({ connectionString }) })",
+  conString: "postgresStore({ pool: new Pool({ connectionString }) })",
+  conObject: "postgresStore({ pool: new Pool(options) })",
+  client: "postgresStore({ pool: new Pool() })",
+  createTableIfMissing: "postgresStore({ createTable: true })",
+  tableName: "postgresStore({ table })",
+  schemaName: "postgresStore({ schema })",
+  pruneSessionInterval: "postgresStore({ sweepInterval }), in ms",
+};
 
 const optionNames: NamesOf<PostgresStoreOptions> = {
   pool: true,

@@ -114,6 +114,8 @@ export class PostgresTable {
 
   /** What the application has to mend as `STORE_NOT_READY`, any other error as it is. */
   explained(error: unknown): unknown {
+    if (this.#pool.ending === true)
+      return new Refusal("The application has called pool.end(): close the sessions first, then the pool.");
     const [why, isTable] = setupErrors.get(codeOf(error)) ?? [];
     if (why === undefined) return error;
     const fix = isTable ? ` Create ${this.name} by createTable: true, or by: ${this.#statements().join(" ")}` : "";

@@ -1,5 +1,6 @@
 // Recognises by its shape of which package the application's client is, and says which one can work.
 import { SessionError } from "../../../errors.js";
+import { kindOf } from "../../../internal/check-options.js";
 import type { Client } from "./client.js";
 import { type IoRedisClient, IoRedisCluster, type IoRedisClusterClient, IoRedisSingle } from "./ioredis.js";
 import {
@@ -50,7 +51,7 @@ export function checkNotClient(options: unknown): void {
 
 function checkNodeRedis(client: Record<string, unknown>): void {
   for (const method of ["evalSha", "duplicate", "withCommandOptions", "listenerCount"]) {
-    if (!has(client, method)) refuse(`It has no ${method}(): pass what createClient() gave.`);
+    if (!has(client, method)) refuse(`It is ${kindOf(client)}, without ${method}(): pass what createClient() gave.`);
   }
   const isSingle = has(client, "subscribe") && has(client, "mGet") && "isReady" in client;
   if (!("masters" in client) && !isSingle) {
