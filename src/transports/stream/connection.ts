@@ -2,7 +2,6 @@
 // the client's last event, or a cut answer.
 import type { IncomingMessage } from "node:http";
 import { type CloseReason, closeReason, type ErrorCode, type SessionCode, SessionError } from "../../errors.js";
-import type { CorsOptions } from "../../handshake/cors.js";
 import { isEventSource } from "../../handshake/event-source.js";
 import { after, type Awaitable, isPromise } from "../../internal/awaitable.js";
 import { invalid } from "../../internal/check-options.js";
@@ -14,7 +13,7 @@ import { type Attachment, SessionConnection } from "../session-connection.js";
 import { checkEvent, checkEventId, comment, eventText, retryText } from "./event-text.js";
 import { type Listenable, type Listener, Listeners, spent } from "./listeners.js";
 import { sessionUntil } from "./pending-session.js";
-import { cut, endUnsaved, HeldResponse, isComplete, isGone, silence, type StreamResponse } from "./response.js";
+import { corsOf, cut, endUnsaved, HeldResponse, isComplete, isGone, silence, type StreamResponse } from "./response.js";
 import type { SessionStream } from "./session-stream.js";
 import type { OpenStreams } from "./open-streams.js";
 
@@ -342,11 +341,4 @@ function endText(reason: CloseReason): string {
 
 function clientLeft(): DOMException {
   return new DOMException("The client has left.", "AbortError");
-}
-
-/** What the application's CORS middleware has allowed this very page: its answer may be read there, with the cookie. */
-function corsOf(request: IncomingMessage, response: StreamResponse): CorsOptions | undefined {
-  if (request.headers.origin === undefined) return undefined;
-  if (response.getHeader("Access-Control-Allow-Credentials") !== "true") return undefined;
-  return { origin: response.getHeader("Access-Control-Allow-Origin"), credentials: true };
 }

@@ -1,5 +1,7 @@
 // What a stream does with a response of Node's, of HTTP/1.1 or HTTP/2, below whatever middleware has wrapped it: holds
 // what is written until the client is admitted, ends it without saving the session, and silences it. Knows no session.
+import type { IncomingMessage } from "node:http";
+import type { CorsOptions } from "../../handshake/cors.js";
 import { replaceMethod, setHidden } from "../../internal/hidden.js";
 import { safely } from "../../internal/safely.js";
 
@@ -36,6 +38,13 @@ export function isGone(response: StreamResponse): boolean {
 /** True where a response that is closed has got all to its client. HTTP/2 calls one finished whose client has left. */
 export function isComplete(response: StreamResponse): boolean {
   return response.writableEnded && response.writableFinished;
+}
+
+/** What the application's CORS middleware has allowed this very page: its answer may be read there, with the cookie. */
+export function corsOf(request: IncomingMessage, response: StreamResponse): CorsOptions | undefined {
+  if (request.headers.origin === undefined) return undefined;
+  if (response.getHeader("Access-Control-Allow-Credentials") !== "true") return undefined;
+  return { origin: response.getHeader("Access-Control-Allow-Origin"), credentials: true };
 }
 
 /** HTTP/2's INTERNAL_ERROR: a client takes the answer for a cut one. */
