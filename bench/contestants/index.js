@@ -6,13 +6,16 @@ export const baseline = "bare";
 /** This library. */
 export const ours = "socket-session";
 
+/** This library, where each client is asked about. */
+export const oursWithAllow = "socket-session-allow";
+
 const everywhere = ["memory", "redis", "postgres", "counting"];
 const inMemory = ["memory", "counting"];
 
 /** `savesUnseen`: it cannot tell when a change is stored. */
 export const contestants = [
   {
-    name: "bare",
+    name: baseline,
     title: "bare",
     about: "Socket.IO without any session",
     hasSession: false,
@@ -46,14 +49,14 @@ export const contestants = [
     storages: inMemory,
   },
   {
-    name: "socket-session",
+    name: ours,
     title: "socket-session",
     about: "this library with its default store, `redisStore()` and `postgresStore()`",
     hasSession: true,
     storages: everywhere,
   },
   {
-    name: "socket-session-allow",
+    name: oursWithAllow,
     title: "… with allow",
     about: "the same, with `allow: ({ user }) => user !== undefined`, which is asked about each client and each change",
     module: "socket-session",
