@@ -56,7 +56,7 @@ export class Reviews {
 
   /** True where a session has changed in this turn. */
   isDue(session: Reviewed): boolean {
-    return this.#due.size > 0 && this.#due.has(session);
+    return this.#due.has(session);
   }
 
   /** Resolves when all that is due has been reviewed. */

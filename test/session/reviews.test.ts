@@ -1,6 +1,6 @@
 // Which sessions are due for the question who may stay, and when it is asked.
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Reviews } from "../../src/session/reviews.js";
 
 function start(): { reviews: Reviews; one: Session; other: Session } {
@@ -28,6 +28,15 @@ describe("a review", () => {
     expect(one.review).toHaveBeenCalledTimes(1);
   });
 
+  test("costs one timer for all changes of a turn", async () => {
+    const { reviews, one, other } = start();
+    const timers = vi.spyOn(globalThis, "setImmediate");
+    onTestFinished(() => timers.mockRestore());
+    for (const session of [one, other, one]) reviews.add(session);
+    expect(timers).toHaveBeenCalledTimes(1);
+    await reviews.untilReviewed();
+  });
+
   test("that changes a session asks for another one", async () => {
     const { reviews, one, other } = start();
     one.review.mockImplementationOnce(() => reviews.add(other));
@@ -39,8 +48,7 @@ describe("a review", () => {
   });
 
   test("is not made where nobody asks", async () => {
-    const { reviews, one } = start();
-    reviews.isUsed = false;
+    const [reviews, { one }] = [new Reviews(), start()];
     reviews.add(one);
     reviews.onMerged(one, true);
     reviews.onUnmerged(one, "{}");
@@ -53,10 +61,11 @@ describe("a review", () => {
   });
 });
 
-test("what only this node has changed is no news when it is stored", () => {
-  const { reviews, one } = start();
+test("what others have changed is news when it comes into the data; what only this node has changed is none", () => {
+  const { reviews, one, other } = start();
   reviews.onMerged(one, false);
-  expect(reviews.isDue(one)).toBe(false);
+  reviews.onMerged(other, true);
+  expect([reviews.isDue(one), reviews.isDue(other)]).toEqual([false, true]);
 });
 
 test("a watch tells whether its session has changed, and is over then", () => {
