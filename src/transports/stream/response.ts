@@ -96,7 +96,7 @@ function returnTrue(...values: unknown[]): true {
 /** Lets who waits for a call that is not done go on: it would wait for ever. */
 function callBack(values: unknown[]): void {
   const callback = values.at(-1);
-  if (typeof callback === "function") process.nextTick(callback as () => void);
+  if (typeof callback === "function") process.nextTick(callback);
 }
 
 type Method = "writeHead" | "flushHeaders" | "write" | "end";

@@ -65,10 +65,12 @@ export function attachWebSocketServer(server: WebSocketServer, attachment: Attac
     const ticket = admission.takesTickets ? tickets.get(request) : undefined;
     const connection = new WebSocketConnection(attachment);
     await connection.admit(request, undefined, ticket !== undefined);
-    const refused =
+    const known =
       ticket === undefined
         ? await connection.permit(request)
         : await connection.redeemTicket(ticket, admission.holdersOf(request), request);
+    // Its session may have ended while the answer was on its way here: nobody would tell the socket.
+    const refused = known ?? connection.check();
     if (refused !== undefined) {
       // It may have a session, and a ticket that is not for it.
       connection.release();
