@@ -185,11 +185,11 @@ export class Registry implements Subscriber, SessionHost<ActiveSession> {
     return this.#sessions.get(id)?.connections ?? 0;
   }
 
-  /** Saves what is pending, then stops listening and all timers. Rejects if something could not be saved. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
+  /** Saves what is pending, then stops listening and all timers. Rejects if something could not be saved. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#schedule.stop();
