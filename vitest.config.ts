@@ -19,8 +19,11 @@ const suites = {
     "test/transports/{adapters,contract/stores}.test.ts",
   ],
   // Engine.IO as the oldest Socket.IO has it (that Socket.IO itself is part of `npm test`), the older modules' types,
-  // an application with other versions of what the package works with, and each TypeScript that users have.
-  oldest: ["test/transports/contract/engine.io-6.4.test.ts", "test/package/{compat,beside,typescript}.test.ts"],
+  // an application with other versions of what the package works with, and each TypeScript and runtime that users have.
+  oldest: [
+    "test/transports/contract/engine.io-6.4.test.ts",
+    "test/package/{compat,beside,typescript,runtimes,start}.test.ts",
+  ],
   // The site of docs/, built and in a real Chromium.
   site: ["test/docs/site.test.ts"],
   // The frameworks that have a page, as it says.

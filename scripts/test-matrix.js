@@ -7,9 +7,10 @@
 //   npm run test:matrix -- --node 22 --tests test/store  other tests than the cell's
 //   npm run test:matrix -- --list                        their names
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
 import { parse } from "yaml";
+import { folderOfNode, folderOfRuntime, npm } from "./runtimes.js";
 
 const root = join(import.meta.dirname, "..");
 const cache = join(root, ".cache");
@@ -85,29 +86,6 @@ function environmentFor({ node, runtime, redis }) {
   return env;
 }
 
-/** The folder of a Node of this major version: the one that runs this, or one from the registry. */
-function folderOfNode(major) {
-  if (process.versions.node.startsWith(`${major}.`)) return dirname(process.execPath);
-  const system = process.platform === "win32" ? "win" : process.platform;
-  const name = `${system === "darwin" && process.arch === "arm64" ? "node-bin" : "node"}-${system}-${process.arch}`;
-  const folder = join(cache, `node-${major}`);
-  const bin = join(folder, "node_modules", name, "bin");
-  if (existsSync(bin)) return bin;
-  mkdirSync(folder, { recursive: true });
-  npm(["install", "--prefix", folder, `${name}@${major}`], { cwd: folder, env: process.env });
-  return bin;
-}
-
-/** The folder of a runtime's program, from the registry. */
-function folderOfRuntime(runtime) {
-  const folder = join(cache, runtime.replace("@", "-"));
-  const bin = join(folder, "node_modules", ".bin");
-  if (existsSync(bin)) return bin;
-  mkdirSync(folder, { recursive: true });
-  npm(["install", "--prefix", folder, runtime], { cwd: folder, env: process.env });
-  return bin;
-}
-
 /** A copy of the checkout with other versions of some packages than the lock file's. */
 function copyFor(cell, env) {
   const folder = join(cache, "matrix", cell.name.toLowerCase().replaceAll(/[^\w.]+/g, "-"));
@@ -118,15 +96,4 @@ function copyFor(cell, env) {
   npm(["ci"], { cwd: folder, env });
   npm(["install", "--no-save", ...cell.npm.split(" ")], { cwd: folder, env });
   return folder;
-}
-
-function npm(words, { cwd, env }) {
-  const quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-  try {
-    execFileSync("npm", [...words, ...quiet], { cwd, env, stdio: "pipe", shell: process.platform === "win32" });
-  } catch (error) {
-    throw new Error(`npm ${words.join(" ")} failed: ${error.stderr?.toString().trim() || error.message}`, {
-      cause: error,
-    });
-  }
 }

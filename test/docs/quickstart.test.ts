@@ -1,9 +1,10 @@
 // The README's quickstart as a newcomer tries it: its file in an empty project, its page in two tabs of a real Chromium.
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { launchChromium } from "../support/chromium.js";
 import type { Block } from "../support/markdown.js";
 import { Project } from "../support/project.js";
+import { driveTwoTabs } from "../support/two-tabs.js";
 import { blocksOf } from "./page.js";
 import { run, type Running } from "./run.js";
 
@@ -38,27 +39,14 @@ test("the quickstart's page explains this very program, and each line that it sh
   expect(shown.filter((line) => !lines.some((one) => one.includes(line)))).toEqual([]);
 });
 
-const says = (page: Page, text: string): Promise<void> => page.locator("#text", { hasText: text }).waitFor();
-
-test("two tabs share the session, live, and a logout closes both", async () => {
-  const context = await browser.newContext();
-  const [first, second] = [await context.newPage(), await context.newPage()];
-  await Promise.all([first.goto(url), second.goto(url)]);
-  await Promise.all([first, second].map((page) => says(page, "No session: SESSION_MISSING")));
-  await first.click("#login");
-  await Promise.all([first, second].map((page) => says(page, "ada: 0 likes")));
-  await second.click("#like");
-  await Promise.all([first, second].map((page) => says(page, "ada: 1 likes")));
-  await first.click("#logout");
-  await Promise.all([first, second].map((page) => says(page, "No session: SESSION_DESTROYED")));
-});
+test("two tabs share the session, live, and a logout closes both", () => driveTwoTabs(browser, url));
 
 test("the page asks once where nobody has logged in, and does not load itself again", async () => {
   const page = await (await browser.newContext()).newPage();
   const loads: string[] = [];
   page.on("request", (request) => loads.push(new URL(request.url()).pathname));
   await page.goto(url);
-  await says(page, "No session: SESSION_MISSING");
+  await page.locator("#text", { hasText: "No session: SESSION_MISSING" }).waitFor();
   // Nothing is under way any more.
   await page.waitForLoadState("networkidle");
   expect(loads.filter((path) => path === "/")).toHaveLength(1);

@@ -1,10 +1,12 @@
 // The examples that have a framework, from the packed package, their pages in a real Chromium.
 import { join } from "node:path";
+import { build } from "esbuild";
 import type { Browser as Chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { launchChromium } from "../support/chromium.js";
-import { copyExample, manifestOf, startExample } from "../support/example.js";
+import { copyExample, manifestOf, readExample, startExample } from "../support/example.js";
 import type { Project } from "../support/project.js";
+import { driveTwoTabs } from "../support/two-tabs.js";
 import { inStacks } from "./host.js";
 
 let chromium: Chromium;
@@ -24,21 +26,9 @@ function copy(...values: Parameters<typeof copyExample>): Project {
 async function drive(name: string, project: Project): Promise<void> {
   const { url, server } = await startExample(name, project);
   onTestFinished(() => server.stop());
-  const context = await chromium.newContext();
-  onTestFinished(() => context.close());
-  const pages = await Promise.all([context.newPage(), context.newPage()]);
-  const say = (text: string): Promise<unknown> =>
-    Promise.all(pages.map((page) => page.locator("#text", { hasText: text }).waitFor()));
-  for (const page of pages) await page.goto(url);
-  const [first, second] = pages as [(typeof pages)[0], (typeof pages)[0]];
-  await say("No session: SESSION_MISSING");
-  await first.click("#login");
-  await say("ada: 0 likes");
-  await second.click("#like");
-  await say("ada: 1 likes");
-  await expect.poll(async () => (await context.request.get(`${url}/likes`)).json()).toEqual({ likes: 1 });
-  await first.click("#logout");
-  await say("No session: SESSION_DESTROYED");
+  await driveTwoTabs(chromium, url, async ({ request }) => {
+    await expect.poll(async () => (await request.get(`${url}/likes`)).json()).toEqual({ likes: 1 });
+  });
 }
 
 it("fastify", async () => {
@@ -56,12 +46,35 @@ it("nest", async () => {
   await drive("nest", project);
 });
 
-it("react: Vite builds the page with the packed client", async () => {
-  const own = ["vite", "@vitejs/plugin-react", "react", "react-dom"];
+/** What builds examples/react into its folder `dist`. */
+const bundlers = {
+  Vite: async (project: Project) => {
+    const built = await project.node(project.path("node_modules/vite/bin/vite.js"), "build");
+    expect(built.status, built.text).toBe(0);
+  },
+  // It leaves the page to its user.
+  esbuild: async (project: Project) => {
+    project.write({ "dist/index.html": readExample("react/index.html").replace("/src/main.jsx", "/main.js") });
+    const options = { bundle: true, minify: true, format: "esm", jsx: "automatic" } as const;
+    await build({ ...options, absWorkingDir: project.dir, entryPoints: ["src/main.jsx"], outfile: "dist/main.js" });
+  },
+};
+
+/** Where each React is installed. */
+const places = { 18: "test/stacks/react-18", 19: "test/stacks/vite" };
+
+const rows = Object.entries(places).flatMap(([react, place]) =>
+  Object.entries(bundlers).map(([bundler, bundle]) => ({ react, place, bundler, bundle })),
+);
+
+it.each(rows)("react: with React $react, built by $bundler", async ({ react, place, bundle }) => {
+  const from = (folder: string, ...names: string[]): Record<string, string> =>
+    Object.fromEntries(names.map((name) => [name, join(folder, "node_modules", name)]));
   const project = copy("react", {
-    from: Object.fromEntries(own.map((name) => [name, join("test/stacks/vite/node_modules", name)])),
+    from: { ...from("test/stacks/vite", "vite", "@vitejs/plugin-react"), ...from(place, "react", "react-dom") },
   });
-  const built = await project.node(project.path("node_modules/vite/bin/vite.js"), "build");
-  expect(built.status, built.text).toBe(0);
+  const versions = `[require("react"), require("react-dom")].map(({ version }) => version.split(".")[0]).join()`;
+  expect(await project.node("-p", versions)).toEqual({ status: 0, text: `${react},${react}\n` });
+  await bundle(project);
   await drive("react", project);
 });

@@ -1,16 +1,8 @@
 // The package in an application that has other versions of what it works with: it can be installed without flags, the
 // oldest versions work, and what is too old is told at start.
-import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { InstalledProject } from "../support/installed.js";
 import { startPostgres } from "../support/postgres.js";
-import "../support/packed.js";
-
-const run = promisify(execFile);
-const shell = process.platform === "win32";
 
 /** What the application has, by npm's own ranges. */
 const others = {
@@ -23,24 +15,19 @@ const others = {
   "socket.io": "2",
 };
 
-let folder: string;
-beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "socket-session-beside-")));
+let project: InstalledProject;
+beforeAll(async () => {
+  project = new InstalledProject();
   const dependencies = Object.fromEntries(Object.entries(others).map(([name, range]) => [name, `~${range}`]));
-  const manifest = { name: "an-application", private: true, type: "module", dependencies };
-  writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
-  const npm = (...words: string[]): Buffer =>
-    execFileSync("npm", [...words, "--no-audit", "--no-fund", "--loglevel=error"], { cwd: folder, shell });
-  npm("pack", "--ignore-scripts", inject("packed").dir);
-  npm("install", `./${readdirSync(folder).find((name) => name.endsWith(".tgz"))}`);
+  project.write({ "package.json": { name: "an-application", private: true, type: "module", dependencies } });
+  await project.install();
 }, 300_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => project.remove());
 
 /** What a program of the application prints. */
-async function output(program: string, ...values: string[]): Promise<string> {
-  writeFileSync(join(folder, "program.js"), program);
-  const { stdout } = await run(process.execPath, ["program.js", ...values], { cwd: folder });
-  return stdout.trim();
+async function output(program: string, value = ""): Promise<string> {
+  const printed = await project.write({ "program.js": program }).shell(`node program.js "${value}"`);
+  return printed.trim();
 }
 
 it("says at start that redis 4 is too old, and what to install", async () => {

@@ -9,6 +9,7 @@ import { blocksOf } from "../docs/page.js";
 import { launchChromium } from "../support/chromium.js";
 import { copyExample, manifestOf, readExample, startExample } from "../support/example.js";
 import { manifest } from "../support/project.js";
+import { driveTwoTabs } from "../support/two-tabs.js";
 
 const folder = join(import.meta.dirname, "../../examples");
 const [program, declarations] = (["js", "ts"] as const).map(
@@ -23,8 +24,8 @@ beforeAll(async () => {
 });
 afterAll(() => chromium?.close());
 
-/** Starts an example for one test; resolves with what opens its page in a browser of its own. */
-async function open(name: string): Promise<() => Promise<BrowserContext & { visit(): Promise<Page> }>> {
+/** Starts an example for one test; resolves with its address. */
+async function start(name: string): Promise<string> {
   const project = copyExample(name);
   onTestFinished(() => project.remove());
   if (manifestOf(name).scripts["start"]?.startsWith("tsc ")) {
@@ -36,6 +37,12 @@ async function open(name: string): Promise<() => Promise<BrowserContext & { visi
   }
   const { url, server } = await startExample(name, project);
   onTestFinished(() => server.stop());
+  return url;
+}
+
+/** Starts an example for one test; resolves with what opens its page in a browser of its own. */
+async function open(name: string): Promise<() => Promise<BrowserContext & { visit(): Promise<Page> }>> {
+  const url = await start(name);
   return async () => {
     const context = await chromium.newContext();
     onTestFinished(() => context.close());
@@ -64,15 +71,7 @@ describe("quickstart", () => {
   });
 
   it.each(["esm", "cjs", "ts"])("as %s: two tabs share the session, and a logout closes both", async (flavour) => {
-    const browser = await (await open(`quickstart/${flavour}`))();
-    const [first, second] = [await browser.visit(), await browser.visit()];
-    await say("No session: SESSION_MISSING", first, second);
-    await first.click("#login");
-    await say("ada: 0 likes", first, second);
-    await second.click("#like");
-    await say("ada: 1 likes", first, second);
-    await first.click("#logout");
-    await say("No session: SESSION_DESTROYED", first, second);
+    await driveTwoTabs(chromium, await start(`quickstart/${flavour}`));
   });
 });
 

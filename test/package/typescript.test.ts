@@ -1,10 +1,7 @@
 // The README's program, pasted into an empty project with its declarations: strict, with each TypeScript that users have.
-import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blocksOf } from "../docs/page.js";
+import { InstalledProject } from "../support/installed.js";
 import { manifest } from "../support/project.js";
 
 const versions = ["5.4", "5.9", "6.0", "7.0"];
@@ -23,24 +20,17 @@ const settings: [string, string, object][] = [
   ["a bundler's resolution, preserve", "app.ts", { module: "preserve" }],
 ];
 
-let folder: string;
-beforeAll(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "socket-session-typescript-")));
+let project: InstalledProject;
+beforeAll(async () => {
   const usual = ["express", "express-session", "socket.io", "@types/express", "@types/node"];
   const dependencies = {
     ...Object.fromEntries(usual.map((name) => [name, manifest.devDependencies[name]])),
     ...Object.fromEntries(versions.map((version) => [`typescript-${version}`, `npm:typescript@~${version}`])),
   };
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "a-project", private: true, dependencies }));
-  const npm = (...words: string[]): Buffer =>
-    execFileSync("npm", [...words, "--no-audit", "--no-fund", "--loglevel=error"], {
-      cwd: folder,
-      shell: process.platform === "win32",
-    });
-  npm("pack", "--ignore-scripts", inject("packed").dir);
-  npm("install", `./${readdirSync(folder).find((name) => name.endsWith(".tgz"))}`);
+  project = new InstalledProject().write({ "package.json": { name: "a-project", private: true, dependencies } });
+  await project.install();
 }, 300_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => project.remove());
 
 describe.each(versions)("TypeScript %s", (version) => {
   it.each(settings)("compiles it with %s", async (_, file, options) => {
@@ -52,13 +42,12 @@ describe.each(versions)("TypeScript %s", (version) => {
       skipLibCheck: true,
       noEmit: true,
     };
-    writeFileSync(join(folder, file), code ?? "");
     const config = { compilerOptions: { ...compilerOptions, ...options }, files: [file] };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
-    const tsc = join(folder, `node_modules/typescript-${version}/bin/tsc`);
-    const said = await new Promise((resolve) => {
-      execFile(process.execPath, [tsc, "-p", "."], { cwd: folder }, (error, stdout) => resolve(error ? stdout : ""));
-    });
+    project.write({ [file]: code ?? "", "tsconfig.json": config });
+    // What the compiler says it prints on stdout.
+    const said = await project
+      .shell(`node node_modules/typescript-${version}/bin/tsc -p .`)
+      .catch(({ stdout }: { stdout: string }) => stdout);
     expect(said).toBe("");
   });
 });

@@ -8,8 +8,8 @@ import { ensureBuilt, filesIn } from "./built.js";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** The folder that the tarball was unpacked to, and the paths in it. */
-    packed: { dir: string; files: string[] };
+    /** The tarball, the folder that it was unpacked to, and the paths in that. */
+    packed: { tarball: string; dir: string; files: string[] };
   }
 }
 
@@ -20,9 +20,9 @@ export function setup(project: TestProject): () => void {
   const temp = realpathSync(mkdtempSync(join(tmpdir(), "socket-session-packed-")));
   const npm = ["pack", "--silent", "--ignore-scripts", "--pack-destination", temp];
   execFileSync("npm", npm, { cwd: root, stdio: ["ignore", "ignore", "inherit"], shell: process.platform === "win32" });
-  const tarball = readdirSync(temp)[0] ?? "";
-  execFileSync("tar", ["-xzf", tarball], { cwd: temp });
+  const [name = ""] = readdirSync(temp);
+  execFileSync("tar", ["-xzf", name], { cwd: temp });
   const dir = join(temp, "package");
-  project.provide("packed", { dir, files: filesIn(dir) });
+  project.provide("packed", { tarball: join(temp, name), dir, files: filesIn(dir) });
   return () => rmSync(temp, { recursive: true, force: true });
 }
