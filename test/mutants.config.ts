@@ -9,7 +9,7 @@ const tests: Readonly<Record<string, readonly string[]>> = {
   handshake: ["test/handshake/**/*.test.ts"],
   // Each file has a test of its own.
   session: [`test/session/${file}.test.ts`],
-  "transports/stream": ["test/transports/stream*.test.ts"],
+  "transports/stream": [`test/transports/stream/${file}.test.ts`],
 };
 
 export default defineConfig({

@@ -70,6 +70,7 @@ describe("an answer", () => {
   });
 
   test("by the promise of any library counts", async () => {
+    // oxlint-disable-next-line unicorn/no-thenable -- what a promise of another library is
     const { permission } = start(() => ({ then: (done: (answer: boolean) => void) => done(true) }));
     expect(await permission.ask(undefined, ada, request)).toBe(true);
   });
