@@ -14,7 +14,7 @@ test("one timer, which keeps no process alive, tells all of them that a pause is
   open.add(one);
   open.add(other);
   expect(timers).toHaveBeenCalledTimes(1);
-  expect((timers.mock.results[0]?.value as NodeJS.Timeout).hasRef()).toBe(false);
+  expect(timers.mock.results).toMatchObject([{ value: expect.toSatisfy((timer: NodeJS.Timeout) => !timer.hasRef()) }]);
   vi.advanceTimersByTime(999);
   expect(one.keepAlive).not.toHaveBeenCalled();
   vi.advanceTimersByTime(1001);
