@@ -1,6 +1,8 @@
 // Promise 9: unknown is not gone.
 import { setTimeout as delay } from "node:timers/promises";
+import type { ErrorRequestHandler, Response } from "express";
 import session from "express-session";
+import type { Socket } from "socket.io";
 import { describe, expect, test } from "vitest";
 import { createSessions, liveStore } from "../../src/index.js";
 import { backendOf } from "../../src/store/live-store.js";
@@ -85,6 +87,44 @@ describe.each(["fails", "hangs"] as const)("a store that %s for 10 s", (state) =
       process.off("unhandledRejection", onUnhandled);
     },
   );
+});
+
+test("HTTP in an outage: who has no session goes on, and what fails has changed nothing", async () => {
+  const line = new LineStore();
+  const told: unknown[] = [];
+  const { app, io, login, browser, sessions } = await startApp({
+    sessions: { store: liveStore(line, { timeout: 300 }), lease: 50 },
+    setup({ app }) {
+      app.get("/open", (_req, res) => res.json({}));
+      // The store goes away while this request is under way.
+      app.post("/late", (req, res) => {
+        req.session.other = "late";
+        line.state = "fails";
+        res.json({});
+      });
+    },
+  });
+  app.use(((error: unknown, _req: unknown, res: Response, _next: unknown) => {
+    told.push(error);
+    if (!res.headersSent) res.sendStatus(503);
+  }) as ErrorRequestHandler);
+  const ada = await login();
+  const socket = await ada.connect();
+  expect(sessions.store.isDown).toBe(false);
+  expect((await ada.fetch("/late", { method: "POST" })).status).toBe(200);
+  expect((await browser().fetch("/open")).status).toBe(200);
+  expect((await ada.fetch("/open")).status).toBe(503);
+  expect((await ada.fetch("/logout", { method: "POST" })).status).toBe(503);
+  const [server] = [...io.of("/").sockets.values()] as [Socket];
+  await expect(sessions.destroy(server)).rejects.toMatchObject({ code: "STORE_UNAVAILABLE" });
+  expect(told.length).toBeGreaterThan(2);
+  for (const error of told) expect(error).toMatchObject({ code: "STORE_UNAVAILABLE" });
+  expect(sessions.store.isDown).toBe(true);
+  line.state = "up";
+  await expect.poll(() => ada.fetch("/session").then(({ status }) => status)).toBe(200);
+  expect(await ada.get("/session")).toEqual({ user: "ada" });
+  expect(sessions.store.isDown).toBe(false);
+  expect(socket.connected).toBe(true);
 });
 
 test("after maxStale without an answer connections are closed with STORE_UNAVAILABLE, and the client may come back", async () => {
