@@ -9,6 +9,8 @@ export type WarningCode = keyof typeof texts;
 export const texts = {
   MEMORY_STORE_IN_PRODUCTION:
     "Sessions are in this process's memory: a restart loses them, and other processes do not see them. Fix: pass a store, for example createSessions({ store: liveStore(yourStore) }).",
+  SECRET_KNOWN:
+    "The secret stands in examples, and this is production: whoever knows it can sign cookies. Fix: set SESSION_SECRET to what openssl rand -base64 32 prints.",
   SECURE_COOKIE_UNSEEN:
     'cookie.secure is set, but this request came over plain HTTP from a proxy that says "https": express-session sends no cookie. Fix: app.set("trust proxy", 1), or createSessions({ proxy: true }).',
   PROXY_UNTRUSTED:

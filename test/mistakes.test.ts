@@ -7,7 +7,7 @@ import { Client, Pool } from "pg";
 import { createClient } from "redis";
 import { Server, type Socket } from "socket.io";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { createSessions, memoryStore } from "../src/index.js";
+import { createSessions, liveStore, memoryStore } from "../src/index.js";
 import { seePage } from "../src/errors.js";
 import sessionPlugin from "../src/fastify/index.js";
 import { sessionGuard, SessionIoAdapter, SessionModule } from "../src/nest/index.js";
@@ -276,6 +276,19 @@ describe("told while it runs, once, though nobody listens:", () => {
     for (let index = 0; index < 2; index++) await app.login();
     await vi.waitFor(async () => expect(await printed("SECURE_COOKIE_OVER_HTTP")).toHaveLength(1));
     expect((await printed("SECURE_COOKIE_OVER_HTTP"))[0]).toContain('cookie: { secure: "auto" }');
+  });
+
+  test("a secret of the examples, in production alone", async () => {
+    const store = liveStore(memoryStore());
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const start = (...secrets: string[]): void => void sessionsOf({ secret: secrets, store });
+    start("for development only");
+    vi.stubEnv("NODE_ENV", "production");
+    start(secret, "f4c0a0b1-2d3e-4f50-8a6b-7c8d9e0f1a2b");
+    expect(await printed("SECRET_KNOWN")).toEqual([]);
+    for (let index = 0; index < 2; index++) start("another one of mine", "for development only");
+    expect(await printed("SECRET_KNOWN")).toEqual([expect.stringContaining("openssl rand -base64 32")]);
+    expect((await printed("SECRET_KNOWN"))[0]).not.toContain("for development");
   });
 
   test("a session that is replaced", async () => {

@@ -6,6 +6,7 @@ import type { AllowedOrigins } from "../handshake/origin.js";
 import type { ProxyTrust } from "../handshake/proxy-trust.js";
 import type { Secrets } from "../http/session-options.js";
 import { checkNames, invalid, type NamesOf, shown } from "../internal/check-options.js";
+import { isKnownSecret, shortestSecret } from "../internal/known-secret.js";
 import type { LiveStore } from "../store/live-store.js";
 import type { SessionBackend } from "../store/session-backend.js";
 import { checkCookie, isLocal } from "./cookie.js";
@@ -93,11 +94,6 @@ function checkEnvironment(findings: Findings, isProduction: boolean, url: URL): 
     );
 }
 
-/** What stands in examples, in small letters and without what is no letter. */
-const knownSecrets =
-  /^(?:keyboardcat|secret|asecret|mysecret|yoursecret|changeme|(?:for)?development(?:only)?|sessionsecret|password|shhh+|test|dev)$/;
-/** Characters below which a secret can be guessed. */
-const shortest = 32;
 const makeSecret = "Make one with: openssl rand -base64 32.";
 
 function checkSecrets(findings: Findings, secrets: Secrets | undefined): void {
@@ -107,18 +103,13 @@ function checkSecrets(findings: Findings, secrets: Secrets | undefined): void {
       "It is the middleware's own, and cannot be seen here. It needs 32 random characters.",
     );
   const [first = ""] = secrets;
-  if (
-    secrets.some(
-      (one) =>
-        knownSecrets.test(
-          String(one)
-            .toLowerCase()
-            .replaceAll(/[^a-z]/g, ""),
-        ) && one.length < shortest,
-    )
-  )
-    findings.problem("secret", `It is one that stands in examples: whoever knows it can sign cookies. ${makeSecret}`);
-  else if (first.length < shortest)
+  if (secrets.some(isKnownSecret))
+    findings.problem(
+      "secret",
+      `It is one that stands in examples: whoever knows it can sign cookies. ${makeSecret}`,
+      "SECRET_KNOWN",
+    );
+  else if (first.length < shortestSecret)
     findings.hint("secret", `It has ${first.length} characters, and 32 random ones cannot be guessed. ${makeSecret}`);
   else findings.fine("secret", `It has ${first.length} characters.`);
 }

@@ -12,6 +12,7 @@ import {
   type NamesOf,
   shown,
 } from "../internal/check-options.js";
+import { isKnownSecret } from "../internal/known-secret.js";
 import { cookieRules } from "../store/record/cookie-rules.js";
 import { warnOnce } from "../warnings.js";
 import { isHandshake } from "./handshake-request.js";
@@ -68,6 +69,7 @@ export function secretsOf(secret: unknown): Secrets {
         : "";
     throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${kind}.${hint}`);
   }
+  if (process.env["NODE_ENV"] === "production" && (secrets as Secrets).some(isKnownSecret)) warnOnce("SECRET_KNOWN");
   return secrets as Secrets;
 }
 
