@@ -1,7 +1,8 @@
 // Looks at a running server from the outside, as a browser and as a page of another site would: `npx socket-session check`.
-import { checkOrigin } from "../internal/check-origin.js";
+import { checkHeader, checkOrigin } from "../internal/check-origin.js";
 import { checkCookie, type CookieUses, isLocal } from "./cookie.js";
 import { Findings, SessionCheck } from "./findings.js";
+import { whyUnanswered } from "./unanswered.js";
 import { type Answer, type Connected, type Sender, Visitor } from "./visitor.js";
 
 /** What is asked of a running server. */
@@ -38,15 +39,9 @@ export async function checkServer(options: ServerCheckOptions): Promise<SessionC
     await checkRoutes(findings, visitor, page, options.routes);
     if (path !== false) await checkSockets(findings, visitor, page, path.endsWith("/") ? path : `${path}/`);
   } catch (error) {
-    findings.problem("server", unanswered(error));
+    findings.problem("server", whyUnanswered(error, new URL(options.url)));
   }
   return new SessionCheck(findings.list);
-}
-
-function unanswered(error: unknown): string {
-  const { cause, name } = error as Error & { cause?: { code?: unknown; message?: unknown } };
-  const why = [cause?.code, cause?.message].find((one) => typeof one === "string") ?? name;
-  return `It does not answer (${why}). Start it, or mend the address. A certificate of your own: NODE_EXTRA_CA_CERTS=ca.pem.`;
 }
 
 /** Goes where the address leads, and looks at the cookie that it brings. */
@@ -59,29 +54,67 @@ async function visitPage(
   let url = start;
   let visitor = new Visitor(url.origin, cookie);
   let answer = await visitor.ask(url.href);
-  for (let redirects = 0; redirects < 5 && answer.status >= 300 && answer.status < 400; redirects++) {
-    url = new URL(answer.headers.get("location") ?? "", url);
+  for (let redirects = 0; redirects < 5 && isRedirect(answer); redirects++) {
+    const location = answer.headers.get("location") ?? "";
+    if (!URL.canParse(location, url.href)) break;
+    url = new URL(location, url);
     if (url.origin !== visitor.origin) visitor = new Visitor(url.origin, cookie);
     answer = await visitor.ask(url.href);
   }
+  if (url.hostname !== start.hostname)
+    findings.hint("server", `${start.origin} leads to ${url.origin}, which was looked at in its place.`);
   if (url.protocol === "http:" && !isLocal(url))
     findings.problem(
       "server",
       `Pages are at ${url.origin}: who listens on the way takes sessions. Serve them over https.`,
     );
-  else findings.fine("server", `It answers at ${url.origin} with ${answer.status}.`);
-  if (visitor.setCookie !== undefined) checkCookie(findings, visitor.setCookie, url, uses);
-  else if (url.protocol === "http:")
+  else tellOfPage(findings, answer, url);
+  if (visitor.setCookie === undefined) tellOfNoCookie(findings, answer, url);
+  else checkCookie(findings, visitor.setCookie, url, uses);
+  return { url, visitor };
+}
+
+function isRedirect({ status }: Answer): boolean {
+  return status >= 300 && status < 400;
+}
+
+function tellOfPage(findings: Findings, answer: Answer, url: URL): void {
+  const { status } = answer;
+  if (isRedirect(answer))
+    findings.problem(
+      "server",
+      `${url.href} answers with ${status} and leads nowhere, or from one page to the next. Check the page at its end.`,
+    );
+  else if (status >= 500)
+    findings.problem("server", `${url.href} answers with ${status}: it fails. Look at the server's log.`);
+  else if (status === 404) findings.hint("server", `There is no page at ${url.href}. Check one that makes a session.`);
+  else findings.fine("server", `It answers at ${url.origin} with ${status}.`);
+}
+
+function tellOfNoCookie(findings: Findings, { headers }: Answer, { protocol, pathname }: URL): void {
+  const code = headers.get(checkHeader);
+  if (code === "SECURE_COOKIE_OVER_HTTP")
+    findings.problem(
+      "cookie",
+      'cookie.secure is set, and nobody gets a cookie over http. Open pages over https. In development write cookie: { secure: "auto" }.',
+      code,
+    );
+  else if (code === "SECURE_COOKIE_UNSEEN")
+    findings.problem(
+      "cookie",
+      'cookie.secure is set, and the server does not see that pages are on https: nobody gets a cookie. Write app.set("trust proxy", 1), or createSessions({ proxy: true }).',
+      code,
+    );
+  else if (protocol === "http:")
     findings.hint(
       "cookie",
-      `${url.pathname} sets no session cookie. If it makes a session, cookie.secure is set, and nobody gets a cookie over http: write cookie: { secure: "auto" }. Else check a page that makes one.`,
+      `${pathname} sets no session cookie. If it makes a session, cookie.secure is set, and nobody gets a cookie over http: write cookie: { secure: "auto" }. Else check a page that makes one.`,
     );
   else
     findings.hint(
       "cookie",
-      `${url.pathname} sets no session cookie, which is right where nobody has logged in. To see it, check a page that makes a session. If a login sets none, look at cookie.secure.`,
+      `${pathname} sets no session cookie, which is right where nobody has logged in. To see it, check a page that makes a session. If a login sets none, look at cookie.secure.`,
     );
-  return { url, visitor };
 }
 
 // --- the session routes ---

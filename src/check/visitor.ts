@@ -2,9 +2,10 @@
 // sent back to the server and goes nowhere else.
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { checkHeader } from "../internal/check-origin.js";
 
 /** How long a server may take to answer, in ms. */
-const patience = 10_000;
+export const patience = 10_000;
 
 /** What a server answered. */
 export interface Answer {
@@ -52,7 +53,7 @@ export class Visitor {
 
   #headers(sender: Sender): Record<string, string> {
     const [cookie] = this.setCookie?.split(";", 1) ?? [];
-    return { accept: "*/*", ...sender, ...(cookie !== undefined && { cookie }) };
+    return { accept: "*/*", [checkHeader]: "1", ...sender, ...(cookie !== undefined && { cookie }) };
   }
 
   /** The one of the session's name, else a signed one: those begin with "s:". */

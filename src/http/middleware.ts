@@ -7,6 +7,7 @@ import { isEventSource } from "../handshake/event-source.js";
 import type { FindId } from "../handshake/session-id.js";
 import type { ProxyTrust, TrustingApp } from "../handshake/proxy-trust.js";
 import { invalid } from "../internal/check-options.js";
+import { checkHeader } from "../internal/check-origin.js";
 import { backendOf, LiveStore } from "../store/live-store.js";
 import { texts, warnOnce } from "../warnings.js";
 import { takeEndCallback } from "./end-callback.js";
@@ -51,6 +52,8 @@ export function createMiddleware(options: HttpOptions, store: LiveStore, trust: 
     trust.learn(app);
     if (sessionStore !== undefined && sessionStore !== store) warnOnce("STORES_DIFFER");
     if (isSecureCookie) warnIfUnseen(request, trust);
+    if (isSecureCookie && request.headers[checkHeader] !== undefined && !trust.isSecure(request))
+      response.setHeader(checkHeader, isPlainHttp(request) ? "SECURE_COOKIE_OVER_HTTP" : "SECURE_COOKIE_UNSEEN");
     const { end } = response;
     const goOn = (error?: unknown): void => {
       if (response.end !== end) {

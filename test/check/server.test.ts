@@ -1,6 +1,6 @@
 // A running server, asked from outside: each fault is found, with the line to write, and a server without faults is fine.
 import { once } from "node:events";
-import { createServer, request as ask } from "node:http";
+import { createServer, request as ask, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import session from "express-session";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -9,6 +9,7 @@ import type { SessionCheck } from "../../src/check/findings.js";
 import { createSessions, liveStore, memoryStore } from "../../src/index.js";
 import type { CreateOptions } from "../../src/options.js";
 import { type App, type AppOptions, startApp } from "../support/app.js";
+import { startSecureApp } from "../support/https.js";
 
 const secret = "f4c0a0b1-2d3e-4f50-8a6b-7c8d9e0f1a2b";
 const cookie = { sameSite: "lax", maxAge: 60_000 } as const;
@@ -31,6 +32,13 @@ function serve({ sessions, setup, ...options }: AppOptions = {}): Promise<App> {
       setup?.(parts);
     },
   });
+}
+
+async function listen(server: Server): Promise<AddressInfo> {
+  server.listen(0, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  return server.address() as AddressInfo;
 }
 
 /** What is no fault is left out. */
@@ -92,8 +100,36 @@ describe("finds", () => {
       "a secure cookie over http",
       { sessions: { cookie: { ...cookie, secure: true } } },
       {},
-      "hint cookie",
-      "cookie.secure is set, and nobody gets a cookie over http",
+      "problem cookie SECURE_COOKIE_OVER_HTTP",
+      "nobody gets a cookie over http",
+    ],
+    [
+      "a secure cookie over http, whatever the page makes",
+      { sessions: { cookie: { ...cookie, secure: true } } },
+      { url: "/empty" },
+      "problem cookie SECURE_COOKIE_OVER_HTTP",
+    ],
+    ["a page that is not there", {}, { url: "/nowhere" }, "hint server", "no page at"],
+    [
+      "a page that fails",
+      { setup: ({ app }) => app.get("/fails", (_, res) => void res.sendStatus(503)) },
+      { url: "/fails" },
+      "problem server",
+      "answers with 503",
+    ],
+    [
+      "pages that lead from one to the next",
+      { setup: ({ app }) => app.get("/round", (_, res) => res.redirect("/round")) },
+      { url: "/round" },
+      "problem server",
+      "/round answers with 302 and leads nowhere",
+    ],
+    [
+      "a page that leads to nothing",
+      { setup: ({ app }) => app.get("/lost", (_, res) => void res.set("location", "http://").sendStatus(302)) },
+      { url: "/lost" },
+      "problem server",
+      "leads nowhere",
     ],
     [
       "routes that are not there",
@@ -217,9 +253,47 @@ describe("finds", () => {
     app.http.close();
     app.http.closeAllConnections();
     const check = await checkServer({ url: app.url });
-    expect(faultsOf(check)).toEqual([expect.stringContaining("It does not answer (ECONNREFUSED). Start it")]);
+    const host = new URL(app.url).host;
+    expect(faultsOf(check)).toEqual([expect.stringContaining(`Nobody listens at ${host} (ECONNREFUSED). Start`)]);
     // A port that fetch() asks nobody at.
     expect(String(await checkServer({ url: "http://127.0.0.1:1" }))).toContain("It does not answer (bad port)");
+  });
+
+  test("a proxy that says https, which is not trusted: the cookie never comes", async () => {
+    const app = await serve({ sessions: { cookie: { ...cookie, secure: true } } });
+    const proxy = createServer((req, res) => {
+      const headers = { ...req.headers, "x-forwarded-proto": "https" };
+      const passed = ask(app.url + req.url, { method: req.method, headers }, (answer) => {
+        res.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(res);
+      });
+      req.pipe(passed);
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void proxy.close());
+    await once(proxy, "listening");
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const faults = faultsOf(await checkServer({ url, routes: "/live", path: false }));
+    expect(faults.join()).toContain("problem cookie SECURE_COOKIE_UNSEEN");
+  });
+
+  test("a server that cuts connections, one that leads to another host, and one with a certificate of its own", async () => {
+    const cutting = createServer((req) => void req.socket.destroy());
+    const leading = createServer((_, res) => {
+      const { port } = plain.address() as AddressInfo;
+      res.writeHead(302, { location: `http://localhost:${port}/` }).end();
+    });
+    const plain = createServer((_, res) => void res.end("hello"));
+    const servers = await Promise.all([cutting, leading, plain].map(listen));
+    const [cut, led, spoken] = servers.map(({ port }) => `http://127.0.0.1:${port}`);
+    expect(String(await checkServer({ url: cut as string }))).toContain("If it speaks TLS there, write https://");
+    expect(String(await checkServer({ url: led as string }))).toContain("leads to http://localhost");
+    const encrypted = (spoken as string).replace("http:", "https:");
+    expect(String(await checkServer({ url: encrypted }))).toContain("It speaks no TLS at 127.0.0.1");
+    const { url } = await startSecureApp();
+    expect(String(await checkServer({ url }))).toContain(
+      "Its certificate is not trusted here (DEPTH_ZERO_SELF_SIGNED_CERT). If it is yours, start the check with NODE_EXTRA",
+    );
+    expect(String(await checkServer({ url: url.replace("https:", "http:") }))).toContain("write https://");
   });
 });
 

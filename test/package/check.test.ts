@@ -54,9 +54,23 @@ test("without an address, and with an option that is none, it says how it is use
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     expect(stderr).toContain("Usage: npx socket-session check <url>");
   }
+  const wrong = [
+    ["--routes", "session", "a path such as /session"],
+    ["--origin", "app.example.com", "an origin such as https://app.example.com"],
+  ];
+  for (const [name = "", value = "", says] of wrong)
+    expect((await run("check", "http://localhost", name, value)).stderr).toContain(`${name} must be ${says}`);
   expect((await run("chek", "http://localhost")).stderr).toMatch(/^There is no command chek\. Did you mean check\?/);
   expect((await run("check", "http://localhost", "--route", "/live")).stderr).toMatch(
     /^There is no option --route\. Did you mean --routes\?/,
   );
   expect(await run("--help")).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("says how it is used, and which version it is, when asked", async () => {
+  for (const asked of ["--help", "-h"])
+    expect(await run(asked)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^Usage: npx/), stderr: "" });
+  const { version } = manifest as unknown as { version: string };
+  for (const asked of ["--version", "-v"])
+    expect(await run(asked)).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
 });
