@@ -179,7 +179,10 @@ describe("an answer that the application writes itself", () => {
     const { login, open, sessions } = await start(async (stream, req, res) => {
       await stream.open().ready;
       expect(() => sessions.stream(req, res)).toThrow(
-        expect.objectContaining({ code: "OPTION_INVALID", message: expect.stringContaining("has a stream") as string }),
+        expect.objectContaining({
+          code: "OPTION_INVALID",
+          message: expect.stringContaining("is a stream already") as string,
+        }),
       );
       stream.send("counted", sessions.get(stream)?.connections);
     });

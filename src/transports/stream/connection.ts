@@ -64,8 +64,6 @@ export class StreamConnection extends SessionConnection<never> implements Sessio
       this.#finish(clientLeft());
       return;
     }
-    if ((response as KeyedResponse)[connectionKey])
-      throw invalid("This response has a stream: use what the first call of sessions.stream() has returned.");
     setHidden(response, connectionKey, this);
     response.on("close", closed);
     const { requestSessions } = attachment;
