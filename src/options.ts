@@ -196,24 +196,9 @@ const liveNames: NamesOf<LiveOptions> = {
   hosts: true,
 };
 const routesNames: NamesOf<RoutesOptions> = { origins: true, ticketLifetime: true };
-const attachNames: NamesOf<AttachOptions> = {
-  allow: true,
-  missing: true,
-  origins: true,
-  requireOrigin: true,
-  sessionId: true,
-  tickets: true,
-};
-
-const streamNames: NamesOf<StreamOptions> = {
-  allow: true,
-  missing: true,
-  origins: true,
-  requireOrigin: true,
-  sessionId: true,
-  keepAlive: true,
-  maxBufferedBytes: true,
-};
+const handshakeNames = { allow: true, missing: true, origins: true, requireOrigin: true, sessionId: true } as const;
+const attachNames: NamesOf<AttachOptions> = { ...handshakeNames, tickets: true };
+const streamNames: NamesOf<StreamOptions> = { ...handshakeNames, keepAlive: true, maxBufferedBytes: true };
 
 /**
  * This library's own options with their defaults; express-session's are checked where its middleware is made.

@@ -173,7 +173,7 @@ export class Sessions<View = unknown> {
     if (live?.ended) throw new SessionError(live.ended);
     // A request's own session object is updated with it.
     const onDraft = (data: SessionData): T => changeSafely(data, change, this.#parts.events.fail);
-    return held ? this.#parts.backend.updateObject(id, held, onDraft) : this.#parts.backend.update(id, onDraft);
+    return this.#parts.backend.update(id, onDraft, held);
   }
 
   /**

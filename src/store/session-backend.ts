@@ -233,12 +233,20 @@ export class SessionBackend {
 
   /**
    * Changes a session atomically: `change` gets the data as stored now and may run again on newer data. Resolves with
-   * what `change` returned, when it is durable.
+   * what `change` returned, when it is durable. With a request's session object, its own changes are saved first, and it
+   * reflects the update afterwards.
    */
-  async update<T>(id: string, change: (data: SessionData) => T): Promise<T> {
+  async update<T>(id: string, change: (data: SessionData) => T, object?: SessionData): Promise<T> {
     const flushing = this.#bus.flush(id);
     if (flushing) await flushing;
-    return this.#sessions.queue.run(id, () => this.#update(id, change));
+    // Not before: of two writes of one object, the one with the later text must have the later turn.
+    const write = object && this.snapshots.writing(id, object);
+    return this.#sessions.queue.run(id, async () => {
+      await write?.();
+      const result = await this.#update(id, change);
+      if (object) await this.snapshots.refresh(id, object);
+      return result;
+    });
   }
 
   /** Creates a session from an object that `generate` made: resolves when it is stored. */
@@ -277,23 +285,6 @@ export class SessionBackend {
   /** Number of connections of a session on each node that has any, this one first; see {@link ConnectionCount}. */
   connectionsOf(id: string): Promise<number[]> {
     return this.#connectionCount.connectionsOf(id);
-  }
-
-  /**
-   * As {@link SessionBackend.update}, for a request's session object: its own changes are saved first, and it reflects
-   * the update afterwards.
-   */
-  async updateObject<T>(id: string, data: SessionData, change: (data: SessionData) => T): Promise<T> {
-    const flushing = this.#bus.flush(id);
-    if (flushing) await flushing;
-    // Not before: of two writes of one object, the one with the later text must have the later turn.
-    const write = this.snapshots.writing(id, data);
-    return this.#sessions.queue.run(id, async () => {
-      await write();
-      const result = await this.#update(id, change);
-      await this.snapshots.refresh(id, data);
-      return result;
-    });
   }
 
   /** What HTTP reads: what a socket of this process changed a moment ago is part of it. */

@@ -165,7 +165,7 @@ class Run {
         // All at once, as a handler does that awaits nothing.
         const data = await node.load();
         if (!data) return;
-        const update = (): Promise<void> => this.#counts((change) => backend.updateObject(node.id, data, change));
+        const update = (): Promise<void> => this.#counts((change) => backend.update(node.id, change, data));
         const before = update();
         data["kept"][key] = 1;
         const saving = this.#keeps(key, node.save(data));

@@ -45,13 +45,15 @@ describe("a listener that the application adds", () => {
     const listener = listeners.create("news");
     const theirs = vi.fn();
     for (const emitter of [bus, other]) emitter.on("a", listener).on("a", theirs);
-    bus.on("a", listener).on("b", listener);
+    bus.on("a", listener).on("b", listener).on("c", listeners.create("news of c"));
     bus.emit("a", 1);
     other.emit("a", 2);
+    bus.emit("c", 3);
     expect(sent).toEqual([
       ["news", 1],
       ["news", 1],
       ["news", 2],
+      ["news of c", 3],
     ]);
     listeners.remove();
     expect([bus, other].map((emitter) => emitter.rawListeners("a"))).toEqual([[theirs], [theirs]]);
