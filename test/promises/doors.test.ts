@@ -439,6 +439,30 @@ test("a dynamic namespace that is attached by itself guards its children", async
   await (await app.login()).connect("/room-1");
 });
 
+test("refused clients leave none of the dynamic namespaces that they named, and take none from under others", async () => {
+  let enter = (): void => undefined;
+  const entering = new Promise<void>((resolve) => (enter = resolve));
+  const { io, browser, login } = await startApp({
+    attach: { allow: (_, request) => (request ? entering.then(() => true) : true) },
+    io: { cleanupEmptyChildNamespaces: true },
+    setup: ({ io }) => void io.of(/^\/room-\d+$/),
+  });
+  const names = (): string[] => [...io._nsps.keys()];
+  const guest = browser();
+  for (const name of ["/room-1", "/room-2"]) await guest.refused(name);
+  expect(names()).toEqual(["/"]);
+  const connecting = (await login()).connect("/room-1");
+  await expect.poll(names).toContain("/room-1");
+  await guest.refused("/room-1");
+  enter();
+  const ada = await connecting;
+  const heard = once(ada as never, "news");
+  io.of("/room-1").emit("news");
+  await heard;
+  await guest.refused("/room-1");
+  expect(names()).toContain("/room-1");
+});
+
 test("attach(io) after attach(namespace) does not loosen the namespace", async () => {
   const app = await startApp({
     attach: false,

@@ -50,11 +50,23 @@ interface Offline {
 }
 
 /** A client that was in a room, got a packet, went offline, and missed one. */
-async function goOffline(missing: "reject" | "anonymous" = "reject", skipMiddlewares = true): Promise<Offline> {
+async function goOffline(
+  missing: "reject" | "anonymous" = "reject",
+  skipMiddlewares = true,
+  whileRestoring: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<Offline> {
   const app = await startApp({
     attach: { missing },
     io: { connectionStateRecovery: { maxDisconnectionDuration: 60_000, skipMiddlewares } },
     setup({ io }) {
+      // An adapter of several nodes asks its storage.
+      const { adapter } = io.of("/");
+      const restore = adapter.restoreSession.bind(adapter);
+      adapter.restoreSession = async (pid, offset) => {
+        const state = await restore(pid, offset);
+        await whileRestoring();
+        return state;
+      };
       io.on("connection", (socket) => {
         socket.data.seen = true;
         socket.on("join", () => {
@@ -106,6 +118,19 @@ describe.each([true, false])("skipMiddlewares: %s", (skipMiddlewares) => {
     expect(JSON.parse(refused.slice(2))).toMatchObject({ data: { code: "SESSION_UNKNOWN", retry: false } });
     app.io.to("secret room").emit("missed", "more");
     await delay(50);
+    expect(wire.packets).toEqual([refused]);
+    await wire.cut();
+  });
+
+  test("the session is destroyed while the adapter looks for the state: no missed packets", async () => {
+    const logout: (() => Promise<unknown>)[] = [];
+    const { app, ada, auth } = await goOffline("reject", skipMiddlewares, () =>
+      Promise.all(logout.map((one) => one())),
+    );
+    logout.push(() => app.sessions.destroy(ada.sessionId));
+    const wire = new Wire(ada, auth);
+    const refused = await wire.waitFor("44");
+    expect(JSON.parse(refused.slice(2))).toMatchObject({ data: { code: "SESSION_DESTROYED", retry: false } });
     expect(wire.packets).toEqual([refused]);
     await wire.cut();
   });

@@ -98,6 +98,10 @@ export interface Namespace {
   _add(client: Client, auth: Auth | null, done: Done): Promise<void>;
   /** Without it middlewares that were there before `attach()`, and recovered sockets, would see no session. */
   _createSocket(client: Client, auth: Auth): Promise<Socket>;
+  /** Without it the option `cleanupEmptyChildNamespaces` would leave those that refused clients have named. */
+  _remove?(socket: object): void;
+  /** Sockets whose middlewares run. Without it a refused client might remove the namespace from under them. */
+  readonly _preConnectSockets?: ReadonlyMap<string, Socket>;
   /** Without it a client whose session ended while middlewares ran would be told that it is connected. */
   _doConnect(socket: Socket, done: Done): void;
 }
@@ -176,12 +180,20 @@ export interface ConnectHooks {
 export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): void {
   checkNamespace(namespace);
   const { _add: add, _createSocket: create, _doConnect: connect } = namespace;
+  /** How many have no socket yet. */
+  let connecting = 0;
   const intercepted: Pick<Namespace, "_add" | "_createSocket" | "_doConnect"> = {
     async _add(client, sent, done) {
       checkClient(client);
       const auth = sent ?? {};
-      const mayCreate = hooks.beforeCreate(client, auth);
-      if (isPromise(mayCreate) ? await mayCreate : mayCreate) return add.call(namespace, client, auth, done);
+      connecting++;
+      try {
+        const mayCreate = hooks.beforeCreate(client, auth);
+        if (isPromise(mayCreate) ? await mayCreate : mayCreate) return await add.call(namespace, client, auth, done);
+      } finally {
+        connecting--;
+      }
+      if (connecting === 0) removeUnused(namespace);
     },
     _createSocket: (client, auth) => hooks.onCreate(client, auth, () => create.call(namespace, client, auth)),
     _doConnect(socket, done) {
@@ -194,6 +206,13 @@ export function interceptConnects(namespace: Namespace, hooks: ConnectHooks): vo
     },
   };
   for (const [name, method] of Object.entries(intercepted)) setHidden(namespace, name, method);
+}
+
+/** A client that is refused has made a namespace, where it named a dynamic one: nobody else would remove it. */
+function removeUnused(namespace: Namespace): void {
+  const isUsed = namespace.sockets.size > 0 || (namespace._preConnectSockets?.size ?? 0) > 0;
+  // Its own where Socket.IO was asked to remove those that are empty.
+  if (!isUsed && Object.hasOwn(namespace, "_remove")) namespace._remove?.({});
 }
 
 function checkClient(client: Client): void {

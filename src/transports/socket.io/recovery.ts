@@ -37,6 +37,7 @@ function restrict(adapter: Adapter): void {
     const rooms = [...(state?.rooms ?? [])].filter((room) => room.startsWith(roomPrefix));
     const { room } = connection;
     const isOwn = room === undefined ? rooms.length === 0 : rooms.length === 1 && rooms[0] === room;
-    return isOwn ? state : null;
+    // The session may have ended while an adapter of several nodes asked its storage.
+    return isOwn && connection.check() === undefined ? state : null;
   });
 }
