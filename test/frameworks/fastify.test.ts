@@ -7,6 +7,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { type CreateOptions, createSessions, type LiveStore, memoryStore, type Sessions } from "../../src/index.js";
 import sessionPlugin, { type PluginOptions } from "../../src/fastify/index.js";
 import { redisStore } from "../../src/redis.js";
+import { faultyStore } from "../../src/testing/index.js";
 import { Browser, closed } from "../support/browser.js";
 import { Project } from "../support/project.js";
 import { ownPrefix, redisClient, useRedis } from "../support/redis.js";
@@ -145,12 +146,12 @@ describe("the plugin", () => {
   });
 
   test("hands a store that fails to Fastify's error handler", async () => {
-    const store = memoryStore();
+    const store = faultyStore();
     const { login } = await startPlugin({ store });
     const ada = await login();
-    store.get = ((_id: string, done: (error: Error) => void) => done(new Error("out of order"))) as never;
+    store.fail();
     const response = await ada.fetch("/session");
-    expect([response.status, await response.json()]).toMatchObject([500, { message: "out of order" }]);
+    expect([response.status, await response.json()]).toMatchObject([500, { code: "STORE_UNAVAILABLE" }]);
   });
 
   test("answers a request whose session cannot be saved, and logs why", async () => {
