@@ -6,20 +6,31 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const usage = `npm run chaos -- [--seed n] [--minutes m] [--store redis|channels|ioredis|postgres|cluster]
+/** As in test/chaos/storage.ts. */
+const stores = [
+  "redis",
+  "channels",
+  "ioredis",
+  "postgres",
+  "cluster",
+  "ioredis-cluster",
+  "sentinels",
+  "ioredis-sentinels",
+];
+
+const usage = `npm run chaos -- [--seed n] [--minutes m] [--store name]
 
   --seed n      what to repeat (default: a new one, which is printed)
   --minutes m   how long, for each store (default 3)
-  --store name  "redis", "channels" (Redis, heard by channels), "ioredis" (Redis, by that client), "postgres" or "cluster",
-                one of Redis (default: one after the other)
+  --store name  one of ${stores.join(", ")}
+                (default: one after the other; "channels" is Redis, heard by channels)
 `;
 
 const text = { type: "string" };
 const { values } = parseArgs({ options: { seed: text, minutes: text, store: text, help: { type: "boolean" } } });
 const seed = Number(values.seed ?? randomInt(1_000_000));
 const minutes = Number(values.minutes ?? 3);
-const isKnown =
-  values.store === undefined || ["redis", "channels", "ioredis", "postgres", "cluster"].includes(values.store);
+const isKnown = values.store === undefined || stores.includes(values.store);
 
 if (values.help || !Number.isInteger(seed) || !(minutes > 0) || !isKnown) {
   process.stdout.write(usage);

@@ -13,6 +13,8 @@ interface StorageFault {
   readonly weight: number;
   /** Whether the storage, or a part of it, cannot be asked. */
   readonly isOutage: boolean;
+  /** Whether it may lose what it has acknowledged. */
+  readonly mayUndo?: boolean;
   run(): Promise<void>;
   /** Which sessions it concerns, chosen anew each time; all of them where this is absent. */
   choose?(): Concerned;
@@ -43,8 +45,8 @@ export async function shakeStorage(
   const weights = Object.fromEntries(faults.map(({ what, weight }) => [what, weight]));
   while (!isOver()) {
     const name = random.weighted(weights);
-    const { what, isOutage, run, choose } = faults.find((fault) => fault.what === name) as StorageFault;
-    await history.during({ what, isOutage, concerns: choose?.() }, run);
+    const { run, choose, weight: _, ...told } = faults.find((fault) => fault.what === name) as StorageFault;
+    await history.during({ ...told, concerns: choose?.() }, run);
     // After some of them there is time to see the bounds without an outage in between.
     await delay(random.next() < 0.2 ? random.between(3000, 7000) : random.between(100, 1500));
   }
@@ -83,6 +85,8 @@ function storageFaults({ storage, wires, history, random }: Shaken, hasTimeForLo
     },
   };
   const weightOf = { stopped: 2, killed: 2, paused: 3 };
+  const { primary, failOver } = storage;
+  const mayUndo = failOver !== undefined;
   const faults: StorageFault[] = [
     {
       what: "all connections to the storage are cut",
@@ -118,8 +122,8 @@ function storageFaults({ storage, wires, history, random }: Shaken, hasTimeForLo
   ];
   for (const how of ["stopped", "killed", "paused"] as const) {
     const weight = weightOf[how];
-    faults.push({ what: `the storage is ${how}`, weight, isOutage: true, run: () => away[how](servers) });
-    if (servers.length === 1) continue;
+    faults.push({ what: `the storage is ${how}`, weight, isOutage: true, mayUndo, run: () => away[how](servers) });
+    if (servers.length === 1 || mayUndo) continue;
     let master = 0;
     faults.push({
       what: `one master is ${how}`,
@@ -131,6 +135,32 @@ function storageFaults({ storage, wires, history, random }: Shaken, hasTimeForLo
       },
       run: () => away[how](servers.slice(master, master + 1)),
     });
+  }
+  if (primary && failOver) {
+    faults.push(
+      {
+        what: "the primary is killed",
+        weight: 8,
+        isOutage: true,
+        mayUndo,
+        run: async () => {
+          const old = servers[await primary()];
+          await failOver();
+          await old?.start();
+          await storage.serves();
+        },
+      },
+      {
+        what: "the primary is paused",
+        weight: 4,
+        isOutage: true,
+        mayUndo,
+        run: async () => {
+          const old = await primary();
+          await away.paused(servers.slice(old, old + 1));
+        },
+      },
+    );
   }
   if (storage.lock) {
     const { lock } = storage;

@@ -62,6 +62,8 @@ export interface Fault {
   to: number;
   /** Whether the storage could not be asked. */
   readonly isOutage: boolean;
+  /** Whether the storage may lose meanwhile what it has acknowledged: a replica takes the primary's place. */
+  readonly mayUndo?: boolean;
   /** By its id; absent where it concerns all sessions. */
   readonly concerns?: Concerned | undefined;
   /** By how much the clock of a node was ahead (ms). */

@@ -1,7 +1,8 @@
 // The judge of a run is judged: for each rule a history that breaks it, and the nearest one that does not.
 import { describe, expect, test } from "vitest";
+import { deadline } from "./bounds.js";
 import type { Fault, Loss, Operation, SocketLife } from "./history.js";
-import { deadline, violations } from "./model.js";
+import { violations } from "./model.js";
 
 const limits = { lease: 1000, maxStale: 3000, timeout: 1000, slack: 400 };
 /** The lease, a tick of the clock, and the slack. */
@@ -55,6 +56,10 @@ function broken(
 
 function read(from: number, seen: Operation["seen"], more: Partial<Operation> = {}): Told {
   return { kind: "read", from, seen: { user: "ada", ...seen }, ...more };
+}
+
+function put(from: number, value: number, more: Partial<Operation> = {}): Told {
+  return { kind: "put", from, key: "k", value, ...more };
 }
 
 const none = { seen: {} };
@@ -223,14 +228,6 @@ describe("nothing is alive that was ended", () => {
 });
 
 describe("no acknowledged change is lost", () => {
-  const put = (from: number, value: number, more: Partial<Operation> = {}): Told => ({
-    kind: "put",
-    from,
-    key: "k",
-    value,
-    ...more,
-  });
-
   test("HTTP reads it at once", () => {
     expect(broken([put(100, 1), read(200, { kept: { k: 1 } })])).toEqual([]);
     expect(broken([put(100, 1), read(200, {})])).toHaveLength(1);
@@ -325,6 +322,62 @@ describe("no acknowledged change is lost", () => {
       ]);
     expect(counts(0, 1)).toEqual([]);
     expect(counts(1, 0)).toHaveLength(1);
+  });
+});
+
+describe("a replica that takes the primary's place may not have what was just acknowledged", () => {
+  const faults: Fault[] = [{ ...outage(1000, 2000), mayUndo: true }];
+  /** Whether something that takes 10 ms must have been kept, by when it began: at 880 the replica surely has it. */
+  const isKept = (run: (from: number) => string[]): boolean[] =>
+    [880, 900, 1500, 2000, 2010].map((from) => run(from).length > 0);
+  const notInBetween = [true, false, false, false, true];
+
+  test("changes and counts may be lost, those before and after not", () => {
+    expect(isKept((from) => broken([put(from, 1), read(3000, {})], { faults }))).toEqual(notInBetween);
+    const count = (from: number): Told => ({ kind: "count", from });
+    expect(isKept((from) => broken([count(from), read(3000, {})], { faults }))).toEqual(notInBetween);
+    expect(isKept((from) => broken([count(from), read(3000, { count: 2 })], { faults }))).toEqual(Array(5).fill(true));
+  });
+
+  test("a login may be lost, and its sockets end with it", () => {
+    const lostLogin = (from: number): string[] =>
+      broken([{ kind: "read", from: 3000, ...none }], { faults, first: { ...login, from } });
+    expect(isKept(lostLogin)).toEqual(notInBetween);
+    const sockets = [socket({ from: 2500, connected: 2510, closed: 2600, told: "SESSION_DESTROYED", isOwn: false })];
+    expect(isKept((from) => broken([], { faults, sockets, first: { ...login, from } }))).toEqual(notInBetween);
+  });
+
+  test("a logout may be lost, and what forbids sockets", () => {
+    const lostLogout = (from: number): string[] =>
+      broken([{ kind: "logout", from, ends: ["ada/1"] }, read(3000, {})], { faults });
+    expect(isKept(lostLogout)).toEqual(notInBetween);
+    const lostForbid = (from: number): string[] => broken([{ kind: "forbid", from }], { faults, sockets: [socket()] });
+    expect(isKept(lostForbid)).toEqual(notInBetween);
+  });
+
+  test("what a socket sees goes back in time then only", () => {
+    const counts = (first: number, second: number): number =>
+      broken(
+        [
+          { kind: "count", from: 950 },
+          read(first, { count: 1 }, { via: "socket", node: "b1", socket: 1 }),
+          read(second, { count: 0 }, { via: "socket", node: "b1", socket: 1 }),
+        ],
+        { faults },
+      ).length;
+    expect([counts(965, 980), counts(965, 1100), counts(2100, 2200), counts(50_000, 50_100)]).toEqual([1, 0, 0, 1]);
+  });
+
+  test("a loss is told where something may be lost", () => {
+    const told = (changed: number, at: number): number =>
+      broken([put(changed, 1)], { faults, losses: [{ session: "ada/1", what: "changes", node: "b1", at }] }).length;
+    expect([told(880, 2000), told(950, 2000), told(950, 990), told(2010, 3000)]).toEqual([1, 0, 1, 1]);
+  });
+
+  test("a change of a socket that waited may be saved just then", () => {
+    const waits = put(500, 1, { via: "socket", outcome: "STORE_UNAVAILABLE", node: "b1" });
+    expect(broken([waits, read(90_000, {})], { faults })).toEqual([]);
+    expect(broken([{ ...waits, from: 2010 }, read(90_000, {})], { faults })).toHaveLength(1);
   });
 });
 

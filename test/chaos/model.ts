@@ -1,15 +1,6 @@
 // What the promises allow, as rules over a history. Knows nothing of storages, nodes or clients: only what they saw.
+import { deadline, type Limits, longestRecheck, recovered, tick } from "./bounds.js";
 import type { History, Operation, Seen, SocketLife } from "./history.js";
-
-/** The times (ms) on which the bounds of the promises stand. */
-export interface Limits {
-  readonly lease: number;
-  readonly maxStale: number;
-  /** Of one command. */
-  readonly timeout: number;
-  /** What a busy machine may need beyond that. */
-  readonly slack: number;
-}
 
 export interface Violation {
   readonly session: string;
@@ -18,18 +9,14 @@ export interface Violation {
 
 type Known = Pick<History, "operations" | "sockets" | "faults" | "deaths" | "ids" | "restored" | "losses">;
 
-/** How often the registry's clock ticks at most. */
-const tick = 100;
-/** How long a node waits at most before it asks a storage again that did not answer (ms). */
-const longestRecheck = 1500;
-/** What clients of a storage, and nodes, wait at most before they ask one that is back. */
-const longestPause = 2200 + longestRecheck;
 /** How long a node remembers that a session ended (ms), a little less. */
 const endMemory = 59_000;
 /** How late a node notices at most that its clock was set (ms). */
 const longestUnnoticed = 10_000;
 /** How long a node waits at most before it tries again to save (ms). */
 const longestRetry = 5000;
+/** How far a replica is behind at most (ms). */
+const longestLag = 100;
 
 /** Everything that broke a promise. `now` is the end of the history. */
 export function violations(history: Known, limits: Limits, now: number): Violation[] {
@@ -37,22 +24,6 @@ export function violations(history: Known, limits: Limits, now: number): Violati
     const rules = new Rules(history, limits, session);
     return rules.broken(now).map((text) => ({ session, text }));
   });
-}
-
-/** Until when what a node was not told has to have reached it: a lease after `at`, or after the storage is back. */
-export function deadline(faults: Known["faults"], { lease, timeout, slack }: Limits, at: number): number {
-  const bound = lease + tick + slack;
-  let end = at + bound;
-  for (const { isOutage, from, to } of faults) {
-    if (!isOutage || from > end || recovered(from, to, timeout) < at) continue;
-    end = Math.max(end, recovered(from, to, timeout) + bound);
-  }
-  return end;
-}
-
-/** When a storage that was away is surely used again: who waited longer asks less often. */
-function recovered(from: number, to: number, timeout: number): number {
-  return to + Math.min(to - from, longestPause) + timeout + longestRecheck;
 }
 
 function sessionsOf({ operations, losses }: Known): string[] {
@@ -76,6 +47,8 @@ class Rules {
   readonly #login: Operation | undefined;
   /** The end that was asked for first, where it was acknowledged before any other was asked for. */
   readonly #soleEnd: Operation | undefined;
+  /** When its storage may have lost what it acknowledged. */
+  readonly #undoing: Known["faults"];
   /** Since when an older snapshot has it back. */
   readonly #restoredAt: number;
 
@@ -84,6 +57,7 @@ class Rules {
     this.#limits = limits;
     const id = history.ids.get(session) ?? "";
     this.#faults = history.faults.filter(({ concerns }) => concerns?.(id) ?? true);
+    this.#undoing = this.#faults.filter(({ mayUndo }) => mayUndo);
     this.#restoredAt = history.restored.get(session) ?? Number.POSITIVE_INFINITY;
     this.#session = session;
     this.#operations = history.operations.filter((operation) => operation.session === session);
@@ -97,7 +71,9 @@ class Rules {
       const isOfUser = kind === "logout elsewhere" && by !== session && by.split("/")[0] === user;
       return isOfUser && (this.#login?.from ?? 0) < to;
     });
-    const certain = this.#ending.filter(({ ends, outcome }) => outcome === "ok" && ends?.includes(session));
+    const certain = this.#ending.filter(
+      (end) => end.outcome === "ok" && end.ends?.includes(session) && !this.#mayBeUndone(end),
+    );
     this.#endedAt = Math.min(...certain.map(({ to }) => to), Number.POSITIVE_INFINITY);
     this.#soleEnd = certain.find((end) => this.#ending.every((other) => other === end || other.from > end.to));
   }
@@ -106,10 +82,18 @@ class Rules {
     return [...this.#operations.flatMap((one) => this.#judge(one)), ...this.#judgeSockets(now), ...this.#judgeLosses()];
   }
 
-  /** The storage keeps all that it has acknowledged, but where an older snapshot has brought the session back. */
+  /** True where the storage may have lost it, although it acknowledged it. */
+  #mayBeUndone({ from, to }: Operation): boolean {
+    return this.#undoing.some((fault) => to >= fault.from - longestLag && from <= fault.to);
+  }
+
+  /** The storage keeps all that it has acknowledged, but where a snapshot or a replica that was behind took its place. */
   #judgeLosses(): string[] {
+    const undone = this.#operations.filter(({ kind }) => kind !== "read").filter((one) => this.#mayBeUndone(one));
+    const mayBeLost = (at: number): boolean =>
+      undone.some((one) => one.from <= at) && this.#undoing.some(({ from }) => from <= at);
     return this.#history.losses
-      .filter(({ session, at }) => session === this.#session && at < this.#restoredAt)
+      .filter(({ session, at }) => session === this.#session && at < this.#restoredAt && !mayBeLost(at))
       .map(({ what, node, at }) => `${node} told of a loss at ${at.toFixed(0)}, and nothing was lost: ${what}`);
   }
 
@@ -160,12 +144,17 @@ class Rules {
   }
 
   #mayHaveEnded(at: number): boolean {
-    return this.#ending.some(({ from }) => from <= at) || at >= this.#expiry.earliest - tick;
+    const isSo = this.#ending.some(({ from }) => from <= at) || at >= this.#expiry.earliest - tick;
+    return isSo || this.#isLoginUndone(at);
+  }
+
+  #isLoginUndone(at: number): boolean {
+    return this.#login !== undefined && this.#mayBeUndone(this.#login) && this.#undoing.some(({ from }) => from <= at);
   }
 
   /** True where a read has to show what was acknowledged. */
   #isDue(read: Operation, write: Operation): boolean {
-    if (write.outcome !== "ok" || write.to > read.from) return false;
+    if (write.outcome !== "ok" || write.to > read.from || this.#mayBeUndone(write)) return false;
     // express-session tells of a save only after its response: one that came after the end is dropped in silence.
     if (write.via === "http" && read.via === "socket" && this.#mayHaveEnded(write.to)) return false;
     // HTTP reads the storage; a live session hears of what its own node wrote, and of the rest within the bound.
@@ -211,6 +200,8 @@ class Rules {
   /** A socket's change that the storage did not take waits on its node, and is saved when the storage is back. */
   #isKept({ via, outcome, node, to }: Operation, read: Operation): boolean {
     if (via !== "socket" || outcome !== "STORE_UNAVAILABLE") return false;
+    // When it was saved nobody knows.
+    if (this.#undoing.some((fault) => fault.to >= to)) return false;
     const died = this.#history.deaths.get(node);
     // In the end nothing waits any more.
     if (read.isFinal && died === undefined) return true;
@@ -243,7 +234,10 @@ class Rules {
         earlier.kind === "read" &&
         earlier.socket === read.socket &&
         earlier.to < read.from &&
-        (earlier.seen?.count ?? 0) > count,
+        (earlier.seen?.count ?? 0) > count &&
+        !this.#undoing.some(
+          ({ from, to }) => from <= read.to && deadline(this.#faults, this.#limits, to) >= earlier.from,
+        ),
     );
     return back ? [`the count is ${count}, but was ${back.seen?.count} at ${back.to.toFixed(0)}`] : [];
   }
@@ -252,7 +246,7 @@ class Rules {
 
   #judgeSockets(now: number): string[] {
     const latest = deadline(this.#faults, this.#limits, Math.min(this.#endedAt, this.#expiry.latest));
-    const forbids = this.#forbidding.filter(({ outcome }) => outcome === "ok");
+    const forbids = this.#forbidding.filter((one) => one.outcome === "ok" && !this.#mayBeUndone(one));
     const forbiddenAt = Math.min(...forbids.map(({ to }) => to), Number.POSITIVE_INFINITY);
     const latestAllowed = deadline(this.#faults, this.#limits, forbiddenAt);
     return this.#sockets.flatMap((socket) => {
@@ -289,7 +283,7 @@ class Rules {
       case undefined:
         return undefined;
       case "SESSION_DESTROYED":
-        return ended("logout", "logout elsewhere");
+        return this.#isLoginUndone(closed) ? undefined : ended("logout", "logout elsewhere");
       case "SESSION_ROTATED":
         return ended("login");
       case "SESSION_UNKNOWN":
@@ -332,7 +326,9 @@ class Rules {
     // A lease until it is noticed; and at the end of maxStale the storage may just have been asked once more.
     const longest = lease + maxStale + 2 * timeout + longestRecheck + tick + slack;
     return this.#faults.some(
-      ({ isOutage, from, to }) => isOutage && connected < from && to - from > longest && closed > from + longest,
+      // A replica may have answered long before that was over.
+      ({ isOutage, mayUndo, from, to }) =>
+        isOutage && !mayUndo && connected < from && to - from > longest && closed > from + longest,
     );
   }
 }

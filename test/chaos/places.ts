@@ -59,7 +59,11 @@ export class Place {
   async setClock(ms: number): Promise<void> {
     const node = this.#node;
     // One that is killed meanwhile does not answer.
-    if (node) await Promise.race([node.ask("setClock", { ms }), once(node.process, "exit")]);
+    if (!node) return;
+    const answered = new AbortController();
+    const { signal } = answered;
+    await Promise.race([node.ask("setClock", { ms }), once(node.process, "exit", { signal })]);
+    answered.abort();
   }
 
   async close(): Promise<void> {

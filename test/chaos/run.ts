@@ -1,9 +1,10 @@
 // One run: a storage, nodes, visitors, and what goes wrong; then all is mended, and the history is judged.
 import { setTimeout as delay } from "node:timers/promises";
 import { Wire } from "../support/wire.js";
+import type { Limits } from "./bounds.js";
 import { killNodes, setClocks, shakeStorage } from "./faults.js";
 import { History, print } from "./history.js";
-import { type Limits, type Violation, violations } from "./model.js";
+import { type Violation, violations } from "./model.js";
 import { Place } from "./places.js";
 import { Random } from "./random.js";
 import { type Kind, openStorage, type Storage } from "./storage.js";
@@ -49,7 +50,7 @@ export async function runChaos({ kind, seed, seconds, slack = 1500 }: RunSetting
   } finally {
     await Promise.all(places.map((place) => place.close()));
     for (const wire of wires) wire.close();
-    await Promise.all(storage.servers.map((server) => server.close()));
+    await Promise.all([...storage.servers.map((server) => server.close()), storage.close?.()]);
   }
 }
 

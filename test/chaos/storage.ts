@@ -8,13 +8,23 @@ import type { StoreSettings } from "../support/fleet.js";
 import { startPostgres } from "../support/postgres.js";
 import type { PrivateServer } from "../support/private-server.js";
 import { byChannels, startRedis, startRedisCluster } from "../support/redis.js";
+import { startSentinels } from "../support/sentinel.js";
 
 /** Redis is heard by keys, unless they are "channels". */
-export const kinds = ["redis", "channels", "ioredis", "postgres", "cluster"] as const;
+export const kinds = [
+  "redis",
+  "channels",
+  "ioredis",
+  "postgres",
+  "cluster",
+  "ioredis-cluster",
+  "sentinels",
+  "ioredis-sentinels",
+] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Storage {
-  /** One, or the masters of a cluster. */
+  /** One, the masters of a cluster, or a primary and its replica. */
   readonly servers: readonly PrivateServer[];
   readonly ports: readonly number[];
   /** For nodes that reach its servers by these ports: their own, or those of wires. */
@@ -29,6 +39,12 @@ export interface Storage {
   copy(ids: readonly string[]): Promise<Map<string, string>>;
   /** Has a session again as it was, and knows nothing of its end, as after a restored snapshot. */
   bringBack(id: string, text: string): Promise<void>;
+  /** Kills the primary of these servers; resolves when a replica has taken its place. Absent where none would. */
+  failOver?(): Promise<void>;
+  /** Which of the servers is the primary. */
+  primary?(): Promise<number>;
+  /** Ends what there is beside the servers. */
+  close?(): Promise<void>;
   /** Locks a session for this long: it can be read, and who writes waits. Absent where there is nothing like it. */
   lock?(id: string, ms: number): Promise<void>;
 }
@@ -40,9 +56,12 @@ export async function openStorage(kind: Kind): Promise<Storage> {
   const open = {
     redis: () => openRedis({}),
     channels: () => openRedis(byChannels),
-    ioredis: () => openRedis({ client: "ioredis" }),
+    ioredis: () => openRedis(byIoRedis),
     postgres: openPostgres,
-    cluster: openCluster,
+    cluster: () => openCluster({}),
+    "ioredis-cluster": () => openCluster(byIoRedis),
+    sentinels: () => openSentinels({}),
+    "ioredis-sentinels": () => openSentinels(byIoRedis),
   };
   return open[kind]();
 }
@@ -59,6 +78,7 @@ interface Keys {
   del(key: string): Promise<unknown>;
 }
 
+const byIoRedis = { client: "ioredis" } as const;
 const kept = ["--appendfsync", "always"];
 const keyOf = (id: string): string => `sess:${id}`;
 
@@ -76,7 +96,38 @@ async function openRedis(options: Pick<StoreSettings, "RESP" | "client">): Promi
   };
 }
 
-async function openCluster(): Promise<Storage> {
+/** For nodes that reach these ports by others. */
+const mapped = (ports: readonly number[], through: readonly number[]): NonNullable<StoreSettings["nodeAddressMap"]> =>
+  Object.fromEntries(
+    ports.map((port, index) => [`127.0.0.1:${port}`, { host: "127.0.0.1", port: through[index] as number }]),
+  );
+
+async function openSentinels(options: Pick<StoreSettings, "client">): Promise<Storage> {
+  const redis = await startSentinels(1000, kept);
+  const ports = [...redis.servers.keys()];
+  const onPrimary = async <T>(use: (client: Redis) => Promise<T>): Promise<T> =>
+    asking(`redis://127.0.0.1:${await redis.primary()}`, use);
+  return {
+    servers: [...redis.servers.values()],
+    ports,
+    settings: (through) => ({
+      kind: "redis",
+      sentinels: redis.ports,
+      nodeAddressMap: mapped(ports, through),
+      ...options,
+    }),
+    serverOf: () => 0,
+    serves: () => redis.settle(),
+    failOver: () => redis.failOver(),
+    primary: async () => ports.indexOf(await redis.primary()),
+    close: () => redis.close(),
+    cut: (which) => onPrimary((client) => kill(client, which)),
+    copy: (ids) => onPrimary((client) => copyOf(client, ids)),
+    bringBack: (id, text) => onPrimary((client) => bringBack(client, id, text, channelName(keyOf(id), 0))),
+  };
+}
+
+async function openCluster(options: Pick<StoreSettings, "client">): Promise<Storage> {
   const { ports, servers } = await startRedisCluster(kept);
   const urls = ports.map((port) => `redis://127.0.0.1:${port}`);
   const together = async <T>(use: (client: Keys) => Promise<T>): Promise<T> => {
@@ -94,9 +145,8 @@ async function openCluster(): Promise<Storage> {
     settings: (through) => ({
       kind: "redis",
       ports: through,
-      nodeAddressMap: Object.fromEntries(
-        ports.map((port, index) => [`127.0.0.1:${port}`, { host: "127.0.0.1", port: through[index] as number }]),
-      ),
+      nodeAddressMap: mapped(ports, through),
+      ...options,
     }),
     // As startRedisCluster() shares them out.
     serverOf: (id) => Math.floor((slotOf(keyOf(id)) * servers.length) / 16_384),

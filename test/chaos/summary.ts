@@ -11,9 +11,7 @@ export function summary({ operations, sockets, faults, restored, losses }: Histo
     ({ kind, via, outcome }) => kind === "put" && via === "socket" && outcome === "STORE_UNAVAILABLE",
   );
   const outages = faults.filter(({ isOutage }) => isOutage).reduce((sum, { from, to }) => sum + to - from, 0);
-  const lossesWithoutReason = losses.filter(
-    ({ session, at }) => at < (restored.get(session) ?? Number.POSITIVE_INFINITY),
-  );
+  const restoredLosses = losses.filter(({ session, at }) => at >= (restored.get(session) ?? Number.POSITIVE_INFINITY));
   return [
     `operations: ${listed(answered)}`,
     `sockets: ${listed(ends)}; refused: ${listed(refused)}`,
@@ -21,7 +19,7 @@ export function summary({ operations, sockets, faults, restored, losses }: Histo
     `from an acknowledged change that forbids a session's sockets: ${delays({ operations: forbids, sockets })}`,
     `faults: ${listed(counted(faults.map(({ what }) => what.replace(/^\w\d+/, "a node"))))}`,
     `${restored.size} sessions that had ended were brought back by an older snapshot`,
-    `losses that were told: ${lossesWithoutReason.length} without a reason, ${losses.length - lossesWithoutReason.length} of what a snapshot undid`,
+    `losses that were told: ${losses.length}, of them ${restoredLosses.length} of what a snapshot undid`,
     `the storage was away for ${(outages / 1000).toFixed(1)} s, ${waited.length} changes of sockets waited for it`,
   ].join("\n");
 }

@@ -184,7 +184,7 @@ async function openNodeRedis({ url, ports, sentinels, nodeAddressMap, RESP }) {
   const client = ports
     ? createCluster({ rootNodes: ports.map((port) => ({ url: `redis://127.0.0.1:${port}` })), nodeAddressMap, RESP })
     : sentinels
-      ? createSentinel({ name: "main", sentinelRootNodes: nodesOf(sentinels) })
+      ? createSentinel({ name: "main", sentinelRootNodes: nodesOf(sentinels), nodeAddressMap })
       : createClient({ url, RESP });
   client.on("error", () => {});
   // The client of a cluster does not try again by itself, and a master may be away just now.
@@ -205,7 +205,7 @@ async function openIoRedis({ url, ports, sentinels, nodeAddressMap }) {
   const client = ports
     ? new Cluster(nodesOf(ports), { natMap: nodeAddressMap })
     : sentinels
-      ? new Redis({ sentinels: nodesOf(sentinels), name: "main" })
+      ? new Redis({ sentinels: nodesOf(sentinels), name: "main", natMap: nodeAddressMap })
       : new Redis(url);
   client.on("error", () => {});
   return { client, end: async () => client.disconnect() };

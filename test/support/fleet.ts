@@ -13,7 +13,7 @@ export interface StoreSettings {
   readonly url?: string;
   /** Of a Redis cluster. */
   readonly ports?: readonly number[];
-  /** Of a Redis cluster: by which ways its servers are reached. */
+  /** Of a cluster or of Sentinels: by which ways the servers are reached. */
   readonly nodeAddressMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
   /** Of the Sentinels of a Redis. */
   readonly sentinels?: readonly number[];

@@ -21,6 +21,8 @@ export interface SentinelledRedis {
   primary(): Promise<number>;
   /** Kills the primary; resolves when the Sentinels name another one, which takes changes. */
   failOver(): Promise<void>;
+  /** Resolves when the Sentinels see nothing wrong, and the primary that they name has all others as its replicas. */
+  settle(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,10 +31,13 @@ export async function useSentinels(): Promise<{ ports: readonly number[] }> {
   return sharedServer("redis-sentinel");
 }
 
-/** Starts two servers and three Sentinels, which fail over when the primary has not answered for `patience` ms. */
-export async function startSentinels(patience = 1000): Promise<SentinelledRedis> {
-  const [primary, replica] = await Promise.all([startRedis(), startRedis()]);
-  await ask(primary.url, (client) => client.sendCommand(["CONFIG", "SET", "repl-diskless-sync-delay", "0"]));
+/**
+ * Starts two servers, with `extra` settings, and three Sentinels, which fail over when the primary has not answered for
+ * `patience` ms.
+ */
+export async function startSentinels(patience = 1000, extra: readonly string[] = []): Promise<SentinelledRedis> {
+  const settings = ["--repl-diskless-sync-delay", "0", ...extra];
+  const [primary, replica] = await Promise.all([startRedis(settings), startRedis(settings)]);
   await ask(replica.url, async (client) => {
     await client.sendCommand(["REPLICAOF", "127.0.0.1", `${primary.port}`]);
     await until(async () => (await client.sendCommand<string>(["INFO", "replication"])).includes("link_status:up"));
@@ -72,10 +77,33 @@ export async function startSentinels(patience = 1000): Promise<SentinelledRedis>
         until(async () => (await client.sendCommand<string>(["INFO", "replication"])).includes("role:master")),
       );
     },
+    settle: () =>
+      until(async () => isSettled(urls[0] as string, await named(), [...servers.keys()]).catch(() => false)),
     close: async () => {
       await Promise.all([...sentinels.map(({ server }) => server), ...servers.values()].map((one) => one.close()));
     },
   };
+}
+
+async function isSettled(sentinel: string, primary: number, ports: readonly number[]): Promise<boolean> {
+  let isWell = true;
+  await ask(sentinel, async (client) => {
+    const { flags } = await client.sendCommand<{ flags?: string }>(["SENTINEL", "MASTER", sentinelName]);
+    isWell = flags === "master";
+  });
+  for (const port of ports) {
+    await ask(`redis://127.0.0.1:${port}`, async (client) => {
+      const text = await client.sendCommand<string>(["INFO"]);
+      const isPrimary = text.includes("role:master");
+      const follows = text.includes(`master_port:${primary}`) && text.includes("master_link_status:up");
+      if (port === primary ? isPrimary : follows) return;
+      // A server that was started again has forgotten whom it follows: an operator's keeps it in its file.
+      const isNew = Number(/uptime_in_seconds:(\d+)/.exec(text)?.[1]) < 5;
+      if (isWell && isPrimary && isNew) await client.sendCommand(["REPLICAOF", "127.0.0.1", `${primary}`]);
+      isWell = false;
+    });
+  }
+  return isWell;
 }
 
 async function startSentinel(primary: number, patience: number): Promise<{ port: number; server: PrivateServer }> {
