@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startApp } from "../support/app.js";
 import { Browser, connected, next } from "../support/browser.js";
 import { Project } from "../support/project.js";
-import { hold, inStacks, start, viaSocketIo } from "./host.js";
+import { compile, hold, inStacks, start, viaSocketIo } from "./host.js";
 
 const { instrument } = createRequire(import.meta.url)("../stacks/node_modules/@socket.io/admin-ui") as {
   instrument: (io: object, options: object) => void;
@@ -20,6 +20,10 @@ describe("as the page says", () => {
     project = new Project({ from: inStacks("@socket.io/admin-ui") });
   });
   afterAll(() => project.remove());
+
+  it("compiles, in strict TypeScript", async () => {
+    expect(await compile(project, "admin-ui.md", {})).toBe("");
+  });
 
   it("the admin sees the sockets, without a session and from another origin, and a wrong password does not help", async () => {
     const url = await start(project, "admin-ui.md");

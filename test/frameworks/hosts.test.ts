@@ -1,8 +1,10 @@
 // Each host of HTTP and sockets runs as its page says, with the page's very code and the real framework.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Browser } from "../support/browser.js";
 import { Project } from "../support/project.js";
-import { compile, hold, inStacks, type Line, start, viaSocketIo, viaWebSocket } from "./host.js";
+import { blocksOf, compile, hold, inStacks, type Line, start, viaSocketIo, viaWebSocket } from "./host.js";
 
 interface Host {
   readonly name: string;
@@ -64,6 +66,13 @@ const hosts: readonly Host[] = [
   },
   { name: "crossws", page: "crossws.md", connect: viaWebSocket(), from: inStacks("crossws") },
 ];
+
+it("each page with code is compiled and run by a test", () => {
+  const tests = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".test.ts"));
+  const code = tests.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("");
+  const pages = readdirSync(join(import.meta.dirname, "../../docs/frameworks"));
+  expect(pages.filter((page) => blocksOf(page).length > 0 && !code.includes(`"${page}"`))).toEqual([]);
+});
 
 describe.each(hosts)("$name", ({ page, heading, connect, packages = [], from, names = {}, codes }) => {
   let project: Project;
