@@ -3,7 +3,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
 import { type Demo, startDemo } from "../support/chat-demo.js";
-import { enterName, isSignedOut, lookAway, say, shows } from "../support/chat-page.js";
+import { enterName, isSignedOut, logOut, lookAway, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext, openPage } from "../support/client.js";
 import { freePort } from "../support/private-server.js";
@@ -57,7 +57,7 @@ describe("the page", () => {
     await second.getByRole("button", { name: "Renew the id" }).click();
     await expect.poll(() => done(first)).toEqual(["tab", "type", "renew"]);
     await shows(first, "tabs", "2");
-    await second.getByRole("button", { name: "Log out", exact: true }).click();
+    await logOut(second);
     for (const tab of [first, second]) {
       await expect.poll(() => done(tab)).toEqual(["tab", "type", "renew", "logout"]);
       await tab.getByText("That is what one live session is.").waitFor();
@@ -217,7 +217,7 @@ describe("a stream", () => {
     const code = first.evaluate<string>(`new Promise((resolve) => new EventSource("/clock")
       .addEventListener("session:end", ({ data }) => resolve(JSON.parse(data).code)))`);
     for (const tab of [first, second]) await shows(tab, "streams", "2");
-    await second.getByRole("button", { name: "Log out", exact: true }).click();
+    await logOut(second);
     await isSignedOut(first, "SESSION_DESTROYED");
     expect(await code).toBe("SESSION_DESTROYED");
     await enterName(first, "Streamer");

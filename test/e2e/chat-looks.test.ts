@@ -5,7 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
 import { type Demo, startDemo } from "../support/chat-demo.js";
-import { enterName, isSignedOut, say, shows } from "../support/chat-page.js";
+import { enterName, isSignedOut, logOut, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext, openPage } from "../support/client.js";
 
@@ -67,7 +67,7 @@ describe.each([
     await page.locator("#http-view").waitFor();
     await page.locator("#http-view").scrollIntoViewIfNeeded();
     await look("stream");
-    await page.getByRole("button", { name: "Log out", exact: true }).click();
+    await logOut(page);
     await isSignedOut(page, "SESSION_DESTROYED");
     await look("end");
   }, 60_000);

@@ -5,7 +5,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
 import { type Demo, startDemo } from "../support/chat-demo.js";
-import { enterName, isSignedOut, lookAt, lookAway, say, shows } from "../support/chat-page.js";
+import { enterName, isSignedOut, logOut, lookAt, lookAway, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext } from "../support/client.js";
 import { freePort } from "../support/private-server.js";
@@ -267,7 +267,7 @@ describe("the end", () => {
   test("comes to all tabs when one logs out; a new login brings all back", async () => {
     const { context, first, second } = await twoTabs("Leaver");
     const bob = await logIn(await openContext(browser), "Bob Four");
-    await second.getByRole("button", { name: "Log out", exact: true }).click();
+    await logOut(second);
     for (const tab of [first, second]) await isSignedOut(tab, "SESSION_DESTROYED");
     await shows(bob, "tabs", "1");
     // The socket tells the end, the response takes the cookie away.

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ensureBuilt } from "../support/built.js";
-import { enterName, isSignedOut, lookAway, say, shows } from "../support/chat-page.js";
+import { enterName, isSignedOut, logOut, lookAway, say, shows } from "../support/chat-page.js";
 import { launchChromium } from "../support/chromium.js";
 import { openContext, openPage } from "../support/client.js";
 
@@ -91,7 +91,7 @@ describe("one session on two nodes", () => {
     const first = await logIn(context, "Leaver", node(1));
     const second = await openPage(context, node(2));
     await shows(second, "name", "Leaver");
-    await first.getByRole("button", { name: "Log out", exact: true }).click();
+    await logOut(first);
     for (const tab of [first, second]) await isSignedOut(tab, "SESSION_DESTROYED");
     expect((await second.request.get(`${node(2)}/session`)).status()).toBe(401);
   });

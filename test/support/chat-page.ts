@@ -9,6 +9,13 @@ export async function enterName(page: Page, name: string, word = ""): Promise<vo
   await page.getByRole("heading", { name: "Your session" }).waitFor();
 }
 
+/** Logs out; resolves when the answer has taken the cookie away: that of a login before it would be lost. */
+export async function logOut(page: Page): Promise<void> {
+  const answered = page.waitForResponse((response) => response.url().endsWith("/logout"));
+  await page.getByRole("button", { name: "Log out", exact: true }).click();
+  await answered;
+}
+
 export async function say(page: Page, text: string): Promise<void> {
   await page.getByLabel("Message", { exact: true }).fill(text);
   await page.getByLabel("Message", { exact: true }).press("Enter");
