@@ -4,6 +4,7 @@
 //   npm run test:mutants                                        store/record, handshake and session, one after the other
 //   npm run test:mutants -- handshake                           one folder
 //   npm run test:mutants -- store/record merge.ts               one file of it
+//   npm run test:mutants -- transports/stream listeners.ts      a stream's files are judged one by one
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
