@@ -1,11 +1,11 @@
-// From results to text: tables on the terminal, docs/operate/benchmarks.md and its picture.
+// From results to text: tables on the terminal, docs/operate/benchmarks.md and its pictures.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { chart } from "./chart.js";
-import { section, sectionOf, withSection } from "./cluster/section.js";
+import { goals as clusterGoals, section, sectionOf, withSection } from "./cluster/section.js";
 import { contestants } from "./contestants/index.js";
 import { facts } from "./facts.js";
 import { judge } from "./goals.js";
+import { costPicture, nodesPicture, usersPicture } from "./pictures.js";
 import { costs, counts } from "./rows.js";
 import { tolerance } from "./statistics.js";
 import { aligned, commandTable, costTable, countTable, markdown, usersTable } from "./tables.js";
@@ -30,12 +30,13 @@ export function report(results, run) {
   process.stdout.write(`\n${blocks.filter((block) => block !== "").join("\n\n")}\n`);
   if (!run.options.isReported) return;
   mkdirSync(docs, { recursive: true });
-  writeFileSync(new URL("benchmarks.svg", docs), chart(results));
+  writeFileSync(new URL("benchmarks.svg", docs), costPicture(results));
+  writeFileSync(new URL("benchmarks-users.svg", docs), usersPicture(results));
   const written = page(results, goals, run);
   // What another run wrote of several nodes stays until it is measured again.
   const several = sectionOf(readFileSync(file, { encoding: "utf8", flag: "a+" }));
   writeFileSync(file, several === undefined ? written : withSection(written, several));
-  process.stdout.write("\nWritten to docs/operate/benchmarks.md and docs/operate/benchmarks.svg.\n");
+  process.stdout.write("\nWritten to docs/operate/benchmarks.md, with its pictures.\n");
 }
 
 /** What was found about the goals that are not met, each once. */
@@ -52,8 +53,9 @@ export function reportCluster(results, options) {
   const text = section(results, { sockets, commands, cores: cpus().length });
   process.stdout.write(`\n${text}`);
   if (!options.isReported) return;
+  if (results.length > 0) writeFileSync(new URL("benchmarks-nodes.svg", docs), nodesPicture(results, clusterGoals));
   writeFileSync(file, withSection(readFileSync(file, "utf8"), text));
-  process.stdout.write("\nWritten to docs/operate/benchmarks.md.\n");
+  process.stdout.write("\nWritten to docs/operate/benchmarks.md, with its picture.\n");
 }
 
 function titled(title, table) {
@@ -78,7 +80,7 @@ function page(results, goals, { options, seconds }) {
 What sessions on sockets cost, compared to Socket.IO without sessions. Run the benchmarks yourself:
 
 \`\`\`sh
-npm run bench               # about 20 minutes; writes this page and its picture
+npm run bench               # about 20 minutes; writes this page and its pictures
 npm run bench -- --check    # compares with the last release, in two minutes
 npm run bench -- --only connect --store redis
 npm run bench -- --help     # all options
@@ -95,6 +97,8 @@ ${limitsOf(missed)}
 ## What 10,000 users cost
 
 CPU time of the server process and its heap, everything included: Socket.IO's own share is the column “bare”.
+
+![What 10,000 users cost](benchmarks-users.svg)
 ${sections(storages.slice(0, 2), (storage) => usersTable(results, storage))}
 ## Cost
 

@@ -48,32 +48,43 @@ export function commandTable(results) {
   });
 }
 
-/** What 10,000 users cost on a storage. */
+/** How many users are meant by "users". */
+export const users = 10_000;
+
+/** Whose costs for them are told. */
+export const usersOf = [baseline, "guide", ours];
+
+/** What they cost, each row in its unit: CPU time in seconds, or heap. */
+export const usersRows = [
+  { title: "they connect", unit: "s", id: "connect", asks: "commands-connect" },
+  { title: "they stay, with their sessions read", unit: "MB", id: "heap-read" },
+  { title: "each sends an event that reads", unit: "s", id: "read", asks: "commands-read" },
+  { title: "each sends an event that writes", unit: "s", id: "write-stored", asks: "commands-write" },
+  { title: "they leave", unit: "s", id: "disconnect", asks: "commands-disconnect" },
+].map((row) => ({
+  ...row,
+  value(results, storage, name) {
+    const value = results.value(resultOf(row.id, storage), name);
+    return value === undefined ? undefined : (value * users) / (row.unit === "MB" ? 2 ** 20 : 1e6);
+  },
+}));
+
+/** What they cost on a storage. */
 export function usersTable(results, storage) {
-  const users = 10_000;
-  const of = (id) => (name) => results.value(resultOf(id, storage), name);
-  const cpu = (id) => (name) =>
-    of(id)(name) === undefined ? undefined : `${((of(id)(name) * users) / 1e6).toFixed(2)} s`;
-  const asked = (id) => (name) => {
-    if (storage !== "redis" || name === baseline) return undefined;
+  const asked = (id, name) => {
+    if (id === undefined || storage !== "redis" || name === baseline) return "";
     const counts = results.first(resultOf(id, storage), name);
-    return counts && Object.values(counts).reduce((sum, count) => sum + count, 0) * users;
+    if (!counts) return "";
+    const count = Object.values(counts).reduce((sum, one) => sum + one, 0) * users;
+    return `, ${Math.round(count).toLocaleString("en")} commands`;
   };
-  const with10k = (id, commandId) => (name) => {
-    const [time, count] = [cpu(id)(name), asked(commandId)(name)];
-    return time && count !== undefined ? `${time}, ${Math.round(count).toLocaleString("en")} commands` : time;
-  };
-  const heap = (name) =>
-    of("heap-read")(name) === undefined ? undefined : `${((of("heap-read")(name) * users) / 2 ** 20).toFixed(0)} MB`;
-  const rows = [
-    { title: "they connect", cell: with10k("connect", "commands-connect") },
-    { title: "they stay, with their sessions read", cell: heap },
-    { title: "each sends an event that reads", cell: with10k("read", "commands-read") },
-    { title: "each sends an event that writes", cell: with10k("write-stored", "commands-write") },
-    { title: "they leave", cell: with10k("disconnect", "commands-disconnect") },
-  ].filter(({ cell }) => cell(ours) !== undefined);
-  const there = contestants.filter(({ name }) => ["bare", "guide", "socket-session"].includes(name));
-  return tableOf(rows, there, [], (row, { name }) => row.cell(name) ?? "–");
+  const rows = usersRows.filter(({ value }) => value(results, storage, ours) !== undefined);
+  const there = contestants.filter(({ name }) => usersOf.includes(name));
+  return tableOf(rows, there, [], ({ unit, asks, value: valueOf }, { name }) => {
+    const value = valueOf(results, storage, name);
+    if (value === undefined) return "–";
+    return unit === "MB" ? `${value.toFixed(0)} MB` : `${value.toFixed(2)} s${asked(asks, name)}`;
+  });
 }
 
 /** For the terminal. */
