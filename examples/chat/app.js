@@ -50,9 +50,8 @@ export async function startChat(options = {}) {
   app.use(protectPage);
   app.use(express.static(join(import.meta.dirname, "public")));
   app.get("/source/app.js", (_req, res) => res.type("text/plain").sendFile(join(import.meta.dirname, "app.js")));
-  app.get("/source/chat.js", (_req, res) =>
-    res.type("text/plain").sendFile(join(import.meta.dirname, "public/chat.js")),
-  );
+  const asText = { setHeaders: (res) => void res.type("text/plain") };
+  app.use("/source", express.static(join(import.meta.dirname, "public"), asText));
   app.use("/session", sessions.routes); // with /session/client.js, the page's half
   app.use(sessions.middleware);
   app.use(express.urlencoded({ extended: false, limit: "10kb" }));

@@ -1,39 +1,26 @@
 // What the demo teaches, as somebody sees it who tries it for the first time: in a real Chromium.
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { ensureBuilt } from "../support/built.js";
-import { type Demo, startDemo } from "../support/chat-demo.js";
+import type { BrowserContext, Page } from "playwright-core";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { startDemo, useDemo } from "../support/chat-demo.js";
 import { enterName, isSignedOut, logOut, lookAway, say, shows } from "../support/chat-page.js";
-import { launchChromium } from "../support/chromium.js";
 import { openContext, openPage } from "../support/client.js";
 import { freePort } from "../support/private-server.js";
 
-let browser: Browser;
-let demo: Demo;
-
-beforeAll(async () => {
-  ensureBuilt();
-  [browser, demo] = await Promise.all([launchChromium(), startDemo()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  expect(await demo?.stop()).toBe(0);
-});
+const running = useDemo();
 
 describe("the page", () => {
   test("has the library's name, and leads to its own source", async () => {
-    const page = await openPage(await openContext(browser), demo.url);
+    const page = await openPage(await openContext(running.browser), running.demo.url);
     expect(await page.title()).toBe("socket-session demo");
     await page.locator("#door").getByText("socket-session demo").waitFor();
     await enterName(page, "Reader");
     await page.getByRole("heading", { name: "socket-session demo", level: 1 }).waitFor();
     for (const [name, text] of [
       ["the server", "createSessions({"],
-      ["the page", "SocketSession.withSession(socket"],
+      ["the page", 'account.on("change"'],
     ] as const) {
       const path = await page.locator("#panel").getByRole("link", { name }).getAttribute("href");
-      const response = await page.request.get(demo.url + path);
+      const response = await page.request.get(running.demo.url + path);
       expect(response.headers()["content-type"]).toContain("text/plain");
       expect(await response.text()).toContain(text);
     }
@@ -128,8 +115,8 @@ describe("an author", () => {
     const message = (page: Page) => page.locator(".message", { hasText: "from the first Twin" });
     await message(stranger).waitFor();
     expect(await message(stranger).getAttribute("class")).not.toContain("mine");
-    const desk = await openPage(await openContext(browser), demo.url);
-    const phone = await openPage(await openContext(browser), demo.url);
+    const desk = await openPage(await openContext(running.browser), running.demo.url);
+    const phone = await openPage(await openContext(running.browser), running.demo.url);
     for (const page of [desk, phone]) await enterName(page, "Twin", "sesame");
     await say(desk, "from my desk");
     await phone.locator("li.mine", { hasText: "from my desk" }).waitFor();
@@ -171,8 +158,8 @@ describe("what is shown is so", () => {
   test("a server that is away is said at the button", async () => {
     const own = await startDemo({ PORT: `${await freePort()}` });
     onTestFinished(async () => void (await own.stop()));
-    const page = await openPage(await openContext(browser), own.url);
-    const late = await openPage(await openContext(browser), own.url);
+    const page = await openPage(await openContext(running.browser), own.url);
+    const late = await openPage(await openContext(running.browser), own.url);
     await enterName(page, "Patient");
     await own.stop();
     for (const name of ["Renew the id", "On my way.", "Change"]) {
@@ -234,15 +221,15 @@ describe("a stream", () => {
 });
 
 async function firstTab(name: string): Promise<{ context: BrowserContext; first: Page }> {
-  const context = await openContext(browser);
-  const first = await openPage(context, demo.url);
+  const context = await openContext(running.browser);
+  const first = await openPage(context, running.demo.url);
   await enterName(first, name);
   return { context, first };
 }
 
 async function twoTabs(name: string): Promise<{ context: BrowserContext; first: Page; second: Page }> {
   const { context, first } = await firstTab(name);
-  const second = await openPage(context, demo.url);
+  const second = await openPage(context, running.demo.url);
   for (const tab of [first, second]) await shows(tab, "tabs", "2");
   return { context, first, second };
 }

@@ -1,29 +1,16 @@
 // How the demo looks, and that nobody is left out: axe, a phone, the dark. The pictures are in .cache/screenshots/.
 import { join } from "node:path";
 import axe from "axe-core";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ensureBuilt } from "../support/built.js";
-import { type Demo, startDemo } from "../support/chat-demo.js";
+import type { Page } from "playwright-core";
+import { describe, expect, test } from "vitest";
+import { useDemo } from "../support/chat-demo.js";
 import { enterName, isSignedOut, logOut, say, shows } from "../support/chat-page.js";
-import { launchChromium } from "../support/chromium.js";
 import { openContext, openPage } from "../support/client.js";
 
 const desktop = { viewport: { width: 1280, height: 800 } };
 const phone = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 
-let browser: Browser;
-let demo: Demo;
-
-beforeAll(async () => {
-  ensureBuilt();
-  [browser, demo] = await Promise.all([launchChromium(), startDemo()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  expect(await demo?.stop()).toBe(0);
-});
+const running = useDemo();
 
 describe.each([
   { name: "desktop", options: desktop },
@@ -32,8 +19,8 @@ describe.each([
   { name: "phone, dark", options: { ...phone, colorScheme: "dark" } },
 ])("on a $name", ({ name, options }) => {
   test("axe finds nothing, from the door to the end", async () => {
-    const context = await openContext(browser, { ...options, reducedMotion: "reduce" });
-    const page = await openPage(context, demo.url);
+    const context = await openContext(running.browser, { ...options, reducedMotion: "reduce" });
+    const page = await openPage(context, running.demo.url);
     await page.getByRole("heading", { name: "Join the chat" }).waitFor();
     const look = async (scene: string): Promise<void> => {
       const path = join(import.meta.dirname, `../../.cache/screenshots/${name.replace(", ", "-")}-${scene}.png`);
@@ -48,11 +35,11 @@ describe.each([
     await page.locator("#name-error", { hasText: "2 to 20" }).waitFor();
     await look("refused");
     await joinAs(page, `Ada ${name.length}`);
-    const other = await openPage(await openContext(browser), demo.url);
+    const other = await openPage(await openContext(running.browser), running.demo.url);
     await enterName(other, "Grace");
     await say(other, "Who else is here?");
     await say(page, "Me, in two tabs at once.");
-    const second = await openPage(context, demo.url);
+    const second = await openPage(context, running.demo.url);
     await second.getByLabel("Message", { exact: true }).fill("And what I type is in both …");
     await page.locator("#field-draft", { hasText: "in both" }).waitFor({ state: "attached" });
     await look("chat");
@@ -75,7 +62,7 @@ describe.each([
 
 describe("on a phone", () => {
   test("a tap beside the session closes it; what lies behind is out of reach while it is open", async () => {
-    const page = await openPage(await openContext(browser, phone), demo.url);
+    const page = await openPage(await openContext(running.browser, phone), running.demo.url);
     await joinAs(page, "Tapper");
     const inert = (): Promise<string[]> =>
       page.evaluate<string[]>(`[...document.querySelectorAll("[inert]")].map(({ id }) => id)`);
@@ -95,7 +82,7 @@ describe("on a phone", () => {
   });
 
   test("inputs have letters of 16 px, and what is tapped is 44 px high", async () => {
-    const page = await openPage(await openContext(browser, phone), demo.url);
+    const page = await openPage(await openContext(running.browser, phone), running.demo.url);
     await page.getByLabel("Your name").waitFor();
     const small = (): Promise<string[]> =>
       page.evaluate<string[]>(`[...document.querySelectorAll("input, textarea, button, .steps a")]

@@ -1,29 +1,16 @@
 // The demo as its users meet it: a real server process, a real Chromium, tabs and browsers.
 import { once } from "node:events";
 import { connect } from "node:net";
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { ensureBuilt } from "../support/built.js";
-import { type Demo, startDemo } from "../support/chat-demo.js";
+import type { BrowserContext, Page } from "playwright-core";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { startDemo, useDemo } from "../support/chat-demo.js";
 import { enterName, isSignedOut, logOut, lookAt, lookAway, say, shows } from "../support/chat-page.js";
-import { launchChromium } from "../support/chromium.js";
 import { openContext } from "../support/client.js";
 import { freePort } from "../support/private-server.js";
 
-let browser: Browser;
-let demo: Demo;
+const running = useDemo();
 /** What no page may report: scripts that throw, refused by the content security policy. */
 const faults: string[] = [];
-
-beforeAll(async () => {
-  ensureBuilt();
-  [browser, demo] = await Promise.all([launchChromium(), startDemo()]);
-});
-
-afterAll(async () => {
-  await browser?.close();
-  expect(await demo?.stop()).toBe(0);
-});
 
 afterEach(() => {
   expect(faults.splice(0)).toEqual([]);
@@ -31,15 +18,15 @@ afterEach(() => {
 
 describe("the start", () => {
   test("says in three lines where the demo is, and what to do", () => {
-    expect(demo.printed).toEqual([
-      `The demo of socket-session is at ${demo.url}`,
+    expect(running.demo.printed).toEqual([
+      `The demo of socket-session is at ${running.demo.url}`,
       expect.stringContaining("two tabs"),
       expect.stringContaining("log out"),
     ]);
   });
 
   test("takes another port where its own is taken, and says so", async () => {
-    const { port } = new URL(demo.url);
+    const { port } = new URL(running.demo.url);
     const second = await startDemo({ PORT: port });
     onTestFinished(async () => expect(await second.stop()).toBe(0));
     expect(second.printed[0]).toBe(`The demo of socket-session is at ${second.url} (port ${port} is taken)`);
@@ -49,14 +36,14 @@ describe("the start", () => {
 
 describe("log in", () => {
   test("shows the form, without a reason, to whoever comes first", async () => {
-    const page = await openTab(await openContext(browser));
+    const page = await openTab(await openContext(running.browser));
     await page.getByRole("heading", { name: "Join the chat" }).waitFor();
     expect(await page.locator("#reason").isVisible()).toBe(false);
     expect(await page.getByRole("textbox", { name: "Message" }).isVisible()).toBe(false);
   });
 
   test.each(["", "x", "<b>Ada</b>", "-".repeat(20)])("refuses the name %j, and makes no session", async (name) => {
-    const context = await openContext(browser);
+    const context = await openContext(running.browser);
     const page = await openTab(context);
     await page.getByLabel("Your name").fill(name);
     await page.getByRole("button", { name: "Join" }).click();
@@ -66,16 +53,17 @@ describe("log in", () => {
   });
 
   test("takes no name that the form would not send, and no form of another site", async () => {
-    const { request } = await openContext(browser);
-    const logInWith = (name: string, headers = {}) => request.post(`${demo.url}/login`, { form: { name }, headers });
+    const { request } = await openContext(running.browser);
+    const logInWith = (name: string, headers = {}) =>
+      request.post(`${running.demo.url}/login`, { form: { name }, headers });
     expect((await logInWith("x".repeat(21))).status()).toBe(400);
-    expect((await request.post(`${demo.url}/login`, { data: { name: ["Ada"] } })).status()).toBe(400);
+    expect((await request.post(`${running.demo.url}/login`, { data: { name: ["Ada"] } })).status()).toBe(400);
     expect((await logInWith("Ada", { "sec-fetch-site": "cross-site" })).status()).toBe(403);
-    expect((await request.get(`${demo.url}/session`)).status()).toBe(401);
+    expect((await request.get(`${running.demo.url}/session`)).status()).toBe(401);
   });
 
   test("in one tab is a login in all: their sockets have one live session", async () => {
-    const context = await openContext(browser);
+    const context = await openContext(running.browser);
     const early = await openTab(context);
     await early.getByLabel("Your name").waitFor();
     const first = await logIn(context, "Ada");
@@ -89,7 +77,7 @@ describe("log in", () => {
   });
 
   test("lasts over a reload, with all that the session holds", async () => {
-    const page = await logIn(await openContext(browser), "Reloader");
+    const page = await logIn(await openContext(running.browser), "Reloader");
     await say(page, "said before");
     await page.getByRole("listitem").filter({ hasText: "said before" }).waitFor();
     await page.getByLabel("Message", { exact: true }).fill("half a sentence");
@@ -105,7 +93,7 @@ describe("log in", () => {
   });
 
   test("never tells the page its session id", async () => {
-    const context = await openContext(browser);
+    const context = await openContext(running.browser);
     const page = await openTab(context);
     const seen: string[] = [];
     page.on("websocket", (socket) => {
@@ -146,7 +134,7 @@ describe("one session", () => {
       await shows(tab, "draft", "On my way.");
       await boxHolds(tab, "On my way.");
     }
-    const response = await first.request.post(`${demo.url}/draft`, { form: { text: "from a request" } });
+    const response = await first.request.post(`${running.demo.url}/draft`, { form: { text: "from a request" } });
     expect(response.status()).toBe(204);
     for (const tab of [first, second]) await boxHolds(tab, "from a request");
     await second.getByRole("button", { name: "Clear the draft" }).click();
@@ -154,8 +142,8 @@ describe("one session", () => {
   });
 
   test("of another browser is another one", async () => {
-    const ada = await logIn(await openContext(browser), "Ada One");
-    const bob = await logIn(await openContext(browser), "Bob One");
+    const ada = await logIn(await openContext(running.browser), "Ada One");
+    const bob = await logIn(await openContext(running.browser), "Bob One");
     await ada.getByLabel("Message", { exact: true }).fill("for Ada's eyes");
     await shows(ada, "draft", "for Ada's eyes");
     await bob.getByLabel("Message", { exact: true }).fill("for Bob's eyes");
@@ -202,7 +190,7 @@ describe("a login over the socket", () => {
   });
 
   test("refuses a name that is none", async () => {
-    const page = await logIn(await openContext(browser), "Unchanged");
+    const page = await logIn(await openContext(running.browser), "Unchanged");
     await page.getByLabel("New name").fill("x");
     await page.getByRole("button", { name: "Change" }).click();
     await page.getByRole("alert").filter({ hasText: "A name has 2 to 20" }).waitFor();
@@ -212,8 +200,8 @@ describe("a login over the socket", () => {
 
 describe("messages", () => {
   test("reach the other browser, as text", async () => {
-    const ada = await logIn(await openContext(browser), "Ada Two");
-    const bob = await logIn(await openContext(browser), "Bob Two");
+    const ada = await logIn(await openContext(running.browser), "Ada Two");
+    const bob = await logIn(await openContext(running.browser), "Bob Two");
     const text = `<img src="x" onerror="document.title = 'broken into'"> hello`;
     await say(ada, text);
     await bob.getByRole("log").getByText(text, { exact: true }).waitFor();
@@ -226,8 +214,8 @@ describe("messages", () => {
   test("are counted as unread, once per session, until they are read in one tab", async () => {
     const { first, second } = await twoTabs("Counter");
     for (const tab of [first, second]) await lookAway(tab);
-    const bob = await logIn(await openContext(browser), "Bob Three");
-    const eve = await logIn(await openContext(browser), "Eve Three");
+    const bob = await logIn(await openContext(running.browser), "Bob Three");
+    const eve = await logIn(await openContext(running.browser), "Eve Three");
     await Promise.all([say(bob, "one"), say(eve, "two")]);
     await say(bob, "three");
     for (const tab of [first, second]) {
@@ -243,8 +231,9 @@ describe("messages", () => {
   });
 
   test("that are empty or of another type are refused", async () => {
-    const page = await logIn(await openContext(browser), "Typist");
+    const page = await logIn(await openContext(running.browser), "Typist");
     const answers = await page.evaluate<unknown[]>(`(async () => {
+      const { socket } = await import("/tab.js");
       const ask = (...values) => new Promise((resolve) => socket.emit(...values, resolve));
       socket.emit("message"); // no answer wanted, none given
       return [
@@ -266,22 +255,22 @@ describe("messages", () => {
 describe("the end", () => {
   test("comes to all tabs when one logs out; a new login brings all back", async () => {
     const { context, first, second } = await twoTabs("Leaver");
-    const bob = await logIn(await openContext(browser), "Bob Four");
+    const bob = await logIn(await openContext(running.browser), "Bob Four");
     await logOut(second);
     for (const tab of [first, second]) await isSignedOut(tab, "SESSION_DESTROYED");
     await shows(bob, "tabs", "1");
     // The socket tells the end, the response takes the cookie away.
     await expect.poll(() => context.cookies()).toEqual([]);
-    expect((await first.request.get(`${demo.url}/session`)).status()).toBe(401);
+    expect((await first.request.get(`${running.demo.url}/session`)).status()).toBe(401);
     await enterName(first, "Leaver");
     for (const tab of [first, second]) await shows(tab, "tabs", "2");
   });
 
   test("comes to every browser of a user who logs out everywhere, and to nobody else", async () => {
-    const desk = await logIn(await openContext(browser), "Everywhere", "sesame");
-    const phone = await logIn(await openContext(browser), "Everywhere", "sesame");
-    const bob = await logIn(await openContext(browser), "Bob Five");
-    const namesake = await logIn(await openContext(browser), "Everywhere");
+    const desk = await logIn(await openContext(running.browser), "Everywhere", "sesame");
+    const phone = await logIn(await openContext(running.browser), "Everywhere", "sesame");
+    const bob = await logIn(await openContext(running.browser), "Bob Five");
+    const namesake = await logIn(await openContext(running.browser), "Everywhere");
     await shows(desk, "tabs", "1");
     await desk.getByRole("button", { name: "Log out everywhere" }).click();
     for (const page of [desk, phone]) await isSignedOut(page, "SESSION_DESTROYED");
@@ -294,7 +283,7 @@ describe("the end", () => {
   test("is announced half a minute before, and put off by a button in one tab for all", async () => {
     const brief = await startDemo({ SESSION_MAX_AGE: "34" });
     onTestFinished(async () => void (await brief.stop()));
-    const context = await openContext(browser);
+    const context = await openContext(running.browser);
     const first = await openTab(context, brief.url);
     await enterName(first, "Stayer");
     const second = await openTab(context, brief.url);
@@ -306,7 +295,7 @@ describe("the end", () => {
   test("comes by itself to a session that nobody uses", async () => {
     const brief = await startDemo({ SESSION_MAX_AGE: "6" });
     onTestFinished(async () => void (await brief.stop()));
-    const page = await openTab(await openContext(browser), brief.url);
+    const page = await openTab(await openContext(running.browser), brief.url);
     await enterName(page, "Sleeper");
     await isSignedOut(page, "SESSION_EXPIRED");
   });
@@ -314,7 +303,7 @@ describe("the end", () => {
   test("is found out when the server comes back and knows nobody", async () => {
     const before = await startDemo({ PORT: `${await freePort()}` });
     onTestFinished(async () => void (await before.stop()));
-    const page = await openTab(await openContext(browser), before.url);
+    const page = await openTab(await openContext(running.browser), before.url);
     await enterName(page, "Survivor");
     expect(await before.stop()).toBe(0);
     await statusIs(page, "Reconnecting");
@@ -335,7 +324,7 @@ test("stops while a browser holds a connection that it opened for later", async 
 
 // --- the demo and its pages ---
 
-async function openTab(context: BrowserContext, url = demo.url): Promise<Page> {
+async function openTab(context: BrowserContext, url = running.demo.url): Promise<Page> {
   const page = await context.newPage();
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("console", (message) => {
@@ -352,7 +341,7 @@ async function logIn(context: BrowserContext, name: string, word = ""): Promise<
 }
 
 async function twoTabs(name: string): Promise<{ context: BrowserContext; first: Page; second: Page }> {
-  const context = await openContext(browser);
+  const context = await openContext(running.browser);
   const first = await logIn(context, name);
   const second = await openTab(context);
   for (const tab of [first, second]) await shows(tab, "tabs", "2");
@@ -370,6 +359,6 @@ async function boxHolds(page: Page, text: string): Promise<void> {
 
 /** The session, as an HTTP request of this browser sees it. */
 async function overHttp(page: Page): Promise<unknown> {
-  const { view } = (await (await page.request.get(`${demo.url}/session`)).json()) as { view: unknown };
+  const { view } = (await (await page.request.get(`${running.demo.url}/session`)).json()) as { view: unknown };
   return view;
 }

@@ -2,6 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect } from "vitest";
+import { ensureBuilt } from "./built.js";
+import { launchChromium } from "./chromium.js";
 
 export interface Demo {
   readonly url: string;
@@ -35,4 +39,18 @@ export async function startDemo(env: Record<string, string> = {}): Promise<Demo>
       return (await exited)[0];
     },
   };
+}
+
+/** The demo and a browser for all tests of a file, which are there when the first one begins. */
+export function useDemo(): { readonly browser: Browser; readonly demo: Demo } {
+  const running = {} as { browser: Browser; demo: Demo };
+  beforeAll(async () => {
+    ensureBuilt();
+    [running.browser, running.demo] = await Promise.all([launchChromium(), startDemo()]);
+  });
+  afterAll(async () => {
+    await running.browser?.close();
+    expect(await running.demo?.stop()).toBe(0);
+  });
+  return running;
 }

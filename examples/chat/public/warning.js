@@ -1,0 +1,20 @@
+// The warning before the session expires, with a button "stay signed in".
+import { $ } from "./dom.js";
+import { account } from "./tab.js";
+
+account.on("expiring", (warning) => showWarning(warning.expiresIn));
+account.on("renewed", () => showWarning());
+$("stay").addEventListener("click", () => account.renew());
+
+/** Counts down to the end of the session; without a time it hides the warning. */
+let countdown;
+
+export function showWarning(left) {
+  clearInterval(countdown);
+  $("warning").hidden = left === undefined;
+  if (left === undefined) return;
+  const end = Date.now() + left;
+  const count = () => ($("seconds").textContent = String(Math.max(0, Math.round((end - Date.now()) / 1000))));
+  count();
+  countdown = setInterval(count, 1000);
+}
