@@ -109,6 +109,25 @@ test.each([true, false])("events, and an end as the last one (behind the middlew
   expect(answer.events.at(-1)).toMatchObject({ event: "session:end", data: expect.stringContaining("DESTROYED") });
 });
 
+test("HEAD is over with its headers, and no event comes after the application's own end", async () => {
+  const taken: boolean[] = [];
+  const { sessions, ask, login } = await start(async (stream, _, response) => {
+    await stream.ready;
+    stream.send("news");
+    response.end();
+    taken.push(stream.send("late"));
+  }, false);
+  const cookie = await login();
+  const head = await ask("/", { ":method": "HEAD", cookie });
+  expect(head.headers).toMatchObject({ ":status": 200, "content-type": "text/event-stream" });
+  expect(await head.over).toBe(0);
+  const whole = await ask("/", { cookie });
+  expect(await whole.over).toBe(0);
+  expect(whole.events.map(({ event }) => event)).toEqual(["session:view", "news"]);
+  expect(taken).toEqual([false, false]);
+  await expect.poll(() => sessions.size).toBe(0);
+});
+
 test("an answer by hand is cut, not completed", async () => {
   const { sessions, streams, ask, login } = await start((_, __, response) => response.write("by hand"));
   const answer = await ask("/", { cookie: await login() });
