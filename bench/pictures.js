@@ -16,8 +16,8 @@ const colours = {
 // What `allow` costs is too little to be seen.
 const shown = contestants.filter(({ name }) => name !== oursWithAllow);
 const storages = [
-  ["memory", "Memory store", ["connect", "heap", "read", "write", "write-burst"]],
-  ["redis", "Redis", ["connect", "heap", "read", "write", "write-burst", "storm"]],
+  { storage: "memory", title: "Memory store", rows: ["connect", "heap", "read", "write", "write-burst"] },
+  { storage: "redis", title: "Redis", rows: ["connect", "heap", "read", "write", "write-burst", "storm"] },
 ];
 
 /** Every contestant's cost, relative to bare Socket.IO. */
@@ -30,7 +30,7 @@ export function costPicture(results) {
     );
     return { title, bars };
   };
-  const panels = storages.map(([storage, title, rows]) => ({
+  const panels = storages.map(({ storage, title, rows }) => ({
     title,
     groups: costs
       .filter(({ id }) => rows.includes(id) && results.has(resultOf(id, storage)))
@@ -46,7 +46,7 @@ export function costPicture(results) {
 
 /** What the users of a site cost, in seconds of a processor and in memory. */
 export function usersPicture(results) {
-  const panels = storages.flatMap(([storage, title]) => {
+  const panels = storages.flatMap(({ storage, title }) => {
     const groupsOf = (isMemory) =>
       usersRows
         .filter((row) => (row.unit === "MB") === isMemory && row.value(results, storage, ours) !== undefined)
