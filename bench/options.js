@@ -38,7 +38,7 @@ const quick = {
 
 export const usage = `npm run bench -- [options]
 
-Without options, all is measured, which takes about 20 minutes, and docs/operate/benchmarks.* are written. It needs 20,000
+Without options, all is measured, which takes about half an hour, and docs/operate/benchmarks.* are written. It needs 20,000
 open files (ulimit -n), for the connections of all contestants.
 
   --check [commit]   compares with a commit, by default the last release; fails where a row is worse; under 2 minutes

@@ -80,7 +80,7 @@ function page(results, goals, { options, seconds }) {
 What sessions on sockets cost, compared to Socket.IO without sessions. Run the benchmarks yourself:
 
 \`\`\`sh
-npm run bench               # about 20 minutes; writes this page and its pictures
+npm run bench               # half an hour; writes this page and its pictures
 npm run bench -- --check    # compares with the last release, in two minutes
 npm run bench -- --only connect --store redis
 npm run bench -- --help     # all options
