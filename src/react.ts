@@ -27,7 +27,8 @@ export type SessionState<View> = Pick<ClientSession<View>, "view" | "ended" | "e
  * ```
  */
 export function useSession<View>(session: ClientSession<View>): SessionState<View> {
-  if (!(session as ClientSession<View> | undefined)?.renew) {
+  // A socket has listeners, too.
+  if (typeof session?.on !== "function" || "onAnyOutgoing" in session) {
     const message = "useSession(): wrong session: give what withSession() returns. See docs/errors/OPTION_INVALID.md";
     throw Object.assign(new TypeError(message), { code: "OPTION_INVALID" });
   }

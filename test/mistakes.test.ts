@@ -6,6 +6,7 @@ import { Redis } from "ioredis";
 import { Client, Pool } from "pg";
 import { createClient } from "redis";
 import { Server, type Socket } from "socket.io";
+import { io as connect } from "socket.io-client";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createSessions, liveStore, memoryStore } from "../src/index.js";
 import { seePage } from "../src/errors.js";
@@ -209,8 +210,11 @@ describe("told at once, by an error:", () => {
     await expect(client.login("login")).rejects.toMatchObject({ code: "OPTION_INVALID", message: /"\/login"/ });
   });
 
-  test("React's hook without the session of withSession()", () => {
-    const error = thrownBy(() => (useSession as Loose)(undefined));
+  test.each([
+    ["nothing", undefined],
+    ["the socket", connect({ autoConnect: false })],
+  ])("React's hook without the session of withSession(), with %s in its place", (_title, given) => {
+    const error = thrownBy(() => (useSession as Loose)(given));
     expect(error).toMatchObject({ code: "OPTION_INVALID", message: /give what withSession\(\) returns. See docs/ });
   });
 
