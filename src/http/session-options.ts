@@ -43,32 +43,22 @@ export type Secrets = readonly (string | Buffer)[];
 
 /** What a template makes of a variable that is not set. */
 const missing = ["undefined", "null"];
+const isItSet = "Is the environment variable set that it comes from, SESSION_SECRET perhaps?";
+
+/** What something is that is no secret; undefined for a secret, which nobody may see. */
+function noSecret(given: unknown): string | undefined {
+  if (given === undefined) return `undefined. ${isItSet}`;
+  if (typeof given !== "string") return Buffer.isBuffer(given) && given.length > 0 ? undefined : `${kindOf(given)}.`;
+  if (given.trim() === "") return "an empty string.";
+  return missing.includes(given) ? `the text "${given}". ${isItSet}` : undefined;
+}
 
 /** @throws SessionError `OPTION_INVALID` */
 export function secretsOf(secret: unknown): Secrets {
   const secrets = (Array.isArray(secret) ? secret : [secret]) as unknown[];
-  const isUsable = (one: unknown): boolean =>
-    typeof one === "string" ? one.trim() !== "" && !missing.includes(one) : Buffer.isBuffer(one) && one.length > 0;
-  const wrong = secrets.findIndex((one) => !isUsable(one));
-  if (wrong !== -1 || secrets.length === 0) {
-    const given = secrets[wrong];
-    const text = typeof given === "string" && given.trim();
-    // A text of blanks, or what a template made of a variable that is not set. Any other text is secret.
-    const isMissing = typeof text === "string" && missing.includes(text);
-    const kind =
-      wrong === -1
-        ? "an empty array"
-        : isMissing
-          ? `the text "${text}"`
-          : text === ""
-            ? "an empty string"
-            : kindOf(given);
-    const hint =
-      kind === "undefined" || isMissing
-        ? " Is the environment variable set that it comes from, SESSION_SECRET perhaps?"
-        : "";
-    throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${kind}.${hint}`);
-  }
+  const wrong = secrets.length === 0 ? "an empty array." : secrets.map(noSecret).find((one) => one !== undefined);
+  if (wrong !== undefined)
+    throw invalid(`secret must be a string, or a list of strings of which the first signs, not ${wrong}`);
   if (process.env["NODE_ENV"] === "production" && (secrets as Secrets).some(isKnownSecret)) warnOnce("SECRET_KNOWN");
   return secrets as Secrets;
 }

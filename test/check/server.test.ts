@@ -1,6 +1,6 @@
 // A running server, asked from outside: each fault is found, with the line to write, and a server without faults is fine.
 import { once } from "node:events";
-import { createServer, request as ask, type Server } from "node:http";
+import { createServer, type IncomingHttpHeaders, request as ask, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import session from "express-session";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -227,19 +227,11 @@ describe("finds", () => {
 
   test("a proxy that changes the host and passes no WebSocket on", async () => {
     const app = await serve();
-    const proxy = createServer((req, res) => {
+    const url = await proxyTo(app.url, (headers) => {
       // As nginx does where nobody tells it to pass them on.
-      const { upgrade: _, ...passedOn } = { ...req.headers, connection: "close" };
-      const headers = { ...passedOn, host: new URL(app.url).host };
-      const passed = ask(app.url + req.url, { method: req.method, headers }, (answer) => {
-        res.writeHead(answer.statusCode ?? 500, answer.headers);
-        answer.pipe(res);
-      });
-      req.pipe(passed);
-    }).listen(0, "127.0.0.1");
-    onTestFinished(() => void proxy.close());
-    await once(proxy, "listening");
-    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const { upgrade: _, ...passedOn } = headers;
+      return { ...passedOn, connection: "close", host: new URL(app.url).host };
+    });
     const faults = faultsOf(await checkServer({ url, routes: "/live" }));
     expect(faults).toEqual([
       expect.stringContaining("problem sockets PROXY_UNTRUSTED"),
@@ -261,17 +253,7 @@ describe("finds", () => {
 
   test("a proxy that says https, which is not trusted: the cookie never comes", async () => {
     const app = await serve({ sessions: { cookie: { ...cookie, secure: true } } });
-    const proxy = createServer((req, res) => {
-      const headers = { ...req.headers, "x-forwarded-proto": "https" };
-      const passed = ask(app.url + req.url, { method: req.method, headers }, (answer) => {
-        res.writeHead(answer.statusCode ?? 500, answer.headers);
-        answer.pipe(res);
-      });
-      req.pipe(passed);
-    }).listen(0, "127.0.0.1");
-    onTestFinished(() => void proxy.close());
-    await once(proxy, "listening");
-    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const url = await proxyTo(app.url, (headers) => ({ ...headers, "x-forwarded-proto": "https" }));
     const faults = faultsOf(await checkServer({ url, routes: "/live", path: false }));
     expect(faults.join()).toContain("problem cookie SECURE_COOKIE_UNSEEN");
   });
@@ -303,3 +285,20 @@ test("where there are no sockets and no routes, the rest is looked at", async ()
   expect(check.isFine).toBe(true);
   expect(faultsOf(check)).toHaveLength(2);
 });
+
+/** A proxy before a server, which passes requests on with other headers. Resolves with its address. */
+async function proxyTo(
+  server: string,
+  headersOf: (headers: IncomingHttpHeaders) => IncomingHttpHeaders,
+): Promise<string> {
+  const proxy = createServer((req, res) => {
+    const passed = ask(server + req.url, { method: req.method, headers: headersOf(req.headers) }, (answer) => {
+      res.writeHead(answer.statusCode ?? 500, answer.headers);
+      answer.pipe(res);
+    });
+    req.pipe(passed);
+  }).listen(0, "127.0.0.1");
+  onTestFinished(() => void proxy.close());
+  await once(proxy, "listening");
+  return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+}
