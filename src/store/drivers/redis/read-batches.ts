@@ -31,17 +31,17 @@ export class ReadBatches {
     return new Promise((resolve, reject) => void this.#waiting.push({ keys, resolve, reject }));
   }
 
+  /** At the end of a turn, so that each read that came in it is in the batch. */
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, mostTogether);
-      try {
-        const texts = await this.#readMany(batch.flatMap(({ keys }) => keys));
-        let at = 0;
-        for (const { keys, resolve } of batch) resolve(texts.slice(at, (at += keys.length)));
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
+    const batch = this.#waiting.splice(0, mostTogether);
+    try {
+      const texts = await this.#readMany(batch.flatMap(({ keys }) => keys));
+      let at = 0;
+      for (const { keys, resolve } of batch) resolve(texts.slice(at, (at += keys.length)));
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
     }
-    this.#isRunning = false;
+    if (this.#waiting.length > 0) setImmediate(() => void this.#run());
+    else this.#isRunning = false;
   }
 }
