@@ -21,6 +21,8 @@ export const texts = {
     "A request passed two session middlewares with different stores, so HTTP and sockets see different sessions. Fix: use sessions.middleware alone, or createSessions({ middleware }) with yours.",
   COOKIE_PATH_EXCLUDES_SOCKETS:
     "The session cookie's path does not cover the attached server's path: browsers do not send the cookie there. Fix: cookie: { path: \"/\" }, or give the server a path below the cookie's.",
+  COOKIE_NEEDS_SECURE:
+    "Browsers drop the session cookie: what it asks for needs cookie.secure. Fix: cookie: { secure: true }, and https.",
   SECURE_COOKIE_OVER_HTTP:
     'cookie.secure is set, and a request over plain HTTP got a session: browsers are sent no cookie. Fix: open the page over https. In development: createSessions({ cookie: { secure: "auto" } }).',
   MIDDLEWARE_ON_SOCKETS:

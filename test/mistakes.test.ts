@@ -282,6 +282,32 @@ describe("told while it runs, once, though nobody listens:", () => {
     expect((await printed("SECURE_COOKIE_OVER_HTTP"))[0]).toContain('cookie: { secure: "auto" }');
   });
 
+  test("a cookie that browsers drop, as it is not secure", async () => {
+    const store = liveStore(memoryStore());
+    const start = (options: object): unknown => sessionsOf({ store, ...options });
+    for (const secure of [true, "auto"] as const) {
+      start({ name: "__Host-sid", cookie: { secure, sameSite: "none", partitioned: true } });
+    }
+    expect(await printed("COOKIE_NEEDS_SECURE")).toEqual([]);
+    for (let index = 0; index < 2; index++) start({ cookie: { sameSite: "none" } });
+    start({ cookie: { partitioned: true } });
+    start({ name: "__Host-sid" });
+    const needs = ['It has sameSite: "none".', "It has partitioned: true.", "It has the name __Host-sid."];
+    expect(await printed("COOKIE_NEEDS_SECURE")).toEqual(needs.map((one) => expect.stringContaining(one)));
+  });
+
+  test("a middleware whose cookie browsers drop, and a function that gives one", async () => {
+    const store = liveStore(memoryStore());
+    const options = { secret, store, resave: false, saveUninitialized: false };
+    sessionsOf({ middleware: session({ ...options, name: "__Secure-sid", cookie: { secure: true } }) });
+    expect(await printed("COOKIE_NEEDS_SECURE")).toEqual([]);
+    sessionsOf({ middleware: session({ ...options, name: "__Secure-sid", cookie: { path: "/" } }) });
+    const app = await startApp({ sessions: { name: "__Host-sid2", cookie: () => ({ path: "/" }) } });
+    await app.login();
+    const needs = ["the name __Secure-sid", "the name __Host-sid2"];
+    expect(await printed("COOKIE_NEEDS_SECURE")).toEqual(needs.map((one) => expect.stringContaining(one)));
+  });
+
   test("a secret of the examples, in production alone", async () => {
     const store = liveStore(memoryStore());
     onTestFinished(() => void vi.unstubAllEnvs());

@@ -1,5 +1,6 @@
 // Whether a browser takes a cookie, sends it, and keeps it to itself: by its Set-Cookie header and the address of the page.
 // The value is never looked at.
+import type { WarningCode } from "../warnings.js";
 import type { Findings } from "./findings.js";
 
 /** True for a host of this machine, where browsers take a plain http page for a safe one. */
@@ -21,7 +22,7 @@ export function checkCookie(findings: Findings, setCookie: string, url: URL, use
   const before = findings.list.filter(({ level }) => level !== "fine").length;
   const isSecure = attributes.has("secure");
   const sameSite = attributes.get("samesite")?.toLowerCase();
-  const problem = (message: string): void => findings.problem("cookie", message);
+  const problem = (message: string, code?: WarningCode): void => findings.problem("cookie", message, code);
   const hint = (message: string): void => findings.hint("cookie", message);
 
   if (isSecure && url.protocol === "http:" && !isLocal(url))
@@ -39,6 +40,7 @@ export function checkCookie(findings: Findings, setCookie: string, url: URL, use
   if (sameSite === "none" && !isSecure)
     problem(
       `${name} has SameSite=None without Secure: browsers drop it. Write cookie: { sameSite: "none", secure: true }.`,
+      "COOKIE_NEEDS_SECURE",
     );
   else if (sameSite === "none")
     hint(
@@ -95,11 +97,21 @@ function checkPlace(findings: Findings, name: string, attributes: Map<string, st
       "cookie",
       `All hosts below ${domain} get ${name}. Where one host alone needs it, leave out cookie.domain.`,
     );
+  if (attributes.has("partitioned") && !attributes.has("secure"))
+    findings.problem(
+      "cookie",
+      `${name} is Partitioned without Secure: browsers drop it. Write cookie: { partitioned: true, secure: true }.`,
+      "COOKIE_NEEDS_SECURE",
+    );
   const isHostCookie = name.startsWith("__Host-");
   if (isHostCookie && (!attributes.has("secure") || path !== "/" || domain !== undefined))
     findings.problem("cookie", `${name} must be Secure, with path "/" and no domain: browsers drop it otherwise.`);
   if (name.startsWith("__Secure-") && !attributes.has("secure"))
-    findings.problem("cookie", `${name} must be Secure: browsers drop it otherwise. Write cookie: { secure: true }.`);
+    findings.problem(
+      "cookie",
+      `${name} must be Secure: browsers drop it otherwise. Write cookie: { secure: true }.`,
+      "COOKIE_NEEDS_SECURE",
+    );
 }
 
 /** The cookie's name, and its attributes in small letters. */

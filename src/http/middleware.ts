@@ -22,6 +22,7 @@ import {
 } from "./express-session-internals.js";
 import {
   checkCookieValues,
+  warnIfDropped,
   cookieNameOf,
   type HttpOptions,
   isPlainHttp,
@@ -168,5 +169,6 @@ export function inspectMiddleware(
     throw new SessionError("STORE_NOT_LIVE", { detail: `It is a ${name}.` });
   }
   const name = made.setCookie.slice(0, made.setCookie.indexOf("="));
+  warnIfDropped(name, made.cookie);
   return { store, findId: (handshake) => findIdThrough(middleware, store, handshake, name, trust) };
 }

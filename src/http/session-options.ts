@@ -90,12 +90,16 @@ export function sessionOptionsOf(options: HttpOptions, trust: ProxyTrust): HttpO
   if (unset !== undefined && unset !== "destroy" && unset !== "keep") {
     throw invalid(`unset must be "destroy" or "keep", not ${shown(unset)}.`);
   }
-  if (cookie !== undefined && typeof cookie !== "function") checkCookie(cookie, "cookie");
+  const cookieName = cookieNameOf(given);
+  if (typeof cookie !== "function") {
+    if (cookie !== undefined) checkCookie(cookie, "cookie");
+    warnIfDropped(cookieName, cookie ?? {});
+  }
   return {
     ...given,
     ...(genid && { genid: (request) => checkId(called("genid", genid, request)) }),
     ...(typeof cookie === "function" && {
-      cookie: (request) => resolve(called("cookie", cookie, request), request, trust),
+      cookie: (request) => resolve(called("cookie", cookie, request), request, trust, cookieName),
     }),
   };
 }
@@ -162,11 +166,12 @@ function checkId(id: unknown): string {
 }
 
 /** express-session knows "auto" in an object alone. */
-function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust): object {
+function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust, name: string): object {
   if (typeof cookie !== "object" || cookie === null || cookie instanceof Promise) {
     throw invalid(`cookie() must return an object, not ${kindOf(cookie)}.`);
   }
   checkCookie(cookie, "cookie()");
+  warnIfDropped(name, cookie);
   const { secure, sameSite } = cookie as Given;
   if (secure === true) warnIfUnseen(request, trust);
   if (secure !== "auto" && sameSite !== "auto") return cookie;
@@ -176,6 +181,21 @@ function resolve(cookie: unknown, request: IncomingMessage, trust: ProxyTrust): 
     ...(secure === "auto" && { secure: isSecure }),
     ...(sameSite === "auto" && { sameSite: isSecure ? "none" : "lax" }),
   };
+}
+
+/**
+ * A cookie that no browser keeps, so each login seems to work, and the next request is a stranger's (RFC 6265bis,
+ * "Storage Model": SameSite=None and the name's prefix; CHIPS: Partitioned).
+ */
+export function warnIfDropped(name: string, cookie: object): void {
+  const { secure, sameSite, partitioned } = cookie as Given;
+  if (secure === true || secure === "auto") return;
+  const needs = [
+    sameSite === "none" && 'sameSite: "none"',
+    partitioned === true && "partitioned: true",
+    /^__(?:Secure|Host)-/i.test(name) && `the name ${name}`,
+  ].find(Boolean);
+  if (needs) warnOnce("COOKIE_NEEDS_SECURE", needs, `It has ${needs}.`);
 }
 
 /** A secure cookie is not sent over plain HTTP, and a proxy that says "https" counts only where it is trusted. */
