@@ -5,8 +5,8 @@ import { rowNames } from "./passes.js";
 
 const full = {
   generations: 2,
-  rounds: 5,
-  warmUps: 1,
+  rounds: 4,
+  warmUps: 2,
   connections: 3000,
   slices: 10,
   sockets: 200,
