@@ -174,6 +174,42 @@ describe("what is shown is so", () => {
     await late.locator("#name-error", { hasText: "The server does not answer." }).waitFor();
   });
 
+  test("a server that is away is said at the button that keeps the session", async () => {
+    const own = await startDemo({ SESSION_MAX_AGE: "32" });
+    onTestFinished(async () => void (await own.stop()));
+    const page = await openPage(await openContext(running.browser), own.url);
+    await enterName(page, "Stayer");
+    const stay = page.getByRole("button", { name: "Stay signed in" });
+    await stay.waitFor();
+    await own.stop();
+    await stay.click();
+    await page.locator("#warning + [role=alert]", { hasText: "The server does not answer." }).waitFor();
+  });
+
+  test("what HTTP saw does not come when the session has changed meanwhile", async () => {
+    const { first, second } = await twoTabs("Overtaken");
+    let answer = (): void => {};
+    const isAsked = new Promise<void>((asked) => {
+      void first.route("**/session", async (route) => {
+        const response = await route.fetch();
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+          asked();
+        });
+        await route.fulfill({ response });
+      });
+    });
+    await first.getByRole("button", { name: "Show what HTTP sees" }).click();
+    await isAsked;
+    await second.getByLabel("Message", { exact: true }).fill("newer");
+    await expect.poll(() => first.getByLabel("Message", { exact: true }).inputValue()).toBe("newer");
+    const answered = first.waitForResponse("**/session");
+    answer();
+    await (await answered).finished();
+    await first.evaluate("new Promise((resolve) => setTimeout(resolve))");
+    expect(await first.locator("#http-view").isVisible()).toBe(false);
+  });
+
   test("the caret stays where it is when another tab writes", async () => {
     const { first, second } = await twoTabs("Typist");
     const box = first.getByLabel("Message", { exact: true });

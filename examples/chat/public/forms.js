@@ -6,9 +6,11 @@ import { away, socket, tab } from "./tab.js";
 for (const form of document.querySelectorAll("#panel form[action]")) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const { session } = tab;
     const { error, answer } = await submit(form, event.submitter);
     showProblem(form, error);
-    if (!answer || !tab.session) return;
+    // An answer that a change has overtaken is old by now.
+    if (!answer || !session || tab.session !== session) return;
     $("http-view").hidden = false;
     $("http-view").textContent = JSON.stringify(answer, null, 1).replaceAll(/\n */g, " ");
   });
@@ -32,7 +34,7 @@ export async function submit(form, submitter) {
 }
 
 /** Says below a form, where its button was pressed, what is wrong; undefined takes it away. */
-function showProblem(form, text) {
+export function showProblem(form, text) {
   const isShown = form.nextElementSibling?.classList.contains("problem");
   if (!text) return isShown && form.nextElementSibling.remove();
   const problem = isShown ? form.nextElementSibling : element("p", "problem error");

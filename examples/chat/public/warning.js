@@ -1,10 +1,17 @@
 // The warning before the session expires, with a button "stay signed in".
 import { $ } from "./dom.js";
-import { account } from "./tab.js";
+import { showProblem } from "./forms.js";
+import { account, away } from "./tab.js";
 
 account.on("expiring", (warning) => showWarning(warning.expiresIn));
-account.on("renewed", () => showWarning());
-$("stay").addEventListener("click", () => account.renew());
+account.on("renewed", () => {
+  showProblem($("warning"));
+  showWarning();
+});
+$("stay").addEventListener("click", async () => {
+  const isRenewed = await account.renew();
+  if (!isRenewed && !account.ended) showProblem($("warning"), away);
+});
 
 /** Counts down to the end of the session; without a time it hides the warning. */
 let countdown;
