@@ -29,6 +29,12 @@ const idle = new Redis({ lazyConnect: true });
 const sessionsOf = (options = {}): ReturnType<typeof createSessions> => createSessions({ secret, ...options });
 
 describe("told at once, by an error:", () => {
+  test("what is refused as a store is left open", () => {
+    const pool = new Pool();
+    for (const given of [pool, idle]) expect(anyStore(given)).toThrow("STORE_UNSUPPORTED");
+    expect({ isEnding: pool.ending, status: idle.status }).toEqual({ isEnding: false, status: "wait" });
+  });
+
   const mistakes: [what: string, make: () => unknown, ...says: string[]][] = [
     ["no options", () => loosely(), "OPTION_INVALID", "createSessions({ secret: process.env.SESSION_SECRET })"],
     ["no secret", () => loosely({ secret: process.env["NOT_SET"] }), "OPTION_INVALID", "secret", "SESSION_SECRET"],

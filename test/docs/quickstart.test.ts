@@ -1,12 +1,12 @@
 // The README's quickstart as a newcomer tries it: its file in an empty project, its page in two tabs of a real Chromium.
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { launchChromium } from "../support/chromium.js";
 import type { Block } from "../support/markdown.js";
 import { Project } from "../support/project.js";
 import { driveTwoTabs } from "../support/two-tabs.js";
 import { blocksOf } from "./page.js";
-import { run, type Running } from "./run.js";
+import { run, runFile, type Running } from "./run.js";
 
 const program = blocksOf.get("README.md")?.find(({ headings }) => headings.includes("Quickstart"));
 let project: Project;
@@ -51,6 +51,28 @@ test("the page asks once where nobody has logged in, and does not load itself ag
   await page.waitForLoadState("networkidle");
   expect(loads.filter((path) => path === "/")).toHaveLength(1);
   expect(loads.filter((path) => path.startsWith("/session/")).length).toBeLessThanOrEqual(2);
+});
+
+test("with a secure cookie over plain http the page says so once after the login, and does not load itself again", async () => {
+  const code =
+    program?.code.replace("createSessions({ secret,", "createSessions({ secret, cookie: { secure: true },") ?? "";
+  expect(code).not.toBe(program?.code);
+  project.write({ "secure.js": code });
+  const secure = runFile(project, "secure.js");
+  onTestFinished(() => secure.stop());
+  const page = await (await browser.newContext()).newPage();
+  const loads: string[] = [];
+  page.on("request", (request) => loads.push(`${request.method()} ${new URL(request.url()).pathname}`));
+  await page.goto(`http://127.0.0.1:${await secure.ready}`);
+  await page.locator("#text", { hasText: "No session: SESSION_MISSING" }).waitFor();
+  const asked = (): number => loads.filter((load) => load === "GET /socket.io/").length;
+  const before = asked();
+  await page.click("#login");
+  await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(before);
+  await page.waitForLoadState("networkidle");
+  expect(loads.filter((load) => load === "GET /")).toHaveLength(1);
+  expect(loads.filter((load) => load === "POST /login")).toHaveLength(1);
+  expect(await page.locator("#text").textContent()).toBe("No session: SESSION_MISSING");
 });
 
 test("the client helper is asked for once, and then found unchanged", async () => {

@@ -29,6 +29,15 @@ describe("the README", () => {
     expect((quickstart as Block).code.split("\n").length).toBeLessThanOrEqual(25);
   });
 
+  it.each(["express-session", "Passport", "Nest", "Fastify", "Koa", "Next", "Socket.IO's guide"])(
+    "has a row for %s",
+    (host) => {
+      expect(read("README.md")).toMatch(
+        new RegExp(`^\\| [^|]*${host}[^|]*\\| \\[[^\\]]+\\]\\(docs/[\\w./-]+\\) +\\|$`, "m"),
+      );
+    },
+  );
+
   const running = programs.filter((block) => block.words.includes("run") && block !== quickstart);
   it.each(running.map((block) => [nameOf(block), block] as const))("runs: %s", async (_, block) => {
     const program = run(project, block);

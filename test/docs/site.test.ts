@@ -54,6 +54,9 @@ test("every public name is in the reference", () => {
     "testing/index",
     "nest/index",
     "fastify/index",
+    ...readdirSync(join(docs, "../src/compat"), { withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name }) => `compat/${name.replace(/\.ts$/, "")}`),
   ];
   for (const module of modules) {
     const path = module === "index" ? "" : `/${module.replace(/\/index$/, "")}`;

@@ -70,6 +70,16 @@ it("renders what the session is, when it changes and only then", async () => {
   expect(await page.evaluate("listening")).toBe(0);
 });
 
+it("renders that the session may not be here any more", async () => {
+  const app = await startClientApp({ attach: { allow: ({ user }) => user !== "mallory" } });
+  const page = await openPage(await openContext(chromium), app.url);
+  await page.evaluate(`post("/login")`);
+  await page.evaluate(program);
+  await shows(page, "ada 0");
+  await page.evaluate(`post("/set", { user: "mallory" })`);
+  await shows(page, "SESSION_FORBIDDEN 0");
+});
+
 it("knows nothing yet when it is rendered on a server", () => {
   const session = withSession<{ user: string }>(io("http://127.0.0.1:1", { autoConnect: false }));
   const Account = (): unknown => createElement("p", {}, JSON.stringify(useSession(session)));

@@ -2,7 +2,7 @@
 // and stays away where it cannot.
 import type { Browser as Chromium, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { liveStore, type SessionStream } from "../../src/index.js";
+import { liveStore, type SessionStream, type StreamOptions } from "../../src/index.js";
 import type { AppOptions } from "../support/app.js";
 import { launchChromium } from "../support/chromium.js";
 import { type ClientApp, heard, hears, openContext, openPage, sees, startClientApp } from "../support/client.js";
@@ -18,12 +18,12 @@ interface StreamApp extends ClientApp {
   readonly streams: SessionStream[];
 }
 
-async function startStreamApp(sessions: AppOptions["sessions"] = {}): Promise<StreamApp> {
+async function startStreamApp(sessions: AppOptions["sessions"] = {}, options?: StreamOptions): Promise<StreamApp> {
   const streams: SessionStream[] = [];
   const app = await startClientApp({
     sessions,
     setup({ app, sessions: own }) {
-      app.get("/events", (req, res) => void streams.push(own.stream(req, res).open()));
+      app.get("/events", (req, res) => void streams.push(own.stream(req, res, options).open()));
       app.post("/rotate", (req, res, next) => {
         req.session.regenerate((error) => {
           if (error) return next(error);
@@ -66,6 +66,16 @@ it("tells the end once, and the EventSource stays away", async () => {
   expect(app.streams).toHaveLength(1);
   expect(await heard(page, "end")).toHaveLength(1);
   expect(await page.evaluate("[session.view, session.ended]")).toEqual([undefined, "SESSION_DESTROYED"]);
+});
+
+it("tells once that it may not be here any more, and stays away", async () => {
+  const app = await startStreamApp({}, { allow: ({ user }) => user !== "mallory" });
+  const page = await follow(app);
+  await page.evaluate(`post("/set", { user: "mallory" })`);
+  await hears(page, "end", { code: "SESSION_FORBIDDEN" });
+  expect(await page.evaluate("[source.readyState, session.ended]")).toEqual([2, "SESSION_FORBIDDEN"]);
+  expect(await heard(page, "end")).toHaveLength(1);
+  expect(app.streams).toHaveLength(1);
 });
 
 it("comes back after a rotation, with the new cookie", async () => {

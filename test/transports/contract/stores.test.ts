@@ -5,10 +5,12 @@ import { redisStore } from "../../../src/store/drivers/redis/redis-store.js";
 import { serverContract } from "../../contract/server.js";
 import { ownTable, postgresPool, usePostgres } from "../../support/postgres.js";
 import { ownPrefix, redisClient, useRedis } from "../../support/redis.js";
-import { engineIo, socketIo, webSocket } from "../../support/servers.js";
+import { engineIo, type ServerKind, socketIo, stream, webSocket } from "../../support/servers.js";
 
-const kinds = [socketIo, engineIo, webSocket];
-const ways = ["websocket"];
+const kinds = [socketIo, engineIo, webSocket, stream];
+/** One way to connect is enough: polling needs no other store. */
+const waysOf = ({ ways }: ServerKind): readonly string[] =>
+  ways.filter((way) => way === "websocket" || ways.length === 1);
 
 describe("on Redis", () => {
   let redis: Awaited<ReturnType<typeof useRedis>>;
@@ -17,7 +19,7 @@ describe("on Redis", () => {
   });
 
   const openStore = async () => redisStore({ client: await redisClient(redis.url), prefix: ownPrefix() });
-  for (const kind of kinds) serverContract(kind, { ways, openStore });
+  for (const kind of kinds) serverContract(kind, { ways: waysOf(kind), openStore });
 });
 
 describe("on PostgreSQL", () => {
@@ -28,5 +30,5 @@ describe("on PostgreSQL", () => {
 
   const openStore = async () =>
     postgresStore({ pool: postgresPool(postgres.url), table: ownTable(), createTable: true });
-  for (const kind of kinds) serverContract(kind, { ways, openStore });
+  for (const kind of kinds) serverContract(kind, { ways: waysOf(kind), openStore });
 });
