@@ -99,7 +99,7 @@ export const help: { readonly [Code in ErrorCode]: Help } = {
     what: "The page's origin may not use sessions here.",
     cause:
       "The page has another scheme, host or port than this server, a proxy is not trusted, or the option hosts lacks this server's name.",
-    fix: 'Allow the origin: attach(io, { origins: ["https://app.example.com"] }), for the routes createSessions({ routes: { origins } }). Behind a proxy, set { proxy: true } or Express\'s "trust proxy".',
+    fix: 'Allow the origin: attach(io, { origins: ["https://app.example.com"] }), which is for the session routes, too. A page that uses the routes alone: createSessions({ routes: { origins } }). Behind a proxy, set { proxy: true } or Express\'s "trust proxy".',
   },
   TICKET_INVALID: {
     what: "The ticket is not valid, or not valid any more.",

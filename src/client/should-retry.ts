@@ -2,8 +2,9 @@
 
 /**
  * Whether a page should open its WebSocket again after the server closed it with this code. False where that cannot
- * help: 4401 (there is no session any more), 3003 (it may not be here) and 1008 (the server refuses this page). True for all others: 4205 (the
- * session has a new id, and the browser its new cookie), 1013 (the store does not answer) and codes of other programs.
+ * help: 4401 (there is no session any more), 3003 (it may not be here) and 1008 (too many of its messages waited). True for
+ * all others: 4205 (the session has a new id, and the browser its new cookie), 1013 (the store does not answer) and codes
+ * of other programs.
  *
  * @param closeCode the `code` of the WebSocket's `close` event.
  * @example

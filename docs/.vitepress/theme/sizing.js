@@ -23,7 +23,7 @@ export function costOf({ stored, online, tabs, nodes, bytes, requests, events, w
   const touchInterval = Math.min(60, maxAge * 6);
   const active = Math.min(online, events * touchInterval);
   return {
-    storage: (stored * (bytes + 180) + live * 150) / 1e6,
+    storage: (stored * (bytes + 180) + live * 190) / 1e6,
     heap: (live * (1030 + bytes)) / nodes / 1e6,
     connections: (online * tabs * 10_500) / nodes / 1e6,
     commands: 2 * requests + writes * nodesOfSession + active / touchInterval + live / batch / lease,
