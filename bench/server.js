@@ -16,7 +16,7 @@ const app = express();
 const http = createServer(app);
 // Long enough that no heartbeat falls into a measurement.
 const io = new Server(http, { pingInterval: 1_200_000 });
-const { read, write, writeStored } = await start({ app, io, secret: "a secret for benchmarks", storage });
+const { read, write, writeStored, stream } = await start({ app, io, secret: "a secret for benchmarks", storage });
 
 app.post("/login", (request, response) => {
   if (request.session) {
@@ -31,6 +31,11 @@ app.post("/change", (request, response) => {
   request.session.count++;
   response.end();
 });
+app.post("/forbid", (request, response) => {
+  delete request.session.user;
+  response.end();
+});
+if (stream) app.get("/stream", stream);
 app.post("/logout", (request, response, next) => {
   request.session.destroy((error) => (error ? next(error) : response.end()));
 });

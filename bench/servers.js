@@ -26,13 +26,16 @@ export class ServerProcess {
   }
 
   /** Starts a contestant's server on a free port. `library`: the folder of another build of this library. */
-  static async start(contestant, { storage = { name: "memory" }, library, hasView = false } = {}) {
+  static async start(
+    contestant,
+    { storage = { name: "memory" }, library, hasView = false, hasAllow = contestant.hasAllow } = {},
+  ) {
     const module = new URL(`contestants/${contestant.module ?? contestant.name}.js`, import.meta.url).href;
     const { DEBUG: _, NODE_OPTIONS: __, ...env } = process.env;
     if (storage.url) env.STORE_URL = storage.url;
     if (library) env.LIBRARY = library;
     if (hasView) env.VIEW = "yes";
-    if (contestant.hasAllow) env.ALLOW = "yes";
+    if (hasAllow) env.ALLOW = "yes";
     // gc() would throw away what is compiled of code that has not run for a moment.
     const flags = ["--expose-gc", "--no-flush-bytecode"];
     const child = fork(script, [module, storage.name], { env, execArgv: flags });

@@ -13,22 +13,42 @@ const tabs = 4;
 /** How long is waited for what does not come (ms). */
 const patience = 1000;
 
-/** Logs out on `a`, one after the other, those whose sockets are open on `b`. */
-export async function measureLogout({ a, b }, { sockets }) {
+/** Ends on `a`, by `path`, one after the other, those who have a connection on `b`: a socket, or what `connect` opens. */
+export async function measureEnd({ a, b }, { sockets, path = "/logout", connect = connectAll }) {
   const cookies = await logIn(a, sockets);
-  const clients = await connectAll(b, cookies);
+  const clients = await connect(b, cookies);
   const agent = new Agent({ keepAlive: true });
   const load = loadavg()[0];
   const times = [];
   for (const [index, client] of clients.entries()) {
     const closed = client.closed();
-    const answered = await post(agent, a, "/logout", cookies[index]);
+    const answered = await post(agent, a, path, cookies[index]);
     // One that is closed before the response is there took no time.
     times.push(Math.max((await closed) - answered, 0));
   }
   agent.destroy();
   await b.isEmpty();
   return { ...quantilesOf(times), load };
+}
+
+/** Opens a stream for each cookie. */
+export function openStreams({ port, origin }, cookies) {
+  return inParallel(
+    cookies,
+    16,
+    (cookie) =>
+      new Promise((resolve, reject) => {
+        const asked = request({ port, host: "127.0.0.1", path: "/stream", agent: false, headers: { cookie, origin } });
+        asked.on("error", reject);
+        asked.on("response", (response) => {
+          if (response.statusCode !== 200) return reject(new Error(`/stream: ${response.statusCode}`));
+          const closed = new Promise((end) => response.on("close", () => end(performance.now())));
+          resolve({ closed: () => closed });
+          response.on("error", () => {}).resume();
+        });
+        asked.end();
+      }),
+  );
 }
 
 const quantilesOf = (times) => ({

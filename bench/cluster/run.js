@@ -1,13 +1,26 @@
 // Measures two nodes on each storage that there is. Answers with the results; knows nothing of the report.
 import { setTimeout } from "node:timers/promises";
 import { ServerProcess } from "../servers.js";
-import { measureCommands, measureLogout, measureMemory, measureOldService, measureReconnects } from "./measure.js";
+import {
+  measureCommands,
+  measureEnd,
+  measureMemory,
+  measureOldService,
+  measureReconnects,
+  openStreams,
+} from "./measure.js";
 import { contestants, baseline, ours } from "../contestants/index.js";
 import { openStorage } from "../storages.js";
 
 const storages = [
   ["redis", "Redis"],
   ["postgres", "PostgreSQL"],
+];
+/** How a connection ends, beside the logout of a socket. */
+const ends = [
+  { title: "a logout, a stream", connect: openStreams },
+  { title: "`allow` says no, a socket", path: "/forbid" },
+  { title: "`allow` says no, a stream", path: "/forbid", connect: openStreams },
 ];
 const [bare, own, guide] = [baseline, ours, "guide"].map((wanted) => contestants.find(({ name }) => name === wanted));
 
@@ -53,11 +66,21 @@ async function measureOn(name, storage, { sockets, runs, commands }, say) {
     logouts.push(
       await withServers([start, start], async (a, b) => {
         // What was compiled late is slow: the first ones do not count.
-        await measureLogout({ a, b }, { sockets: Math.ceil(sockets / 5) });
+        await measureEnd({ a, b }, { sockets: Math.ceil(sockets / 5) });
         await setTimeout(500);
-        return measureLogout({ a, b }, { sockets });
+        return measureEnd({ a, b }, { sockets });
       }),
     );
+  }
+  const otherEnds = {};
+  const asking = () => ServerProcess.start(own, { storage, hasAllow: true });
+  for (const { title, ...end } of ends) {
+    say(`${name}: ${title}`);
+    otherEnds[title] = await withServers([asking, asking], async (a, b) => {
+      await measureEnd({ a, b }, { ...end, sockets: commands });
+      await setTimeout(500);
+      return measureEnd({ a, b }, { ...end, sockets });
+    });
   }
   say(`${name}: an old service`);
   const viewing = () => ServerProcess.start(own, { storage, hasView: true });
@@ -72,5 +95,5 @@ async function measureOn(name, storage, { sockets, runs, commands }, say) {
   const memory = await withServers([start, () => ServerProcess.start(bare)], (a, plain) =>
     measureMemory({ a, bare: plain, storage }, { sockets, rounds: runs }),
   );
-  return { logouts, oldService, reconnects, commands: asked, memory };
+  return { logouts, otherEnds, oldService, reconnects, commands: asked, memory };
 }

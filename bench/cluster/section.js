@@ -28,6 +28,11 @@ waited for the same cores, and the numbers show their work, too.
 
 ${table(["", "median", "99 of 100 within", "longest", "load", `99 of 100 within ${goals.logout} ms`], logoutRows(results))}
 
+The same for streams, and where no logout but \`allow\` ends them: A takes the user's name out of the session, and \`allow\` lets
+in only who has one.
+
+${table(["", "median", "99 of 100 within", "longest", "load", `99 of 100 within ${goals.logout} ms`], otherEndRows(results))}
+
 ### A service without this library
 
 A third process has the same sessions, with express-session, connect-redis or connect-pg-simple, and nothing of this library. It
@@ -74,6 +79,12 @@ export function sectionOf(page) {
 function logoutRows(results) {
   return results.flatMap(({ title, logouts }) =>
     logouts.map((times, index) => [`${title}, run ${index + 1}`, ...timeCells(times, goals.logout)]),
+  );
+}
+
+function otherEndRows(results) {
+  return results.flatMap(({ title, otherEnds }) =>
+    Object.entries(otherEnds).map(([end, times]) => [`${title}, ${end}`, ...timeCells(times, goals.logout)]),
   );
 }
 

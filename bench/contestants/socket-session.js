@@ -23,8 +23,10 @@ export async function start({ app, io, secret, storage }) {
   const sessions = createSessions({ secret, ...view, ...(await stores[storage]()) });
   app.use(sessions.middleware);
   // With ALLOW, each client and each change is asked about.
-  sessions.attach(io, process.env.ALLOW ? { allow: ({ user }) => user !== undefined } : {});
+  const options = process.env.ALLOW ? { allow: ({ user }) => user !== undefined } : {};
+  sessions.attach(io, options);
   return {
+    stream: (request, response) => sessions.stream(request, response, options).open(),
     read: (socket, done) => done(socket.session.user),
     write(socket, done) {
       socket.session.count++;
