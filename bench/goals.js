@@ -14,10 +14,14 @@ const limits = {
     "In one process without a network a bare connect takes 140 µs. Ours adds 45 of its own code, no function of which takes more than 3; 17 for the cookie's signature, which the guide pays, too; and 20 for the garbage collector, as much as which its helper threads take besides. On Redis come 17 for the system call of a shared read and 10 in the client. Slices of these rows differ by a factor of two, in the same place of each round: where old space is collected. Tried, with less than 1 µs: private fields in place of hidden properties.",
   disconnect:
     "A close listener finds the connection, takes it from its session and the session from its map: 4 to 8 µs of about 80, less than two bare processes differ by on a machine of two cores.",
+  heap: "On Redis 1.19 to 1.22 KB in five runs, and bare differs from itself by 30 B. It is the stored text, the session's place in the maps, and what hears of its key.",
+  read: "In one process, warm and without a network, 6.6 to 6.8 µs for bare and 6.8 to 7.3 for ours. Here both take five times as long, and differ by no more than two bare processes.",
   write:
     "In one process, warm and without a network, a write in memory takes 4 to 6 µs beyond bare, the guide's 9 to 14. Where servers take turns on two cores, the same code takes twice as long, ours more than the guide's. On Redis two thirds are the client's command and the system calls; the client gets no timer and no AbortSignal for a command, the script is the only one, and a channel's name is hashed once.",
   allow:
     "The first question to `allow` looks into the session: its text becomes objects at the connect, not with the first event that reads it. Once both have happened the heap is the same. An event asks nothing; a change asks once after the turn of the event loop.",
+  shared:
+    "The server asks Redis once in a turn of its event loop, and five or six clients come in one: they need longer to connect than Redis to answer. Tried: a batch that waits for the end of its turn (0.28 before, kept). To wait longer would delay each client.",
   storm:
     "As a connect on Redis. All clients' handshakes are in one queue of the event loop: its delays are those of bare, as often as a connection costs more.",
 };
@@ -36,6 +40,7 @@ const goals = [
     goal: "An event that reads the session fresh costs at most 1.05 times a bare one, and no store read",
     values: (results) => [results.ratio("read", ours), results.value("reads-read", ours)],
     judge: (ratio, reads) => [`${times(ratio)}, ${reads} store reads`, ratio <= 1.05 && reads === 0],
+    limit: limits.read,
   },
   write("memory store", ""),
   write("Redis", "-redis"),
@@ -71,6 +76,7 @@ const goals = [
     goal: "Clients that connect at once share their reads: at most 0.1 commands each come to Redis",
     values: (results) => [results.first("commands-connect-at-once-redis", ours)],
     judge: (counts) => [sum(counts).toFixed(2), sum(counts) <= 0.1],
+    limit: limits.shared,
   },
   {
     goal: "A writing event is one command to Redis",
@@ -112,6 +118,7 @@ function heap(title, row, limit) {
     goal: `A connection with a session of its own takes at most ${limit} KB of heap more than a bare one (${title})`,
     values: (results) => [results.overhead(row, ours)],
     judge: (overhead) => [`${(overhead / 1024).toFixed(2)} KB`, overhead <= limit * 1024],
+    limit: limits.heap,
   };
 }
 
