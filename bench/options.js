@@ -43,6 +43,7 @@ open files (ulimit -n), for the connections of all contestants.
 
   --check [commit]   compares with a commit, by default the last release; fails where a row is worse; under 2 minutes
   --profile row      profiles the server while it does this, into .cache/bench, and prints where its time goes
+                     (a sample waits for the next system call, which then has the time of the code before it)
   --quick            a short run, some minutes: good for a look, not for numbers to rely on
   --only a,b         these rows alone, printed only: ${rowNames.slice(0, 11).join(", ")}, …
   --store a,b        these storages alone, printed only: memory, redis, postgres
