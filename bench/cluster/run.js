@@ -60,27 +60,25 @@ async function measureOn(name, storage, { sockets, runs, commands }, say) {
     }
   };
 
+  /** From an end on one node to the close on another, with fresh processes. */
+  const measureEnds = (startOne, end) =>
+    withServers([startOne, startOne], async (a, b) => {
+      // What was compiled late is slow: the first ones do not count.
+      await measureEnd({ a, b }, { ...end, sockets: Math.ceil(sockets / 5) });
+      await setTimeout(500);
+      return measureEnd({ a, b }, { ...end, sockets });
+    });
+
   const logouts = [];
   for (let run = 1; run <= runs; run++) {
     say(`${name}: logouts ${run}/${runs}`);
-    logouts.push(
-      await withServers([start, start], async (a, b) => {
-        // What was compiled late is slow: the first ones do not count.
-        await measureEnd({ a, b }, { sockets: Math.ceil(sockets / 5) });
-        await setTimeout(500);
-        return measureEnd({ a, b }, { sockets });
-      }),
-    );
+    logouts.push(await measureEnds(start));
   }
   const otherEnds = {};
   const asking = () => ServerProcess.start(own, { storage, hasAllow: true });
   for (const { title, ...end } of ends) {
     say(`${name}: ${title}`);
-    otherEnds[title] = await withServers([asking, asking], async (a, b) => {
-      await measureEnd({ a, b }, { ...end, sockets: commands });
-      await setTimeout(500);
-      return measureEnd({ a, b }, { ...end, sockets });
-    });
+    otherEnds[title] = await measureEnds(asking, end);
   }
   say(`${name}: an old service`);
   const viewing = () => ServerProcess.start(own, { storage, hasView: true });
