@@ -6,18 +6,22 @@
  */
 export async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  let turn: NodeJS.Immediate | undefined;
   const late = new Promise<T>((resolve, reject) => {
-    timer = setTimeout(() => {
+    const giveUp = (): void => {
       try {
         resolve(onTimeout());
       } catch (error) {
         reject(error);
       }
-    }, ms);
+    };
+    // A process that was busy for so long has not yet read the answer that is there: it does so before the immediate.
+    timer = setTimeout(() => (turn = setImmediate(giveUp)), ms);
   });
   try {
     return await Promise.race([promise, late]);
   } finally {
     clearTimeout(timer);
+    clearImmediate(turn);
   }
 }

@@ -80,7 +80,7 @@ describe("an answer", () => {
     onTestFinished(() => void vi.useRealTimers());
     const { permission, errors } = start(() => new Promise(never));
     const answer = permission.ask(undefined, ada, request);
-    await vi.advanceTimersByTimeAsync(answerTimeout);
+    await vi.advanceTimersByTimeAsync(answerTimeout + 1);
     expect(await answer).toBe(false);
     expect(errors).toEqual([new Error(`allow did not answer within ${answerTimeout} ms.`)]);
   });

@@ -50,7 +50,8 @@ export class Deadlines {
   }
 
   #start(at: number): void {
-    this.#timer = setTimeout(() => this.#wake(), Math.max(Math.ceil(at - performance.now()), 1));
+    // A process that was busy for so long has not yet read the answers that are there: it does so before the immediate.
+    this.#timer = setTimeout(() => setImmediate(() => this.#wake()), Math.max(Math.ceil(at - performance.now()), 1));
   }
 
   #wake(): void {

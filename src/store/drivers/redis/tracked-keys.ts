@@ -1,7 +1,6 @@
 // Server-assisted client-side caching: connections of which Redis remembers what they read, and tells them of the next
 // change of it, whoever makes it. One connection, or one for each master of a cluster. Knows keys, not sessions.
 import { randomBytes } from "node:crypto";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { noop } from "../../../internal/noop.js";
 import { withTimeout } from "../../../internal/timeout.js";
 import { keyInSlot } from "./channels.js";
@@ -166,13 +165,9 @@ async function writeProbe(commands: Commands, key: string): Promise<boolean> {
 
 /** Whether a change by another connection is told. */
 async function isTold(other: Commands, key: string, probe: Promise<void>): Promise<boolean> {
-  let isHeard = false;
-  const heard = probe.then(() => void (isHeard = true));
+  const heard = probe.then(() => true);
   await other.send(["DEL", key], key);
-  await withTimeout(heard, patience, noop);
-  // On a busy machine it may be there, and not be read yet.
-  if (!isHeard) await nextTurn();
-  return isHeard;
+  return withTimeout(heard, patience, () => false);
 }
 
 /** True for the answer of a server, or of a client, that does not know tracking or does not allow it. */
