@@ -89,6 +89,9 @@ export class History {
   readonly ids = new Map<string, string>();
   /** When an older snapshot had ended sessions back. */
   readonly restored = new Map<string, number>();
+  /** Of which an end was asked for, or comes by itself soon; and of which one was acknowledged. By name. */
+  readonly #ending = new Set<string>();
+  readonly #ended = new Set<string>();
   readonly #began = performance.now();
   #sessions = 0;
 
@@ -106,12 +109,15 @@ export class History {
   begin(operation: Omit<Operation, "from" | "to" | "outcome">): Operation {
     const begun = { ...operation, from: this.now(), to: Number.POSITIVE_INFINITY, outcome: "no answer" };
     this.operations.push(begun);
+    for (const session of begun.ends ?? []) this.#ending.add(session);
+    if (begun.maxAge !== undefined) this.#ending.add(begun.session);
     return begun;
   }
 
   end(operation: Operation, outcome: string): void {
     operation.to = this.now();
     operation.outcome = outcome;
+    if (outcome === "ok") for (const session of operation.ends ?? []) this.#ended.add(session);
   }
 
   openSocket(session: string, node: string): SocketLife {
@@ -125,19 +131,14 @@ export class History {
     this.losses.push({ session, what, node, at: this.now() });
   }
 
-  /** True where an end of this session was asked for, or comes by itself soon. */
-  isEnding(session: string): boolean {
-    return this.operations.some((one) => one.ends?.includes(session) || (one.session === session && one.maxAge));
-  }
-
   /** True where an end of this session was acknowledged. */
   hasEnded(session: string): boolean {
-    return this.operations.some(({ ends, outcome }) => outcome === "ok" && ends?.includes(session));
+    return this.#ended.has(session);
   }
 
   /** The ids of sessions of which no end was asked for, by name. */
   living(): Map<string, string> {
-    return new Map([...this.ids].filter(([name]) => !this.isEnding(name)));
+    return new Map([...this.ids].filter(([name]) => !this.#ending.has(name)));
   }
 
   /** Notes that something is broken for as long as `work` runs. */
