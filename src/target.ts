@@ -12,7 +12,7 @@ import type { StoredSession } from "./store/users/user-sessions.js";
 
 /**
  * A socket, a request, a session object, an entry of `sessions.ofUser()`, or a session id. A request may be Node's,
- * Express's or Fastify's, or Koa's or Hono's context (with `@hono/node-server`).
+ * Express's, Fastify's, Koa's or Hono's (with `@hono/node-server`), or the context of one of the last two.
  */
 export type Target =
   | string
@@ -20,6 +20,7 @@ export type Target =
   // A request, whether its types know a session or not.
   | { readonly headers: object; readonly socket: object }
   | { readonly env: { readonly incoming: object } }
+  | { readonly raw: object }
   | { readonly id: string; readonly save: unknown }
   | UserSession
   // A socket of ws: in a CommonJS module its type knows no session.
@@ -98,7 +99,10 @@ export function resolve(target: Target): Resolved {
   };
 }
 
-/** Node's request behind that of a framework: Fastify has it in `raw`, Koa's context in `req`, Hono's in `env.incoming`. */
+/**
+ * Node's request behind that of a framework: Fastify has it in `raw`, Koa's context in `req`, Hono's in `env.incoming`.
+ * Hono's request has the web's one in `raw`, and there `@hono/node-server` keeps Node's by a symbol.
+ */
 export function requestBehind(target: object): object {
   const { raw, req, env, save } = target as {
     raw?: unknown;
@@ -110,7 +114,14 @@ export function requestBehind(target: object): object {
   if (typeof save === "function") return target;
   if (hasSession(raw)) return raw;
   if (hasSession(req)) return req;
-  return hasSession(env?.incoming) ? env.incoming : target;
+  if (hasSession(env?.incoming)) return env.incoming;
+  return keptBySymbol(raw) ?? target;
+}
+
+function keptBySymbol(value: unknown): object | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const kept = Object.getOwnPropertySymbols(value).map((symbol): unknown => Reflect.get(value, symbol));
+  return kept.find(hasSession);
 }
 
 /** True for a request of Node with a session: what clients may have put into one holds no functions. */

@@ -34,6 +34,7 @@ describe("a framework's request stands for Node's behind it:", () => {
     ],
     ["Koa's context, in req, whatever session it has of its own", (req) => ({ req, session: { id: "another" } })],
     ["Hono's context, in env.incoming", (incoming) => ({ env: { incoming } })],
+    ["Hono's request, by a symbol in raw", (incoming) => ({ raw: { [Symbol("incoming")]: incoming } })],
   ];
 
   test.each(shapes)("%s", async (_, wrap) => {
