@@ -266,23 +266,28 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   protected deliver(socket: Socket, message: unknown): void {
     const packet = message as Packet;
     if (!this.attachment.permission) this.#read(socket, packet);
-    else if (this.#unread) this.#unread.push([socket, packet]);
-    else {
-      this.#unread = [];
-      this.#readAlone(socket, packet);
-    }
+    else if (!this.#unread) this.#readAlone(socket, packet);
+    else if (this.#unread === nothing) this.#unread = [[socket, packet]];
+    else this.#unread.push([socket, packet]);
   }
 
   /** Reads a packet, and the next one when its handlers have run: these may change who may stay. */
   #readAlone(socket: Socket, packet: Packet): void {
-    this.#read(socket, packet);
-    process.nextTick(() => {
-      const unread = this.#unread ?? [];
-      const next = this.pendingReview ? undefined : unread.shift();
-      if (next) return this.#readAlone(...next);
-      this.#unread = undefined;
-      for (const each of unread) this.pass(...each);
-    });
+    this.#unread ??= nothing;
+    try {
+      this.#read(socket, packet);
+    } finally {
+      process.nextTick(readOn, this);
+    }
+  }
+
+  /** The handlers of a packet have run. */
+  readOn(): void {
+    const unread = this.#unread;
+    const next = unread === nothing || this.pendingReview ? undefined : unread?.shift();
+    if (next) return this.#readAlone(...next);
+    this.#unread = undefined;
+    for (const each of unread ?? nothing) this.pass(...each);
   }
 
   #read(socket: Socket, packet: Packet): void {
@@ -317,6 +322,11 @@ const guardedBy = Symbol("socket-session");
 interface GuardedSocket extends Socket {
   [guardedBy]?: SocketIoConnection;
 }
+
+/** In place of an array for each packet that comes alone. Nothing is put into it. */
+const nothing: [Socket, Packet][] = [];
+
+const readOn = (connection: SocketIoConnection): void => connection.readOn();
 
 function join(socket: GuardedSocket): void {
   const room = socket[guardedBy]?.room;
