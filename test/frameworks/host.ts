@@ -1,13 +1,11 @@
 // A host of sessions as its page in docs/frameworks sets it up: the page's program, run in a user's project.
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { WebSocket } from "ws";
+import { createTestClient, type TestClient } from "../../src/testing/index.js";
 import { fileOf, kinds } from "../docs/compile.js";
 import { run, type Running } from "../docs/run.js";
-import { Browser, closed } from "../support/browser.js";
 import { type Block, parse } from "../support/markdown.js";
 import type { Project } from "../support/project.js";
 
@@ -69,48 +67,41 @@ export async function addressOf({ ready, stop }: Running): Promise<string> {
   return `http://127.0.0.1:${await ready}`;
 }
 
-/** A client's line to the program: writes to the session, and is closed at its end. */
-export interface Line {
-  like(): void;
-  /** The code that the client is told at the end. */
-  readonly ended: Promise<string | undefined>;
+/** A client at this address, closed when the test is over. */
+export function clientAt(url: string): TestClient {
+  const client = createTestClient(url);
+  onTestFinished(() => client.close());
+  return client;
 }
 
-export async function viaSocketIo(browser: Browser): Promise<Line> {
-  const socket = await browser.connect();
-  const ended = closed(socket).then(({ told }) => told.at(-1)?.code);
-  return { like: () => socket.emit("like"), ended };
-}
+/** Opens a client's line to the program; answers with what writes to the session over it. */
+export type Connect = (client: TestClient) => Promise<() => void>;
+
+export const viaSocketIo: Connect = async (client) => {
+  const socket = await client.socket();
+  return () => void socket.emit("like");
+};
 
 export const viaWebSocket =
-  (path = "/") =>
-  async (browser: Browser): Promise<Line> => {
-    const address = browser.url.replace("http", "ws") + path;
-    const socket = new WebSocket(address, { headers: { cookie: browser.cookie } });
-    const ended = new Promise<string>((resolve) => socket.on("close", (_code, reason) => resolve(String(reason))));
-    await once(socket, "open");
-    return { like: () => socket.send("like"), ended };
+  (path = "/", message = "like"): Connect =>
+  async (client) => {
+    const socket = await client.webSocket(path);
+    return () => void socket.send(message);
   };
 
 /** What a page that checks a password takes. */
 export const credentials = { username: "ada", password: "for development only" };
 
 /** Logs in over HTTP, writes on a socket, reads over HTTP, logs out: the socket is closed with its code. */
-export async function hold(
-  url: string,
-  connect: (browser: Browser) => Promise<Line>,
-  codes = ["SESSION_DESTROYED"],
-): Promise<void> {
-  const stranger = new Browser(url);
-  await expect(connect(stranger)).rejects.toThrow();
-  const ada = new Browser(url);
-  expect((await ada.post("/login", credentials)).status).toBe(200);
-  const line = await connect(ada);
-  line.like();
-  line.like();
+export async function hold(url: string, connect: Connect, codes = ["SESSION_DESTROYED"]): Promise<void> {
+  await expect(connect(clientAt(url))).rejects.toMatchObject({ name: "ConnectionRefused" });
+  const ada = clientAt(url);
+  await ada.login("/login", credentials);
+  const like = await connect(ada);
+  like();
+  like();
   await expect.poll(() => ada.get("/likes")).toEqual({ likes: 2 });
   expect((await ada.post("/logout")).ok).toBe(true);
-  expect(codes).toContain(await line.ended);
-  await expect(connect(ada)).rejects.toThrow();
-  stranger.close();
+  expect(codes).toContain(await ada.ended());
+  await expect(connect(ada)).rejects.toMatchObject({ name: "ConnectionRefused" });
 }

@@ -2,16 +2,15 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Browser } from "../support/browser.js";
 import { Project } from "../support/project.js";
-import { blocksOf, compile, hold, inStacks, type Line, start, viaSocketIo, viaWebSocket } from "./host.js";
+import { blocksOf, compile, type Connect, hold, inStacks, start, viaSocketIo, viaWebSocket } from "./host.js";
 
 interface Host {
   readonly name: string;
   readonly page: string;
   /** Of its program, where the page has several. */
   readonly heading?: string;
-  readonly connect: (browser: Browser) => Promise<Line>;
+  readonly connect: Connect;
   /** How the socket is closed at the logout. */
   readonly codes?: string[];
   readonly packages?: readonly string[];

@@ -4,12 +4,12 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import { fileOf } from "../docs/compile.js";
 import { Browser, closed, next } from "../support/browser.js";
 import { Project } from "../support/project.js";
 import { ownPrefix, useRedis } from "../support/redis.js";
-import { blocksOf, hold, type Line, viaSocketIo } from "./host.js";
+import { blocksOf, clientAt, hold, viaSocketIo, viaWebSocket } from "./host.js";
 
 const versions = ["11", "12"] as const;
 const platforms = ["express", "fastify"] as const;
@@ -77,19 +77,8 @@ async function login(url: string): Promise<Browser> {
   return browser;
 }
 
-/** A WebSocket that speaks as Nest's WsAdapter does. */
-async function openWebSocket(browser: Browser): Promise<WebSocket> {
-  const socket = new WebSocket(browser.url.replace("http", "ws"), { headers: { cookie: browser.cookie } });
-  onTestFinished(() => socket.terminate());
-  await once(socket, "open");
-  return socket;
-}
-
-async function viaNestWebSocket(browser: Browser): Promise<Line> {
-  const socket = await openWebSocket(browser);
-  const ended = new Promise<string>((resolve) => socket.on("close", (_code, reason) => resolve(String(reason))));
-  return { like: () => socket.send(JSON.stringify({ event: "like" })), ended };
-}
+/** As Nest's WsAdapter speaks. */
+const viaNestWebSocket = viaWebSocket("/", JSON.stringify({ event: "like" }));
 
 describe.each(versions)("Nest %s", (version) => {
   let project: Project;
@@ -232,12 +221,14 @@ describe.each(versions)("Nest %s", (version) => {
       const shared = { ...env, ADAPTER: "ws", REDIS_URL: redis, PREFIX: ownPrefix() };
       const run = (): Promise<Started> => start(project, "out/app.js", shared);
       const [one, two] = await Promise.all([run(), run()]);
-      const ada = await login(one.url);
-      const line = await viaNestWebSocket(visit(two.url, ada));
-      line.like();
+      const ada = clientAt(one.url);
+      await ada.login("/login");
+      const there = ada.at(two.url);
+      const like = await viaNestWebSocket(there);
+      like();
       await expect.poll(() => ada.get("/likes")).toEqual({ likes: 1 });
       await ada.post("/logout");
-      expect(await line.ended).toBe("SESSION_DESTROYED");
+      expect(await there.ended()).toBe("SESSION_DESTROYED");
     });
 
     it("closes sockets at app.close() so that they come back, and leaves no timer", async () => {
@@ -248,8 +239,9 @@ describe.each(versions)("Nest %s", (version) => {
       io.process.send("close");
       for (const end of ends) expect(await end).toEqual({ told: [], reason: "transport close" });
       expect(sockets[0]?.active).toBe(true);
-      const webSocket = await openWebSocket(await login(ws.url));
-      const end = once(webSocket, "close");
+      const bob = clientAt(ws.url);
+      await bob.login("/login");
+      const end = once(await bob.webSocket<WebSocket>(), "close");
       ws.process.send("close");
       expect((await end)[0]).toBe(1001);
       // By itself: nothing keeps the process.

@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { runFile } from "../docs/run.js";
-import { Browser } from "../support/browser.js";
 import { Project } from "../support/project.js";
-import { addressOf, blocksOf, hold, viaSocketIo } from "./host.js";
+import { addressOf, blocksOf, clientAt, hold, viaSocketIo } from "./host.js";
 
 /** The other ways in which Next runs code of an application. */
 const entries = {
@@ -39,13 +38,13 @@ const entries = {
 
 /** All of them see one session, which a form began, and what the others write to it. */
 async function holdEntries(url: string): Promise<void> {
-  const ada = new Browser(url);
+  const ada = clientAt(url);
   const text = async (path: string, init?: RequestInit): Promise<string> => (await ada.fetch(path, init)).text();
   const [, action] = /name="(\$ACTION_ID_[^"]+)"/.exec(await text("/action")) ?? [];
   const body = new FormData();
   body.set(action as string, "");
   await text("/action", { method: "POST", body });
-  const socket = await ada.connect();
+  const socket = await ada.socket();
   socket.emit("like");
   await expect.poll(() => ada.get("/api/likes")).toEqual({ likes: 1001, live: 1001 });
   await text("/api/likes", { method: "POST" });
@@ -56,7 +55,6 @@ async function holdEntries(url: string): Promise<void> {
   expect(await ada.get("/proxied")).toEqual({ seen: 1111 });
   // It runs apart from the server.
   expect(await ada.get("/edge")).toEqual({ seen: null });
-  ada.close();
 }
 
 const root = join(import.meta.dirname, "../..");
@@ -76,7 +74,7 @@ it("built: holds what every host holds, and all of its code but that of the edge
   expect(status, text).toBe(0);
   const url = await addressOf(runFile(project, "server.js", "production"));
   await hold(url, viaSocketIo);
-  const ada = new Browser(url);
+  const ada = clientAt(url);
   const shown = async (): Promise<string> => (await ada.fetch("/")).text();
   expect(await shown()).toContain("Nobody is logged in");
   await ada.post("/login");

@@ -146,6 +146,16 @@ describe("HTTP", () => {
     expect(await client.get<{ cookie?: string }>("/headers")).not.toHaveProperty("cookie");
   });
 
+  it.each([
+    ["JSON", undefined, '{"likes":2}', { likes: 2 }],
+    ["JSON", "application/problem+json", '{"likes":2}', { likes: 2 }],
+    ["text", undefined, "two likes", "two likes"],
+    ["text", "text/plain", "2", "2"],
+  ])("gets %s with the content type %s", async (_, type, sent, got) => {
+    const client = clientOf((_req, res) => void (type ? res.setHeader("content-type", type) : res).end(sent));
+    expect(await client.get("/")).toEqual(got);
+  });
+
   it("two clients have nothing in common", async () => {
     const { server } = makeApp();
     const [ada, bob] = [clientOf(server), clientOf(server)];
