@@ -44,15 +44,13 @@ export function noteActivity(session: Active, now: number): number {
 
 /** Tells the store of activity at `at`. */
 export async function reportActivity(session: Active, at: number): Promise<void> {
-  const before = session.reportedAt;
-  session.activeAt = session.reportedAt = at;
+  session.activeAt = at;
   session.isReporting = true;
   try {
     // When that was by the system's clock as it is now.
     await session.prolong(Math.round(systemNow() - (monotonicNow() - at)));
-  } catch (error) {
-    if (!session.ended) session.reportedAt = before;
-    throw error;
+    // Not before: a session that is found missing meanwhile may have expired without it.
+    session.reportedAt = Math.max(session.reportedAt, at);
   } finally {
     session.isReporting = false;
   }

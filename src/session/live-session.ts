@@ -285,7 +285,8 @@ export class ActiveSession
       await this.host.store.prolong(this.id, at, this);
     } catch (error) {
       this.endIfGone(error);
-      if (!this.ended) this.host.wakeAt(this, monotonicNow() + touchPause);
+      if (this.ended) throw new SessionError(this.ended);
+      this.host.wakeAt(this, monotonicNow() + touchPause);
       throw error;
     }
   }

@@ -184,7 +184,7 @@ export abstract class PersistentSession extends ChangeTracker {
     this.host.onDirty(this);
     if (this.#isScheduled || this.#save) return;
     this.#isScheduled = true;
-    // After this turn of the event loop: all handlers of one batch of packets are saved together.
+    // All handlers of one batch of packets are saved together.
     setImmediate(() => {
       this.#isScheduled = false;
       if (this.#isDirty && !this.ended && !this.#isRetrying) this.#saveInBackground();
@@ -294,8 +294,9 @@ export abstract class PersistentSession extends ChangeTracker {
 
   #onCommitFailed(error: unknown): never {
     try {
+      this.endIfGone(error);
       if (this.ended) throw new SessionError(this.ended);
-      if (this.endIfGone(error) || this.#isAbandoned) throw error;
+      if (this.#isAbandoned) throw error;
       const isHopeless = (error as SessionError).code === "DATA_INVALID";
       if (!isHopeless) this.host.wakeAt(this, (this.#failed = failedAgain(this.#failed)).retryAt);
       // What was changed meanwhile may have mended it: it is tried with that.
@@ -316,12 +317,11 @@ export abstract class PersistentSession extends ChangeTracker {
   }
 
   /** Ends the session where an error tells of its end. */
-  protected endIfGone(error: unknown): boolean {
+  protected endIfGone(error: unknown): void {
     const code = endCodeOf(error);
-    if (!code) return false;
+    if (!code || this.ended) return;
     if ((error as SessionError).code !== "SESSION_UNKNOWN") this.end(code);
-    else if (!this.ended) this.onMissing();
-    return true;
+    else this.onMissing();
   }
 
   /** True where the store is tried again later, by the clock. */

@@ -68,19 +68,24 @@ test.each([
   expect(tickActivity(session, now)).toBe(now + pause);
 });
 
-test("a report that fails is no report, unless the session has ended", async () => {
+test("a report is one when the store has answered, and not where that fails", async () => {
   const { session, answers } = start();
   const before = session.reportedAt;
   const first = reportActivity(session, before + 500);
-  expect(session.reportedAt).toBe(before + 500);
+  expect([session.activeAt, session.reportedAt, session.isReporting]).toEqual([before + 500, before, true]);
   answers[0]?.fail(new Error("down"));
   await expect(first).rejects.toThrow("down");
   expect([session.reportedAt, session.isReporting]).toEqual([before, false]);
   const second = reportActivity(session, before + 600);
-  session.ended = "SESSION_EXPIRED";
-  answers[1]?.fail(new Error("gone"));
-  await expect(second).rejects.toThrow("gone");
-  expect(session.reportedAt).toBe(before + 600);
+  answers[1]?.done();
+  await second;
+  expect([session.reportedAt, session.isReporting]).toEqual([before + 600, false]);
+  const third = reportActivity(session, before + 700);
+  // Somebody else has told of later activity.
+  session.reportedAt = before + 800;
+  answers[2]?.done();
+  await third;
+  expect(session.reportedAt).toBe(before + 800);
 });
 
 test("a report tells the moment by the system's clock as it is when it is made", () => {

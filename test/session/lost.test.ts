@@ -1,8 +1,10 @@
 // A store that comes back from an outage with older data, or without a session: told once, and only then.
+import type { Socket } from "socket.io";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { type LiveSession, liveStore } from "../../src/index.js";
 import { type App, startApp } from "../support/app.js";
 import { closed } from "../support/browser.js";
+import { jump } from "../support/clocks.js";
 import { LineStore } from "../support/stores.js";
 
 interface Started extends App {
@@ -97,6 +99,26 @@ test.each([
   line.state = "up";
   expect((await end).told).toEqual([{ code: "SESSION_DESTROYED", retry: false }]);
   expect(lost).toEqual(["ada session"]);
+});
+
+test("a session that expired in the outage is not lost, though its client was active then", async () => {
+  const { io, line, login, lost, stored } = await start({ maxAge: 20_000, lease: 60_000 });
+  const socket = await (await login()).connect();
+  const end = closed(socket);
+  const [{ session }] = [...io.sockets.sockets.values()] as [Socket];
+  jump(15_000);
+  line.state = "fails";
+  const asked = line.asked.get;
+  await socket.emitWithAck("save");
+  await expect.poll(() => line.asked.get).toBeGreaterThan(asked);
+  jump(6000);
+  for (const id of Object.keys(stored)) delete stored[id];
+  line.state = "up";
+  // By its moment of expiry, too, nobody can tell.
+  vi.setSystemTime(Date.now() - 10_000);
+  await expect(session.touch()).rejects.toMatchObject({ code: "SESSION_EXPIRED" });
+  expect((await end).told).toEqual([{ code: "SESSION_EXPIRED", retry: false }]);
+  expect(lost).toEqual([]);
 });
 
 test.each([
