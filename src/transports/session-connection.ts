@@ -198,6 +198,8 @@ export abstract class SessionConnection<Receiver> implements Connection {
 
   /** Delivers a message that has passed the gate, unless it has to wait until it is known whether the client may stay. */
   protected pass(receiver: Receiver, message: unknown): void {
+    // Of those that came together, an earlier one may have closed the connection.
+    if (this.refusalCode !== undefined) return;
     if (this.#waiting) return this.#wait(this.#waiting, receiver, message);
     const review = this.attachment.permission && this.pendingReview;
     if (!review) return this.deliver(receiver, message);

@@ -245,11 +245,54 @@ test("an event that comes with the change, before its turn is over, waits and re
   const live = sessions.get(ada.sessionId);
   const end = closed(socket);
   delete (live as LiveSession).data.user;
-  // As if its packet were read in this turn.
-  (own as unknown as { _onpacket(packet: object): void })._onpacket({ type: 2, data: ["late"], nsp: "/" });
+  receive(own, "late");
   expect(own?.connected).toBe(true);
   expect(await end).toMatchObject({ told: [forbidden] });
   expect(handled).toEqual([]);
+});
+
+/** As if these packets came in one piece. */
+function receive(socket: object | undefined, ...events: string[]): void {
+  for (const event of events)
+    (socket as { _onpacket(packet: object): void })._onpacket({ type: 2, data: [event], nsp: "/" });
+}
+
+test("of what comes with the change nothing reaches the application, though more of it comes than may wait", async () => {
+  const handled: string[] = [];
+  const { io, login } = await startApp({
+    sessions: { maxWaitingEvents: 3 },
+    attach: { allow: isUser },
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        socket.on("leave", () => delete socket.session.user);
+        socket.onAny((name: string) => handled.push(name));
+        socket.use(([name], go) => (handled.push(`middleware of ${name}`), go()));
+      });
+    },
+  });
+  const end = closed(await (await login()).connect());
+  const [own] = io.of("/").sockets.values();
+  receive(own, "leave", ...Array<string>(10).fill("late"));
+  expect((await end).told).toEqual([{ code: "LIMIT_REACHED", retry: false }]);
+  expect(handled).toEqual(["leave", "middleware of leave"]);
+});
+
+test("a listener that throws does not keep the next event from its handler", async () => {
+  const { io, login } = await startApp({
+    attach: { allow: isUser },
+    setup({ io }) {
+      io.on("connection", (socket) => {
+        socket.on("who", (done) => done(socket.session.user));
+        socket.onAny((name: string) => {
+          if (name === "boom") throw new Error("boom");
+        });
+      });
+    },
+  });
+  const socket = await (await login()).connect();
+  const [own] = io.of("/").sockets.values();
+  expect(() => receive(own, "boom")).toThrow("boom");
+  expect(await socket.timeout(5000).emitWithAck("who")).toBe("ada");
 });
 
 describe("while a namespace's middlewares run, a change that forbids the session", () => {

@@ -80,7 +80,7 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   #isUnreported = false;
   /** Where the client is the helper. */
   #login: Login | undefined;
-  /** Where it is asked who may stay: what came in the same tick as the packet that was read. */
+  /** Where it is asked who may stay, while a packet is read: those that came in the same tick. */
   #unread: [Socket, Packet][] | undefined;
 
   constructor(conn: RawSocket, connections: Connections) {
@@ -267,13 +267,13 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
     const packet = message as Packet;
     if (!this.attachment.permission) this.#read(socket, packet);
     else if (!this.#unread) this.#readAlone(socket, packet);
-    else if (this.#unread === nothing) this.#unread = [[socket, packet]];
+    else if (this.#unread === none) this.#unread = [[socket, packet]];
     else this.#unread.push([socket, packet]);
   }
 
   /** Reads a packet, and the next one when its handlers have run: these may change who may stay. */
   #readAlone(socket: Socket, packet: Packet): void {
-    this.#unread ??= nothing;
+    this.#unread ??= none;
     try {
       this.#read(socket, packet);
     } finally {
@@ -284,10 +284,10 @@ export class SocketIoConnection extends SessionConnection<Socket> implements Log
   /** The handlers of a packet have run. */
   readOn(): void {
     const unread = this.#unread;
-    const next = unread === nothing || this.pendingReview ? undefined : unread?.shift();
+    const next = unread === none || this.pendingReview ? undefined : unread?.shift();
     if (next) return this.#readAlone(...next);
     this.#unread = undefined;
-    for (const each of unread ?? nothing) this.pass(...each);
+    for (const each of unread ?? none) this.pass(...each);
   }
 
   #read(socket: Socket, packet: Packet): void {
@@ -323,8 +323,8 @@ interface GuardedSocket extends Socket {
   [guardedBy]?: SocketIoConnection;
 }
 
-/** In place of an array for each packet that comes alone. Nothing is put into it. */
-const nothing: [Socket, Packet][] = [];
+/** In place of an array for each packet that comes alone. */
+const none = Object.freeze([]) as unknown as [Socket, Packet][];
 
 const readOn = (connection: SocketIoConnection): void => connection.readOn();
 
