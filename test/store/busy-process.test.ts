@@ -1,7 +1,8 @@
-// A process that was busy for longer than a command may take: the answers are there, and count.
+// A process that was busy for longer than a command may take: the answers are there, and what was not sent is sent.
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { beforeAll, expect, test, vi } from "vitest";
 import { withTimeout } from "../../src/internal/timeout.js";
+import { CommandRunner } from "../../src/store/commands/command-runner.js";
 import { redisStore } from "../../src/store/drivers/redis/redis-store.js";
 import { backendOf } from "../../src/store/live-store.js";
 import { byChannels, ownPrefix, redisClient, startRedis } from "../support/redis.js";
@@ -45,10 +46,25 @@ test.each([
   const ending = backend.end("another-id", "SESSION_DESTROYED");
   // Until they are sent.
   for (let turn = 0; turn < 5; turn++) await nextTurn();
+  // This one is not.
+  const another = backend.read("the-id", (text) => text !== undefined);
   beBusy();
-  expect(await reading).toBe(true);
+  expect(await Promise.all([reading, another])).toEqual([true, true]);
   await ending;
   expect(store.isHearing).toBe(true);
+});
+
+test("a command without an answer is given up all the same", async () => {
+  const runner = new CommandRunner(true, timeout);
+  const since = performance.now();
+  const failed = expect(runner.run("", () => new Promise(() => undefined))).rejects.toMatchObject({
+    code: "STORE_UNAVAILABLE",
+  });
+  beBusy();
+  await failed;
+  // As much later again as the process was late, and no more than a command may take.
+  expect(performance.now() - since).toBeGreaterThanOrEqual(4 * timeout);
+  expect(performance.now() - since).toBeLessThan(10 * timeout);
 });
 
 test("nobody is given up who has answered meanwhile, and who has not is", async () => {

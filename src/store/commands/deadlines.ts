@@ -10,6 +10,9 @@ export interface Deadline {
   next: Deadline | undefined;
 }
 
+/** How late a timer may be (ms) in a process that is not busy. */
+const tolerance = 20;
+
 /** The deadlines of all commands of a storage. */
 export class Deadlines {
   readonly #ms: number;
@@ -17,6 +20,7 @@ export class Deadlines {
   #last: Deadline | undefined;
   /** Goes on when nothing is left to wait for: the next command is near. Then it keeps no process alive. */
   #timer: NodeJS.Timeout | undefined;
+  #wasExcused = false;
 
   /** `ms` is how long each may take. */
   constructor(ms: number) {
@@ -49,14 +53,26 @@ export class Deadlines {
     return this.#first;
   }
 
+  /**
+   * A process that was busy has neither sent nor read anything meanwhile: it gets as much time again, once. True where it
+   * does.
+   */
+  #isExcused(now: number): boolean {
+    const late = now - (this.#firstOpen()?.at ?? now);
+    const isBusy = late > tolerance && !this.#wasExcused;
+    this.#wasExcused = isBusy;
+    if (isBusy) this.#start(now + Math.min(late, this.#ms));
+    return isBusy;
+  }
+
   #start(at: number): void {
-    // A process that was busy for so long has not yet read the answers that are there: it does so before the immediate.
-    this.#timer = setTimeout(() => setImmediate(() => this.#wake()), Math.max(Math.ceil(at - performance.now()), 1));
+    this.#timer = setTimeout(() => this.#wake(), Math.max(Math.ceil(at - performance.now()), 1));
   }
 
   #wake(): void {
     this.#timer = undefined;
     const now = performance.now();
+    if (this.#isExcused(now)) return;
     for (let first = this.#firstOpen(); first; first = this.#firstOpen()) {
       if (first.at > now) return this.#start(first.at);
       const { onOver } = first;
