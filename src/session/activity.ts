@@ -44,13 +44,14 @@ export function noteActivity(session: Active, now: number): number {
 
 /** Tells the store of activity at `at`. */
 export async function reportActivity(session: Active, at: number): Promise<void> {
+  const before = session.reportedAt;
   session.activeAt = at;
   session.isReporting = true;
   try {
     // When that was by the system's clock as it is now.
     await session.prolong(Math.round(systemNow() - (monotonicNow() - at)));
-    // Not before: a session that is found missing meanwhile may have expired without it.
-    session.reportedAt = Math.max(session.reportedAt, at);
+    // Not earlier: a session that is found missing meanwhile may have expired without it. Its times may tell by now.
+    if (session.reportedAt === before) session.reportedAt = at;
   } finally {
     session.isReporting = false;
   }

@@ -284,8 +284,7 @@ export class ActiveSession
     try {
       await this.host.store.prolong(this.id, at, this);
     } catch (error) {
-      this.endIfGone(error);
-      if (this.ended) throw new SessionError(this.ended);
+      this.throwIfOver(error);
       this.host.wakeAt(this, monotonicNow() + touchPause);
       throw error;
     }

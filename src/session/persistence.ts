@@ -294,8 +294,7 @@ export abstract class PersistentSession extends ChangeTracker {
 
   #onCommitFailed(error: unknown): never {
     try {
-      this.endIfGone(error);
-      if (this.ended) throw new SessionError(this.ended);
+      this.throwIfOver(error);
       if (this.#isAbandoned) throw error;
       const isHopeless = (error as SessionError).code === "DATA_INVALID";
       if (!isHopeless) this.host.wakeAt(this, (this.#failed = failedAgain(this.#failed)).retryAt);
@@ -316,12 +315,12 @@ export abstract class PersistentSession extends ChangeTracker {
     this.host.releaseIfIdle(this);
   }
 
-  /** Ends the session where an error tells of its end. */
-  protected endIfGone(error: unknown): void {
-    const code = endCodeOf(error);
-    if (!code || this.ended) return;
-    if ((error as SessionError).code !== "SESSION_UNKNOWN") this.end(code);
-    else this.onMissing();
+  /** Ends the session where an error tells of its end. Throws the code of the end where there is one. */
+  protected throwIfOver(error: unknown): void {
+    const code = this.ended ? undefined : endCodeOf(error);
+    if (code && (error as SessionError).code === "SESSION_UNKNOWN") this.onMissing();
+    else if (code) this.end(code);
+    if (this.ended) throw new SessionError(this.ended);
   }
 
   /** True where the store is tried again later, by the clock. */

@@ -77,7 +77,7 @@ class Session extends PersistentSession {
   }
 
   hear(error: unknown): void {
-    this.endIfGone(error);
+    this.throwIfOver(error);
   }
 
   get known(): string {
@@ -430,8 +430,8 @@ describe("a save that fails", () => {
     await expect(saving).rejects.toMatchObject({ code: "SESSION_EXPIRED" });
     expect(session.onMissing).not.toHaveBeenCalled();
     expect(host.wakeAt).not.toHaveBeenCalled();
-    session.hear(new SessionError("SESSION_UNKNOWN"));
-    session.hear(down());
+    for (const error of [new SessionError("SESSION_UNKNOWN"), down()])
+      expect(() => session.hear(error)).toThrow(expect.objectContaining({ code: "SESSION_EXPIRED" }));
     expect(session.onMissing).not.toHaveBeenCalled();
   });
 

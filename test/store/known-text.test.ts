@@ -74,7 +74,7 @@ test("a session that another node has ended is not written", async () => {
   const { there, live, data } = await twoNodes();
   await there.destroy("id");
   data["count"] = 1;
-  await expect(live.save()).rejects.toMatchObject({ code: "SESSION_UNKNOWN" });
+  await expect(live.save()).rejects.toMatchObject({ code: "SESSION_DESTROYED" });
   expect(live.ended).toBe("SESSION_DESTROYED");
   expect(await there.get("id")).toBeUndefined();
 });
