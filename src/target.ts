@@ -20,7 +20,8 @@ export type Target =
   // A request, whether its types know a session or not.
   | { readonly headers: object; readonly socket: object }
   | { readonly env: { readonly incoming: object } }
-  | { readonly raw: object }
+  // The web's request, which nothing else of a framework has in `raw`.
+  | { readonly raw: { readonly headers: object; readonly signal: object } }
   | { readonly id: string; readonly save: unknown }
   | UserSession
   // A socket of ws: in a CommonJS module its type knows no session.

@@ -1,9 +1,25 @@
 // Each host of HTTP and sockets runs as its page says, with the page's very code and the real framework.
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { createSessions } from "../../src/index.js";
 import { Project } from "../support/project.js";
-import { blocksOf, compile, type Connect, hold, inStacks, start, viaSocketIo, viaWebSocket } from "./host.js";
+import {
+  blocksOf,
+  clientAt,
+  compile,
+  type Connect,
+  hold,
+  inStacks,
+  loadFromStacks,
+  start,
+  viaSocketIo,
+  viaWebSocket,
+} from "./host.js";
 
 interface Host {
   readonly name: string;
@@ -18,6 +34,19 @@ interface Host {
   readonly from?: Record<string, string>;
   /** What the page's snippets use, with its type. */
   readonly names?: Record<string, string>;
+}
+
+/** What is used of Hono. */
+interface HonoApp {
+  use(handler: (c: HonoContext, next: () => Promise<void>) => Promise<void>): void;
+  get(path: string, handler: (c: HonoContext) => Response): void;
+  readonly fetch: unknown;
+}
+
+interface HonoContext {
+  readonly req: { readonly raw: Request };
+  readonly env: { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse };
+  json(value: object): Response;
 }
 
 const hosts: readonly Host[] = [
@@ -71,6 +100,29 @@ it("each page with code is compiled and run by a test", () => {
   const code = tests.map((name) => readFileSync(join(import.meta.dirname, name), "utf8")).join("");
   const pages = readdirSync(join(import.meta.dirname, "../../docs/frameworks"));
   expect(pages.filter((page) => blocksOf(page).length > 0 && !code.includes(`"${page}"`))).toEqual([]);
+});
+
+it("Hono's request stands for its session, as its context does", async () => {
+  const { Hono } = loadFromStacks("hono") as { Hono: new () => HonoApp };
+  const { serve } = loadFromStacks("@hono/node-server") as { serve(options: object): Server };
+  const sessions = createSessions({ secret: "a secret for tests" });
+  const loadSession = promisify(sessions.middleware);
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await loadSession(c.env.incoming, c.env.outgoing);
+    await next();
+  });
+  app.get("/", (c) => {
+    const rooms = [c, c.req, c.env.incoming].map((target) => sessions.room(target));
+    return c.json({ count: new Set(rooms).size });
+  });
+  const server = serve({ fetch: app.fetch, port: 0 });
+  onTestFinished(async () => {
+    server.close();
+    await sessions.close();
+  });
+  await once(server, "listening");
+  expect(await clientAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`).get("/")).toEqual({ count: 1 });
 });
 
 describe.each(hosts)("$name", ({ page, heading, connect, packages = [], from, names = {}, codes }) => {
