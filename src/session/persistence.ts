@@ -184,7 +184,7 @@ export abstract class PersistentSession extends ChangeTracker {
     this.host.onDirty(this);
     if (this.#isScheduled || this.#save) return;
     this.#isScheduled = true;
-    // All handlers of one batch of packets are saved together.
+    // After this turn of the event loop: all handlers of one batch of packets are saved together.
     setImmediate(() => {
       this.#isScheduled = false;
       if (this.#isDirty && !this.ended && !this.#isRetrying) this.#saveInBackground();

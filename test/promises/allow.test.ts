@@ -25,6 +25,12 @@ async function connectTo(browser: Browser, ...namespaces: string[]): Promise<Soc
   return sockets;
 }
 
+/** As if these packets came in one piece, and were read in this turn. */
+function receive(socket: object | undefined, ...events: string[]): void {
+  for (const event of events)
+    (socket as { _onpacket(packet: object): void })._onpacket({ type: 2, data: [event], nsp: "/" });
+}
+
 describe("namespaces with rules of their own, over one transport,", () => {
   const start = async () => {
     const app = await startApp({
@@ -250,12 +256,6 @@ test("an event that comes with the change, before its turn is over, waits and re
   expect(await end).toMatchObject({ told: [forbidden] });
   expect(handled).toEqual([]);
 });
-
-/** As if these packets came in one piece. */
-function receive(socket: object | undefined, ...events: string[]): void {
-  for (const event of events)
-    (socket as { _onpacket(packet: object): void })._onpacket({ type: 2, data: [event], nsp: "/" });
-}
 
 test("of what comes with the change nothing reaches the application, though more of it comes than may wait", async () => {
   const handled: string[] = [];

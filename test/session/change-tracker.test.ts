@@ -95,7 +95,7 @@ describe("track", () => {
 
   test("can be looked at in logs", () => {
     // Node 26 says of each proxy that it is one.
-    expect(inspect(data.nested).replaceAll(/Proxy\(|\)/g, "")).toBe("{ deep: { n: 1 } }");
+    expect(["{ deep: { n: 1 } }", "Proxy({ deep: { n: 1 } })"]).toContain(inspect(data.nested));
   });
 });
 

@@ -31,11 +31,7 @@ test.each([
   const store = redisStore({ client: await redisClient(redis.url, options), prefix: ownPrefix(), timeout });
   const backend = backendOf(store);
   subscribe(store, () => undefined, false);
-  await new Promise<void>((resolve, reject) =>
-    store.set("the-id", { cookie: { originalMaxAge: null }, user: "ada" } as never, (error) =>
-      error ? reject(error as Error) : resolve(),
-    ),
-  );
+  await store.set("the-id", { cookie: { originalMaxAge: null }, user: "ada" } as never);
   await backend.watch("the-id");
   expect(store.hears).toBe(hears);
   // It has its script from now on.

@@ -206,6 +206,8 @@ describe.each(all)("%s", (name, make) => {
   });
 
   test("a shorter maxAge counts", async () => {
+    // express-session's cookie looks at the clock twice.
+    jump(0);
     const id = await create(store);
     await visit(store, id);
     const object = (await load(store, id)) as Loose;
@@ -214,12 +216,12 @@ describe.each(all)("%s", (name, make) => {
     await answer((done) => store.set(id, object, done));
     expect(await beside.left(id)).toBeLessThan(20_000 + slack);
     const again = (await load(store, id)) as Loose;
-    expect(again.cookie.originalMaxAge).toBeCloseTo(20_000, -1);
+    expect(again.cookie.originalMaxAge).toBe(20_000);
     again.cookie.maxAge = 10_000;
     // express-session does not look at the cookie when it decides whether to save.
     await answer((done) => store.touch(id, again, done as () => void));
     expect(await beside.left(id)).toBeLessThan(10_000 + slack);
-    expect((await load(store, id))?.cookie.originalMaxAge).toBeCloseTo(10_000, -1);
+    expect((await load(store, id))?.cookie.originalMaxAge).toBe(10_000);
   });
 
   test("an earlier expiry that was made by hand counts", async () => {
