@@ -251,7 +251,8 @@ describe("rejects, and leaves the session as it is", () => {
       const socket = await openPage(guest, async (ticket) => {
         if (what === "does not try") return;
         const by = { "has lost its cookie": browser(), "has another cookie": other }[what] ?? guest;
-        const sent = what === "has a wrong ticket" ? `A${ticket.slice(1)}` : ticket;
+        const wrong = (ticket.startsWith("A") ? "B" : "A") + ticket.slice(1);
+        const sent = what === "has a wrong ticket" ? wrong : ticket;
         const response = await by.post("/my/session/collect", { ticket: sent });
         statuses.push(response.status);
         expect(response.headers.getSetCookie()).toEqual([]);
